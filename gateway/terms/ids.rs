@@ -1,0 +1,102 @@
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not a name that a file may give to something.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidName {
+    /// A byte outside letters, digits and the punctuation `_ - . : /`.
+    #[error("a name has only letters, digits, `_`, `-`, `.`, `:` and `/`")]
+    Alphabet,
+    /// Nothing at all.
+    #[error("a name is not empty")]
+    Empty,
+    /// More than 64 bytes.
+    #[error("a name has at most 64 characters")]
+    Long,
+    /// Something other than a letter or digit at the start.
+    #[error("a name starts with a letter or a digit")]
+    Start,
+}
+
+fn parse(text: &str) -> Result<Arc<str>, InvalidName> {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(byte);
+    match text.as_bytes() {
+        [] => Err(InvalidName::Empty),
+        [first, ..] if !first.is_ascii_alphanumeric() => Err(InvalidName::Start),
+        bytes if bytes.len() > 64 => Err(InvalidName::Long),
+        bytes if !bytes.iter().all(allowed) => Err(InvalidName::Alphabet),
+        _ => Ok(text.into()),
+    }
+}
+
+/// One type per kind of name, so that two of them cannot be swapped.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        /// 1 to 64 bytes: a letter or digit, then letters, digits and `_ - . : /`.
+        #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                parse(text).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        /// So that a map keyed by names can be asked with text.
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+name!(
+    /// What `cloister.yaml` calls an issuer of tokens. Not its URL: that is the `iss` claim.
+    IssuerId
+);
+name!(
+    /// What a policy file calls a limit.
+    LimitId
+);
+name!(
+    /// A role (NIST RBAC, INCITS 359): what a member is within its tenant. From claims or from the directory.
+    RoleName
+);
+name!(
+    /// What a policy file calls a route. It stands in records and metrics in place of the path.
+    RouteId
+);
+name!(
+    /// What `cloister.yaml` calls a backend and the addresses it runs on.
+    UpstreamId
+);

@@ -1,0 +1,40 @@
+//! The words that every part of Cloister shares.
+//!
+//! *What it decides:* what a tenant, a subject, a role, a permission, a reason may look like. A value that has one of
+//! these types has been checked where it entered; nothing behind the edge looks again.
+//!
+//! *What it must never do:* reach the network, a file or the clock of the machine; know what a request is.
+//!
+//! *Who gives it what:* the edge (ingress, token, the compilers of YAML) parses text into these types.
+//!
+//! *How to add a word:* one file, one type, `FromStr` that refuses what does not print back the same, a doc line that
+//! says the shape; a line below. A word that only one part uses belongs to that part.
+#![forbid(unsafe_code)]
+
+mod chain;
+mod clock;
+mod finding;
+mod ids;
+mod live;
+mod nearest;
+mod permission;
+mod place;
+mod reason;
+mod request_id;
+mod subject;
+mod tenant_id;
+mod units;
+
+pub use chain::chain;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use finding::{Finding, Findings, Severity};
+pub use ids::{InvalidName, IssuerId, LimitId, RoleName, RouteId, UpstreamId};
+pub use live::Live;
+pub use nearest::nearest;
+pub use permission::{Grant, InvalidPermission, Permission};
+pub use place::Place;
+pub use reason::{Reason, UnknownReason};
+pub use request_id::{InvalidRequestId, RequestId};
+pub use subject::{InvalidSubject, Subject};
+pub use tenant_id::{InvalidTenantId, TenantId};
+pub use units::{ByteCount, InvalidUnit, Rate, Span};

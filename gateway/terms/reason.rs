@@ -1,0 +1,168 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// Lists every reason once: doc, variant, word.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
+        /// Why a request was served or refused: one stable word, the same in records, metrics, the CLI and tests.
+        ///
+        /// Clients see the status and a broader code; `gate` has the table that chooses them.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum Reason {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Reason {
+            /// Every reason there is, for tables, metrics and completions.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The dotted word.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $code,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Served: a role of the member grants what the route asks for, or the route is public.
+    Allowed = "allowed",
+    /// The record of this decision could not be kept, so the request was not served.
+    AuditUnavailable = "audit.unavailable",
+    /// The signature's algorithm is not allowed for this issuer, or does not fit the key.
+    AuthInvalidAlgorithm = "auth.invalid.algorithm",
+    /// No audience of the token is ours (RFC 7519 §4.1.3).
+    AuthInvalidAudience = "auth.invalid.audience",
+    /// A claim is missing, of the wrong type, or there are too many.
+    AuthInvalidClaims = "auth.invalid.claims",
+    /// `exp` has passed (RFC 7519 §4.1.4).
+    AuthInvalidExpired = "auth.invalid.expired",
+    /// The header carries `jku`, `x5u`, `jwk`, an unknown `crit`, or something else that must not be there.
+    AuthInvalidHeader = "auth.invalid.header",
+    /// `iss` is unknown, or not accepted on this route.
+    AuthInvalidIssuer = "auth.invalid.issuer",
+    /// No key of the issuer has this `kid`.
+    AuthInvalidKey = "auth.invalid.key",
+    /// Not a compact JWS with JSON inside, or the `Authorization` header is not `Bearer <token>`.
+    AuthInvalidMalformed = "auth.invalid.malformed",
+    /// `nbf` or `iat` lies in the future.
+    AuthInvalidNotYet = "auth.invalid.not_yet",
+    /// The signature does not verify.
+    AuthInvalidSignature = "auth.invalid.signature",
+    /// The token is longer than is looked at.
+    AuthInvalidTooLarge = "auth.invalid.too_large",
+    /// No token on a route that wants one.
+    AuthMissing = "auth.missing",
+    /// The issuer's keys are not known, or too old to trust.
+    AuthUnavailable = "auth.unavailable",
+    /// Something of ours broke while this request was judged.
+    Internal = "internal",
+    /// More requests at once than a limit allows.
+    LimitConcurrency = "limit.concurrency",
+    /// A quota over a calendar period is used up.
+    LimitQuota = "limit.quota",
+    /// More requests in a time than a limit allows.
+    LimitRate = "limit.rate",
+    /// A deny rule speaks against it, or nothing grants it.
+    PolicyDenied = "policy.denied",
+    /// A rule could not be evaluated.
+    PolicyError = "policy.error",
+    /// The body is longer than the route allows.
+    RequestBodyTooLarge = "request.malformed.body_too_large",
+    /// A field that may stand once stands twice, or two of them conflict.
+    RequestDuplicateField = "request.malformed.duplicate_field",
+    /// A field's name has an underscore, or its value a character that may not be there.
+    RequestField = "request.malformed.field",
+    /// `Content-Length` or `Transfer-Encoding` do not say clearly how long the body is.
+    RequestFraming = "request.malformed.framing",
+    /// More or longer header fields than are looked at.
+    RequestHeadTooLarge = "request.malformed.head_too_large",
+    /// No host, two hosts, or one that is not a host.
+    RequestHost = "request.malformed.host",
+    /// A method that is not forwarded.
+    RequestMethod = "request.malformed.method",
+    /// A backslash in the path.
+    RequestPathBackslash = "request.malformed.path.backslash",
+    /// `.` or `..` as a segment, in whatever spelling.
+    RequestPathDotSegment = "request.malformed.path.dot_segment",
+    /// A percent-encoded percent sign.
+    RequestPathDoubleEncoding = "request.malformed.path.double_encoding",
+    /// An empty segment: `//`.
+    RequestPathEmptySegment = "request.malformed.path.empty_segment",
+    /// A percent-encoded slash.
+    RequestPathEncodedSlash = "request.malformed.path.encoded_slash",
+    /// A percent sign without two hexadecimal digits, or a character that a path may not have.
+    RequestPathEncoding = "request.malformed.path.encoding",
+    /// Neither origin form nor absolute form (RFC 9112 §3.2).
+    RequestPathForm = "request.malformed.path.form",
+    /// A NUL or another control character, in whatever spelling.
+    RequestPathControl = "request.malformed.path.control",
+    /// A `;` and what follows it.
+    RequestPathParameters = "request.malformed.path.parameters",
+    /// Longer than is looked at.
+    RequestPathTooLong = "request.malformed.path.too_long",
+    /// Decoded, it is not UTF-8.
+    RequestPathUtf8 = "request.malformed.path.utf8",
+    /// The head or the body did not arrive in time.
+    RequestTimeout = "request.malformed.timeout",
+    /// Bytes on the connection that never became a request.
+    RequestUnparsed = "request.malformed.unparsed",
+    /// An `Upgrade` that is not `websocket`, or on a route that does not allow it.
+    RequestUpgrade = "request.malformed.upgrade",
+    /// No route has this host, path and method.
+    RouteUnknown = "route.unknown",
+    /// Token, host, path and header do not all name the same tenant.
+    TenantMismatch = "tenant.mismatch",
+    /// The subject does not belong to this tenant.
+    TenantNotMember = "tenant.not_member",
+    /// The tenant is suspended.
+    TenantSuspended = "tenant.suspended",
+    /// No tenant is named, or one that is not registered.
+    TenantUnknown = "tenant.unknown",
+    /// The backend answered late.
+    UpstreamTimeout = "upstream.timeout",
+    /// The backend could not be reached, or broke off.
+    UpstreamUnavailable = "upstream.unavailable",
+}
+
+/// A word that is no reason.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{0}` is not a reason code")]
+pub struct UnknownReason(String);
+
+impl FromStr for Reason {
+    type Err = UnknownReason;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.as_str() == text)
+            .ok_or_else(|| UnknownReason(text.into()))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_reads_back_and_no_two_share_a_word() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(*reason));
+        }
+        let mut words: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Reason::ALL.len());
+    }
+}

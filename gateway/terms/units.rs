@@ -1,0 +1,184 @@
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Why a text is not a quantity.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidUnit {
+    /// Not `<n>B`, `<n>KiB`, `<n>MiB` or `<n>GiB`.
+    #[error("a size is a number and a unit: `512B`, `64KiB`, `10MiB`, `1GiB`")]
+    Bytes,
+    /// Larger than can be counted.
+    #[error("this number is too large")]
+    Large,
+    /// Not `<n>/s`, `/m`, `/h` or `/d`.
+    #[error("a rate is a number per unit of time: `10/s`, `100/m`, `5000/h`, `100000/d`")]
+    Rate,
+    /// Not `<n>ms`, `s`, `m`, `h` or `d`.
+    #[error("a time is a number and a unit: `250ms`, `10s`, `5m`, `1h`, `30d`")]
+    Span,
+    /// A rate of nothing, which would be no limit in disguise.
+    #[error("a rate of zero lets nothing through; to close a route, take its permission away")]
+    Zero,
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    Some((number.parse().ok()?, unit))
+}
+
+/// A number of bytes, written with its unit: `64KiB`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
+pub struct ByteCount(pub u64);
+
+/// A span of time, written with its unit: `10s`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
+pub struct Span(pub Duration);
+
+/// So many in each span of time: `100/m`. Never zero.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub struct Rate {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In which span: a second, a minute, an hour or a day.
+    pub per: Duration,
+}
+
+impl FromStr for ByteCount {
+    type Err = InvalidUnit;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, unit) = split(text).ok_or(InvalidUnit::Bytes)?;
+        let factor = match unit {
+            "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return Err(InvalidUnit::Bytes),
+        };
+        number.checked_mul(factor).map(Self).ok_or(InvalidUnit::Large)
+    }
+}
+
+impl FromStr for Span {
+    type Err = InvalidUnit;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, unit) = split(text).ok_or(InvalidUnit::Span)?;
+        let milliseconds: u64 = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(InvalidUnit::Span),
+        };
+        number
+            .checked_mul(milliseconds)
+            .map(Duration::from_millis)
+            .map(Self)
+            .ok_or(InvalidUnit::Large)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = InvalidUnit;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, unit) = split(text).ok_or(InvalidUnit::Rate)?;
+        let per = Duration::from_secs(match unit {
+            "/s" => 1,
+            "/m" => 60,
+            "/h" => 3_600,
+            "/d" => 86_400,
+            _ => return Err(InvalidUnit::Rate),
+        });
+        let count = NonZeroU32::new(u32::try_from(number).map_err(|_| InvalidUnit::Large)?).ok_or(InvalidUnit::Zero)?;
+        Ok(Self { count, per })
+    }
+}
+
+/// The largest unit that leaves a whole number.
+impl fmt::Display for ByteCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units
+            .iter()
+            .find(|(size, _)| self.0 >= *size && self.0.is_multiple_of(*size))
+        {
+            Some((size, unit)) => write!(f, "{}{unit}", self.0 / size),
+            None => write!(f, "{}B", self.0),
+        }
+    }
+}
+
+/// The largest unit that leaves a whole number.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let milliseconds = self.0.as_millis();
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+        match units
+            .iter()
+            .find(|(size, _)| milliseconds >= *size && milliseconds.is_multiple_of(*size))
+        {
+            Some((size, unit)) => write!(f, "{}{unit}", milliseconds / size),
+            None => write!(f, "{milliseconds}ms"),
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.per.as_secs() {
+            1 => "s",
+            60 => "m",
+            3_600 => "h",
+            _ => "d",
+        };
+        write!(f, "{}/{unit}", self.count)
+    }
+}
+
+macro_rules! try_from_string {
+    ($($name:ident)*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = InvalidUnit;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+    )*};
+}
+try_from_string!(ByteCount Span Rate);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_need_their_unit_and_print_back_the_same() {
+        for text in ["64KiB", "1B", "10MiB", "3GiB"] {
+            assert_eq!(text.parse::<ByteCount>().unwrap().to_string(), text);
+        }
+        for text in ["250ms", "10s", "5m", "1h", "30d"] {
+            assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+        }
+        for text in ["10/s", "100/m", "5000/h", "1/d"] {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
+        assert_eq!("64".parse::<ByteCount>(), Err(InvalidUnit::Bytes));
+        assert_eq!("10".parse::<Span>(), Err(InvalidUnit::Span));
+        assert_eq!("-1s".parse::<Span>(), Err(InvalidUnit::Span));
+        assert_eq!("99999999999999999d".parse::<Span>(), Err(InvalidUnit::Large));
+        assert_eq!("0/m".parse::<Rate>(), Err(InvalidUnit::Zero));
+        assert_eq!("100/w".parse::<Rate>(), Err(InvalidUnit::Rate));
+    }
+}
