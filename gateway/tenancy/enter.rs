@@ -1,0 +1,177 @@
+use std::sync::Arc;
+
+use terms::{IssuerId, Reason, RoleName, Subject, TenantId};
+
+use crate::{Members, Registry, Status};
+
+/// What a verified token says about its bearer.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Who issued the token.
+    pub issuer: &'a IssuerId,
+    /// Whom it speaks of.
+    pub subject: &'a Subject,
+    /// The tenant that it names, if it names one.
+    pub tenant: Option<&'a str>,
+    /// The roles that it carries. They count only with [`MembershipSource::Claims`].
+    pub roles: &'a Arc<[RoleName]>,
+    /// Where this issuer's members are known from.
+    pub members: MembershipSource,
+}
+
+/// Where it is known from who belongs to a tenant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MembershipSource {
+    /// The token says so, and with which roles. It must then name the tenant.
+    Claims,
+    /// The directory says so. Roles in the token count for nothing.
+    Directory,
+}
+
+/// A place in a request that names a tenant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// A header field that the route names.
+    Header,
+    /// The first label of the host.
+    Host,
+    /// The path segment that the route calls `{tenant}`.
+    Path,
+    /// A claim of the token.
+    Token,
+}
+
+/// What one source that the route demands says.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// Which source.
+    pub source: Source,
+    /// The tenant it names; `None` if it is silent.
+    pub tenant: Option<&'a str>,
+}
+
+/// Proof that a caller acts inside a tenant that is registered, active and its own. Only [`enter`] makes one.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    tenant: TenantId,
+    roles: Arc<[RoleName]>,
+}
+
+impl Membership {
+    /// The tenant.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// What the caller is there.
+    #[must_use]
+    pub fn roles(&self) -> &Arc<[RoleName]> {
+        &self.roles
+    }
+}
+
+/// A caller who does not get in.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{why}")]
+pub struct Outsider {
+    why: Why,
+    tenant: Option<TenantId>,
+}
+
+/// Why a caller does not get in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Why {
+    /// The sources do not all name the same tenant, or one that must speak is silent.
+    #[error("the sources do not name the same tenant")]
+    Mismatch,
+    /// The directory does not know the subject in this tenant.
+    #[error("the subject is not a member of this tenant")]
+    NotMember,
+    /// The tenant is not served.
+    #[error("the tenant is suspended")]
+    Suspended,
+    /// No source names a tenant, or one that is not registered.
+    #[error("no registered tenant is named")]
+    Unknown,
+}
+
+impl Outsider {
+    /// Why.
+    #[must_use]
+    pub fn why(&self) -> Why {
+        self.why
+    }
+
+    /// The registered tenant whose record this belongs in: the one that was asked for, or, when the sources disagree,
+    /// the one that the token names.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&TenantId> {
+        self.tenant.as_ref()
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self.why {
+            Why::Mismatch => Reason::TenantMismatch,
+            Why::NotMember => Reason::TenantNotMember,
+            Why::Suspended => Reason::TenantSuspended,
+            Why::Unknown => Reason::TenantUnknown,
+        }
+    }
+}
+
+/// Lets a caller into the tenant that every source agrees on.
+///
+/// `named` has one entry for each source that the route demands. A tenant in the token must agree even where the route
+/// does not ask for it, and must be there where the token is what says who is a member.
+///
+/// # Errors
+/// [`Outsider`], whose [`Outsider::reason`] is one of the `tenant.*` words.
+pub fn enter(
+    identity: &Identity<'_>,
+    named: &[Named<'_>],
+    registry: &Registry,
+    members: &Members,
+) -> Result<Membership, Outsider> {
+    let registered = |name: &str| registry.get(name).map(|tenant| tenant.id.clone());
+    let refuse = |why, tenant| Err(Outsider { why, tenant });
+
+    let Some(name) = identity
+        .tenant
+        .or_else(|| named.iter().find_map(|source| source.tenant))
+    else {
+        return refuse(Why::Unknown, None);
+    };
+    let token_agrees = match (identity.members, identity.tenant) {
+        (MembershipSource::Claims, None) => false, // FAIL CLOSED: who says who is a member must say of what
+        (MembershipSource::Directory, None) => true,
+        (MembershipSource::Claims | MembershipSource::Directory, Some(_)) => true, // it is what the others agree with
+    };
+    // FAIL CLOSED: a source that the route demands and that is silent disagrees.
+    if !token_agrees || named.iter().any(|source| source.tenant != Some(name)) {
+        return refuse(Why::Mismatch, identity.tenant.and_then(registered));
+    }
+    let Some(tenant) = registry.get(name) else {
+        return refuse(Why::Unknown, None);
+    };
+    match tenant.status {
+        Status::Active => {}
+        Status::Suspended => return refuse(Why::Suspended, Some(tenant.id.clone())),
+    }
+    let roles = match identity.members {
+        MembershipSource::Claims => Some(identity.roles),
+        MembershipSource::Directory => members.roles(&tenant.id, identity.subject),
+    };
+    match roles {
+        Some(roles) => Ok(Membership {
+            tenant: tenant.id.clone(),
+            roles: Arc::clone(roles),
+        }),
+        None => refuse(Why::NotMember, Some(tenant.id.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::Tenant;
+
+/// acme and globex are active, initech is suspended; `ada` is an editor of acme in the directory.
+fn world() -> (Registry, Members) {
+    let tenant = |name: &str, status| Tenant {
+        id: name.parse().unwrap(),
+        status,
+    };
+    let registry = [
+        tenant("acme", Status::Active),
+        tenant("globex", Status::Active),
+        tenant("initech", Status::Suspended),
+    ];
+    let members = [("acme", "ada"), ("initech", "ada")]
+        .map(|(tenant, who)| (tenant.parse().unwrap(), who.parse().unwrap(), roles(&["editor"])));
+    (registry.into_iter().collect(), members.into_iter().collect())
+}
+
+fn roles(names: &[&str]) -> Arc<[RoleName]> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn ask(
+    members: MembershipSource,
+    subject: &str,
+    token: Option<&str>,
+    named: &[(Source, Option<&str>)],
+) -> Result<(String, Vec<String>), (Reason, Option<String>)> {
+    let (registry, directory) = world();
+    let identity = Identity {
+        issuer: &"main".parse().unwrap(),
+        subject: &subject.parse().unwrap(),
+        tenant: token,
+        roles: &roles(&["viewer"]),
+        members,
+    };
+    let named: Vec<_> = named.iter().map(|&(source, tenant)| Named { source, tenant }).collect();
+    enter(&identity, &named, &registry, &directory)
+        .map(|m| {
+            (
+                m.tenant().to_string(),
+                m.roles().iter().map(ToString::to_string).collect(),
+            )
+        })
+        .map_err(|o| (o.reason(), o.tenant().map(ToString::to_string)))
+}
+
+#[test]
+fn a_caller_gets_in_only_where_every_source_agrees() {
+    use MembershipSource::{Claims, Directory};
+    use Reason::{TenantMismatch, TenantNotMember, TenantSuspended, TenantUnknown};
+    use Source::{Header, Host, Path, Token};
+    let acme = || Some("acme".to_owned());
+    let viewer = Ok(("acme".to_owned(), vec!["viewer".to_owned()]));
+    let editor = Ok(("acme".to_owned(), vec!["editor".to_owned()]));
+    let rows: &[(MembershipSource, &str, Option<&str>, &[(Source, Option<&str>)], _)] = &[
+        (
+            Claims,
+            "ada",
+            Some("acme"),
+            &[(Token, Some("acme")), (Host, Some("acme"))],
+            viewer.clone(),
+        ),
+        (Claims, "ada", Some("acme"), &[], viewer.clone()),
+        (
+            Claims,
+            "ada",
+            Some("acme"),
+            &[(Host, Some("globex"))],
+            Err((TenantMismatch, acme())),
+        ),
+        (
+            Claims,
+            "ada",
+            Some("acme"),
+            &[(Host, Some("acme")), (Path, Some("globex"))],
+            Err((TenantMismatch, acme())),
+        ),
+        (
+            Claims,
+            "ada",
+            Some("acme"),
+            &[(Host, Some("ACME"))],
+            Err((TenantMismatch, acme())),
+        ),
+        (
+            Claims,
+            "ada",
+            Some("acme"),
+            &[(Header, None)],
+            Err((TenantMismatch, acme())),
+        ),
+        (
+            Claims,
+            "ada",
+            Some("nobody"),
+            &[(Host, Some("acme"))],
+            Err((TenantMismatch, None)),
+        ),
+        (
+            Claims,
+            "ada",
+            None,
+            &[(Host, Some("acme"))],
+            Err((TenantMismatch, None)),
+        ),
+        (Claims, "ada", None, &[(Token, None)], Err((TenantUnknown, None))),
+        (
+            Claims,
+            "ada",
+            Some("nobody"),
+            &[(Host, Some("nobody"))],
+            Err((TenantUnknown, None)),
+        ),
+        (Claims, "ada", Some(""), &[], Err((TenantUnknown, None))),
+        (
+            Claims,
+            "ada",
+            Some("initech"),
+            &[],
+            Err((TenantSuspended, Some("initech".to_owned()))),
+        ),
+        (Directory, "ada", None, &[(Host, Some("acme"))], editor.clone()),
+        (Directory, "ada", Some("acme"), &[(Host, Some("acme"))], editor),
+        (
+            Directory,
+            "ada",
+            Some("globex"),
+            &[(Host, Some("acme"))],
+            Err((TenantMismatch, Some("globex".to_owned()))),
+        ),
+        (
+            Directory,
+            "ada",
+            None,
+            &[(Host, Some("globex"))],
+            Err((TenantNotMember, Some("globex".to_owned()))),
+        ),
+        (
+            Directory,
+            "bob",
+            None,
+            &[(Host, Some("acme"))],
+            Err((TenantNotMember, acme())),
+        ),
+        (
+            Directory,
+            "ada",
+            None,
+            &[(Host, Some("initech"))],
+            Err((TenantSuspended, Some("initech".to_owned()))),
+        ),
+        (Directory, "ada", None, &[], Err((TenantUnknown, None))),
+    ];
+    for (members, subject, token, named, expected) in rows {
+        let got = ask(*members, subject, *token, named);
+        assert_eq!(&got, expected, "{members:?} {subject} {token:?} {named:?}");
+    }
+}
+
+#[test]
+fn two_registrations_of_one_tenant_never_lift_a_suspension() {
+    let tenant = |status| Tenant {
+        id: "acme".parse().unwrap(),
+        status,
+    };
+    for order in [[Status::Active, Status::Suspended], [Status::Suspended, Status::Active]] {
+        let registry: Registry = order.map(tenant).into_iter().collect();
+        assert_eq!(registry.get("acme").unwrap().status, Status::Suspended);
+    }
+}
+
+proptest! {
+    /// Whatever is named where: who gets in, gets into the one tenant that everything named.
+    #[test]
+    fn nobody_enters_a_tenant_that_some_source_does_not_name(
+        token in proptest::option::of("acme|globex|initech|x"),
+        named in prop::collection::vec((0..4usize, proptest::option::of("acme|globex|initech|x")), 0..4),
+        directory: bool,
+    ) {
+        let sources = [Source::Token, Source::Host, Source::Path, Source::Header];
+        let members = if directory { MembershipSource::Directory } else { MembershipSource::Claims };
+        let named: Vec<_> = named.iter().map(|(which, name)| (sources[*which], name.as_deref())).collect();
+        if let Ok((tenant, _)) = ask(members, "ada", token.as_deref(), &named) {
+            prop_assert!(named.iter().all(|(_, name)| *name == Some(tenant.as_str())));
+            prop_assert!(token.as_deref().is_none_or(|name| name == tenant));
+            prop_assert!(token.is_some() || directory);
+            prop_assert_ne!(tenant, "initech");
+        }
+    }
+}
