@@ -1,1 +1,25 @@
-//! .
+//! The admin listener: what an operator, an orchestrator and the backends ask the gateway about itself.
+//!
+//! *What it decides:* nothing about requests. It says whether the process lives (`/livez`), whether it should get
+//! traffic and what is down if not (`/readyz`), what it counted (`/metrics`), what it is (`/version`), and which keys
+//! its assertions are signed with (`/.well-known/cloister/jwks.json`).
+//!
+//! *What it must never do:* change anything; show a token, a secret or a tenant's data; be reachable by the clients of
+//! the gateway. It listens on loopback unless told otherwise, and then says so in the log.
+//!
+//! *Who gives it what:* cli the registry of metrics, one [`Check`] per thing that can be down, one [`Collect`] per
+//! gauge that is computed only when asked for, and the document of the assertion's keys.
+//!
+//! *How to add a page:* a handler and its line in `pages.rs`, a promise in `tests.rs`. *How to add a check:* implement
+//! [`Check`] beside the thing that can be down, and hand it over in cli; a line in the operator's runbook.
+#![forbid(unsafe_code)]
+
+mod listen;
+mod pages;
+mod readiness;
+#[cfg(test)]
+mod tests;
+
+pub use listen::{BindError, Bound, ServeError};
+pub use pages::Admin;
+pub use readiness::{Check, Collect};

@@ -1,0 +1,127 @@
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{Response, StatusCode};
+use axum::middleware::map_response;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
+use serde_json::json;
+
+use crate::readiness::Readiness;
+use crate::{Check, Collect};
+
+/// What the admin listener shows.
+#[derive(Clone)]
+pub struct Admin {
+    /// Every metric of the process.
+    pub registry: Registry,
+    /// Run before each scrape, in this order.
+    pub refresh: Vec<Arc<dyn Collect>>,
+    /// What must be up for the gateway to be ready. An empty list is always ready.
+    pub readiness: Vec<Arc<dyn Check>>,
+    /// The JSON Web Key Set (RFC 7517 §5) of the assertion's keys, as it is at the time of asking.
+    pub jwks: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The version of the program, for `/version`.
+    pub version: &'static str,
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let checks: Vec<_> = self.readiness.iter().map(|check| check.name()).collect();
+        f.debug_struct("Admin")
+            .field("readiness", &checks)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Admin {
+    pub(crate) fn router(self) -> Router {
+        Router::new()
+            .route("/metrics", get(metrics))
+            .route("/livez", get(async || "ok\n"))
+            .route("/readyz", get(readyz))
+            .route("/version", get(version))
+            .route("/.well-known/cloister/jwks.json", get(jwks))
+            .layer(map_response(finish))
+            .with_state(Arc::new(self))
+    }
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    for gauges in &admin.refresh {
+        gauges.collect();
+    }
+    match TextEncoder::new().encode_to_string(&admin.registry.gather()) {
+        Ok(text) => ([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written as text");
+            problem(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+async fn readyz(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    let readiness = Readiness::of(admin.readiness.iter().map(AsRef::as_ref));
+    let status = if readiness.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(readiness)).into_response()
+}
+
+async fn version(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    Json(json!({ "name": "cloister", "version": admin.version }))
+}
+
+async fn jwks(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    (
+        [
+            (CONTENT_TYPE, "application/json"),
+            (CACHE_CONTROL, "public, max-age=300"),
+        ],
+        (admin.jwks)(),
+    )
+}
+
+/// Gives a page that does not exist, or not for this method, a body that says so (the router leaves it empty, but sets
+/// `Allow`), and forbids everyone to keep what may change with the next question.
+async fn finish(mut response: axum::response::Response) -> axum::response::Response {
+    if matches!(
+        response.status(),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+    ) {
+        let (head, _) = response.into_parts();
+        response = problem(head.status);
+        if let Some(allow) = head.headers.get(axum::http::header::ALLOW) {
+            response.headers_mut().insert(axum::http::header::ALLOW, allow.clone());
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A problem document (RFC 9457) that says no more than the status does.
+fn problem(status: StatusCode) -> axum::response::Response {
+    let body = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+    });
+    let response = Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, "application/problem+json");
+    response
+        .body(body.to_string().into())
+        .unwrap_or_else(|_| status.into_response())
+}

@@ -1,0 +1,220 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use prometheus::{IntGauge, Registry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::{Admin, Check};
+
+const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+#[derive(Default)]
+struct Journal {
+    broken: AtomicBool,
+}
+
+impl Check for Journal {
+    fn name(&self) -> &'static str {
+        "journal"
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.broken.load(Ordering::SeqCst) {
+            Err("no space left on device".into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+struct Running {
+    address: SocketAddr,
+    journal: Arc<Journal>,
+    shutdown: Option<oneshot::Sender<()>>,
+    tasks: JoinSet<()>,
+}
+
+fn admin(journal: &Arc<Journal>) -> Admin {
+    let registry = Registry::new();
+    let depth = IntGauge::new("cloister_depth", "How deep.").unwrap();
+    registry.register(Box::new(depth.clone())).unwrap();
+    Admin {
+        registry,
+        refresh: vec![Arc::new(move || depth.inc())],
+        readiness: vec![journal.clone()],
+        jwks: Arc::new(|| r#"{"keys":[]}"#.into()),
+        version: "1.2.3",
+    }
+}
+
+fn start() -> Running {
+    let journal = Arc::new(Journal::default());
+    let bound = admin(&journal).bind(LOOPBACK).unwrap();
+    let address = bound.address();
+    let (shutdown, asked) = oneshot::channel();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        bound.serve(async { drop(asked.await) }).await.unwrap();
+    });
+    Running {
+        address,
+        journal,
+        shutdown: Some(shutdown),
+        tasks,
+    }
+}
+
+impl Running {
+    async fn ask(&self, head: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream
+            .write_all(format!("{head}\r\nHost: admin\r\nConnection: close\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1")).await
+    }
+}
+
+#[tokio::test]
+async fn gauges_are_brought_up_to_date_before_each_scrape() {
+    let running = start();
+    assert!(running.get("/metrics").await.contains("\ncloister_depth 1\n"));
+    let second = running.get("/metrics").await;
+    assert!(second.contains("\ncloister_depth 2\n"), "{second}");
+    assert!(
+        second
+            .to_lowercase()
+            .contains("content-type: text/plain; version=0.0.4"),
+        "{second}"
+    );
+}
+
+#[tokio::test]
+async fn readiness_names_what_is_down_and_comes_back_by_itself() {
+    let running = start();
+    let up = running.get("/readyz").await;
+    assert!(up.starts_with("HTTP/1.1 200"), "{up}");
+    assert!(
+        up.ends_with(r#"{"ready":true,"checks":[{"name":"journal","ok":true}]}"#),
+        "{up}"
+    );
+
+    running.journal.broken.store(true, Ordering::SeqCst);
+    let down = running.get("/readyz").await;
+    assert!(down.starts_with("HTTP/1.1 503"), "{down}");
+    assert!(
+        down.ends_with(
+            r#"{"ready":false,"checks":[{"name":"journal","ok":false,"detail":"no space left on device"}]}"#
+        ),
+        "{down}"
+    );
+    assert!(
+        running.get("/livez").await.starts_with("HTTP/1.1 200"),
+        "a process that is not ready still lives"
+    );
+
+    running.journal.broken.store(false, Ordering::SeqCst);
+    assert!(running.get("/readyz").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn only_the_keys_may_be_cached() {
+    let running = start();
+    let keys = running.get("/.well-known/cloister/jwks.json").await;
+    assert!(keys.contains("cache-control: public, max-age=300\r\n"), "{keys}");
+    assert!(keys.contains("content-type: application/json\r\n"), "{keys}");
+    assert!(keys.ends_with("\r\n\r\n{\"keys\":[]}"), "{keys}");
+    for path in ["/livez", "/readyz", "/metrics", "/version", "/nothing"] {
+        let answer = running.get(path).await;
+        assert!(answer.contains("cache-control: no-store\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_version_is_told() {
+    let answer = start().get("/version").await;
+    assert!(answer.ends_with(r#"{"name":"cloister","version":"1.2.3"}"#), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_as_a_problem() {
+    let running = start();
+    let missing = running.get("/metricz").await;
+    assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
+    assert!(
+        missing.contains("content-type: application/problem+json\r\n"),
+        "{missing}"
+    );
+    assert!(
+        missing.ends_with(r#"{"status":404,"title":"Not Found","type":"about:blank"}"#),
+        "{missing}"
+    );
+
+    let method = running.ask("DELETE /metrics HTTP/1.1").await;
+    assert!(method.starts_with("HTTP/1.1 405"), "{method}");
+    assert!(method.contains("allow: GET,HEAD\r\n"), "{method}");
+    assert!(
+        method.ends_with(r#"{"status":405,"title":"Method Not Allowed","type":"about:blank"}"#),
+        "{method}"
+    );
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_found_before_anything_runs() {
+    let running = start();
+    let error = admin(&running.journal).bind(running.address).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the admin listener cannot listen on `{}`", running.address)
+    );
+}
+
+#[tokio::test]
+async fn shutdown_ends_idle_connections_and_frees_the_port() {
+    let mut running = start();
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: admin\r\n\r\n")
+        .await
+        .unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+
+    running.shutdown.take().unwrap().send(()).unwrap();
+    tokio::time::timeout(Duration::from_secs(2), running.tasks.join_next())
+        .await
+        .unwrap();
+    idle.read_to_end(&mut Vec::new()).await.unwrap();
+    assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_never_ends_is_hung_up_on() {
+    let running = start();
+    let mut slow = TcpStream::connect(running.address).await.unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: ").await.unwrap();
+    let started = tokio::time::Instant::now();
+    slow.read_to_end(&mut Vec::new()).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(11), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let running = start();
+    let fields = "X-A: b\r\n".repeat(65);
+    let answer = running
+        .ask(&format!("GET /livez HTTP/1.1\r\n{}", fields.trim_end()))
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
