@@ -68,10 +68,7 @@ pub enum PrivateFileError {
 /// # Errors
 /// The file is not there, not regular, open to others, of another user, or larger than [`MAX`].
 pub fn read_private(path: &Path) -> Result<Secret<Vec<u8>>, PrivateFileError> {
-    let unreadable = |source: io::Error| PrivateFileError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source: io::Error| PrivateFileError::Read { path: path.to_owned(), source };
     // NONBLOCK: a pipe in place of the file is found by its kind instead of being waited for.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| unreadable(e.into()))?);
@@ -81,16 +78,10 @@ pub fn read_private(path: &Path) -> Result<Secret<Vec<u8>>, PrivateFileError> {
         return Err(PrivateFileError::Kind(path.to_owned()));
     }
     if mode & 0o077 != 0 {
-        return Err(PrivateFileError::Mode {
-            path: path.to_owned(),
-            mode,
-        });
+        return Err(PrivateFileError::Mode { path: path.to_owned(), mode });
     }
     if ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid()) {
-        return Err(PrivateFileError::Owner {
-            path: path.to_owned(),
-            owner: metadata.uid(),
-        });
+        return Err(PrivateFileError::Owner { path: path.to_owned(), owner: metadata.uid() });
     }
     closed_folder(&path.canonicalize().map_err(unreadable)?)?;
 
@@ -108,18 +99,11 @@ pub fn read_private(path: &Path) -> Result<Secret<Vec<u8>>, PrivateFileError> {
 fn closed_folder(file: &Path) -> Result<(), PrivateFileError> {
     const STICKY: u32 = 0o1000;
     let Some(folder) = file.parent() else { return Ok(()) };
-    let mode = fs::metadata(folder)
-        .map_err(|source| PrivateFileError::Read {
-            path: folder.to_owned(),
-            source,
-        })?
-        .mode()
-        & 0o7777;
+    let mode =
+        fs::metadata(folder).map_err(|source| PrivateFileError::Read { path: folder.to_owned(), source })?.mode()
+            & 0o7777;
     if mode & 0o022 != 0 && mode & STICKY == 0 {
-        return Err(PrivateFileError::Folder {
-            path: folder.to_owned(),
-            mode,
-        });
+        return Err(PrivateFileError::Folder { path: folder.to_owned(), mode });
     }
     Ok(())
 }
@@ -153,10 +137,7 @@ pub fn create_private(path: &Path, content: &Secret<Vec<u8>>) -> Result<bool, Pr
         File::open(folder)?.sync_all()?;
         Ok(written)
     };
-    create().map_err(|source| PrivateFileError::Create {
-        path: path.to_owned(),
-        source,
-    })
+    create().map_err(|source| PrivateFileError::Create { path: path.to_owned(), source })
 }
 
 fn write_synced(path: &Path, content: &Secret<Vec<u8>>) -> io::Result<()> {

@@ -39,9 +39,7 @@ impl Reference {
     pub fn file(path: &Path) -> Result<Self, InvalidReference> {
         let text = path.to_str().ok_or(InvalidReference::Path)?;
         let plain = path.is_absolute() && !text.contains(|c: char| c.is_control() || matches!(c, '{' | '}'));
-        plain
-            .then(|| Self(Source::File(path.to_owned())))
-            .ok_or(InvalidReference::Path)
+        plain.then(|| Self(Source::File(path.to_owned()))).ok_or(InvalidReference::Path)
     }
 
     pub(crate) const fn source(&self) -> &Source {
@@ -94,12 +92,7 @@ mod tests {
 
     #[test]
     fn a_reference_names_a_file_or_a_variable_and_nothing_else() {
-        for text in [
-            "${file:/run/secrets/key}",
-            "${file:/a b/c:d}",
-            "${env:KEY}",
-            "${env:_k2}",
-        ] {
+        for text in ["${file:/run/secrets/key}", "${file:/a b/c:d}", "${env:KEY}", "${env:_k2}"] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
         for (text, why) in [
@@ -126,9 +119,7 @@ mod tests {
 
     #[test]
     fn a_secret_written_down_is_refused_with_the_remedy_and_not_repeated() {
-        let error = serde_json::from_str::<Reference>(r#""hunter2""#)
-            .unwrap_err()
-            .to_string();
+        let error = serde_json::from_str::<Reference>(r#""hunter2""#).unwrap_err().to_string();
         assert!(error.contains("${file:") && error.contains("${env:"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }

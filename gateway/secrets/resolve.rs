@@ -30,9 +30,7 @@ pub enum SecretError {
 /// The secret is not there, empty, too large, or lies in a file that others can read or change.
 pub fn resolve(reference: &Reference, environment: &dyn Environment) -> Result<Secret<Vec<u8>>, SecretError> {
     let value = match reference.source() {
-        Source::Environment(name) => environment
-            .variable(name)
-            .ok_or_else(|| SecretError::Unset(reference.clone()))?,
+        Source::Environment(name) => environment.variable(name).ok_or_else(|| SecretError::Unset(reference.clone()))?,
         Source::File(path) => read_private(path).map_err(|source| match source {
             PrivateFileError::Large(_) => SecretError::Large(reference.clone()),
             PrivateFileError::Create { .. }
@@ -40,10 +38,7 @@ pub fn resolve(reference: &Reference, environment: &dyn Environment) -> Result<S
             | PrivateFileError::Kind(_)
             | PrivateFileError::Mode { .. }
             | PrivateFileError::Owner { .. }
-            | PrivateFileError::Read { .. } => SecretError::File {
-                reference: reference.clone(),
-                source,
-            },
+            | PrivateFileError::Read { .. } => SecretError::File { reference: reference.clone(), source },
         })?,
     };
     let value = value.without_line_end();
@@ -101,13 +96,7 @@ mod tests {
             assert!(matches!(error, SecretError::Empty(_)) != large, "{error}");
         }
         let most = "k".repeat(MAX);
-        assert_eq!(
-            resolve(&file(folder.path(), most.as_bytes()), &environment)
-                .unwrap()
-                .expose()
-                .len(),
-            MAX
-        );
+        assert_eq!(resolve(&file(folder.path(), most.as_bytes()), &environment).unwrap().expose().len(), MAX);
     }
 
     #[test]
@@ -126,9 +115,6 @@ mod tests {
     #[test]
     fn the_environment_of_the_process_is_read_byte_for_byte() {
         let reference = "${env:CARGO_PKG_NAME}".parse().unwrap();
-        assert_eq!(
-            resolve(&reference, &crate::ProcessEnvironment).unwrap().expose(),
-            b"secrets"
-        );
+        assert_eq!(resolve(&reference, &crate::ProcessEnvironment).unwrap().expose(), b"secrets");
     }
 }

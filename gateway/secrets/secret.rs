@@ -51,11 +51,7 @@ mod tests {
     #[test]
     fn a_secret_shows_nothing_of_itself() {
         let secret = Secret::new("correct horse".to_owned());
-        for shown in [
-            format!("{secret:?}"),
-            format!("{secret:#?}"),
-            format!("{:?}", Some(&secret)),
-        ] {
+        for shown in [format!("{secret:?}"), format!("{secret:#?}"), format!("{:?}", Some(&secret))] {
             assert!(!shown.contains("correct") && shown.contains("***"), "{shown}");
         }
         assert_eq!(secret.expose(), "correct horse");

@@ -37,13 +37,7 @@ fn a_file_that_others_may_touch_is_refused() {
 fn a_file_in_a_folder_where_others_can_replace_it_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = secret(folder.path());
-    for (mode, fit) in [
-        (0o755, true),
-        (0o1777, true),
-        (0o777, false),
-        (0o775, false),
-        (0o757, false),
-    ] {
+    for (mode, fit) in [(0o755, true), (0o1777, true), (0o777, false), (0o775, false), (0o757, false)] {
         with_mode(folder.path(), mode);
         assert_eq!(read_private(&path).is_ok(), fit, "{mode:04o}");
     }
@@ -71,20 +65,10 @@ fn what_a_link_leads_to_is_judged_and_not_the_link() {
 fn what_is_not_a_regular_file_is_refused_without_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &pipe,
-        rustix::fs::FileType::Fifo,
-        Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     assert!(matches!(read_private(&pipe), Err(PrivateFileError::Kind(_))));
     assert!(matches!(read_private(folder.path()), Err(PrivateFileError::Kind(_))));
-    assert!(matches!(
-        read_private(&folder.path().join("absent")),
-        Err(PrivateFileError::Read { .. })
-    ));
+    assert!(matches!(read_private(&folder.path().join("absent")), Err(PrivateFileError::Read { .. })));
 }
 
 #[test]
@@ -94,10 +78,7 @@ fn a_file_of_another_user_is_refused() {
     if std::os::unix::fs::chown(&path, Some(65_534), None).is_err() {
         return; // only root can give a file away, and only root could read it then
     }
-    assert!(matches!(
-        read_private(&path),
-        Err(PrivateFileError::Owner { owner: 65_534, .. })
-    ));
+    assert!(matches!(read_private(&path), Err(PrivateFileError::Owner { owner: 65_534, .. })));
 }
 
 #[test]
@@ -107,11 +88,7 @@ fn a_private_file_is_written_once_and_can_be_read_back() {
     assert!(create_private(&path, &Secret::new(b"first".to_vec())).unwrap());
     assert!(!create_private(&path, &Secret::new(b"second".to_vec())).unwrap());
     assert_eq!(read_private(&path).unwrap().expose(), b"first");
-    assert_eq!(
-        fs::read_dir(folder.path()).unwrap().count(),
-        1,
-        "no draft is left behind"
-    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left behind");
     assert!(matches!(
         create_private(&folder.path().join("absent/key"), &Secret::new(Vec::new())),
         Err(PrivateFileError::Create { .. })

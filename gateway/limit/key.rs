@@ -1,0 +1,149 @@
+use std::hash::{BuildHasher, Hasher as _, RandomState};
+use std::net::IpAddr;
+
+use terms::{IssuerId, RouteId, Subject, TenantId};
+
+/// What a budget may belong to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyPart {
+    /// The address that the connection came from: for IPv6 its /64, which is what one subscriber has.
+    ClientIp,
+    /// The route that the request matched.
+    Route,
+    /// The tenant.
+    Tenant,
+    /// The subject, together with its issuer: two issuers may name different people alike.
+    User,
+}
+
+/// Who asks, as far as it is known. A limit whose key needs what is not known charges one budget that all such share.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asker<'a> {
+    /// The tenant, once it is resolved.
+    pub tenant: Option<&'a TenantId>,
+    /// The caller, once the token is verified.
+    pub user: Option<(&'a IssuerId, &'a Subject)>,
+    /// The other end of the connection, or who a trusted proxy says it is.
+    pub client_ip: Option<IpAddr>,
+    /// The route, once it is matched.
+    pub route: Option<&'a RouteId>,
+}
+
+/// The name of one budget within one limit: a keyed hash of the parts.
+///
+/// 64 bits under a key that is drawn at random when the process starts (SipHash 1-3) are enough: among a million live
+/// keys two are alike with a chance of 3 in 100 million, and all that would follow is that two askers share one budget.
+/// Nobody can aim for it without the key, and no answer depends on it visibly. Never 0, which marks an empty slot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// `None`: a part of the key is not known.
+    pub(crate) fn of(parts: &[KeyPart], asker: &Asker<'_>, seed: &RandomState) -> Option<Self> {
+        let mut hasher = seed.build_hasher();
+        // Each text ends with a byte that none of them can have, so that no two lists of parts run together.
+        let mut text = |text: &str| {
+            hasher.write(text.as_bytes());
+            hasher.write_u8(0xff);
+        };
+        let mut address = None;
+        for part in parts {
+            match part {
+                KeyPart::ClientIp => address = Some(network(asker.client_ip?)),
+                KeyPart::Route => text(asker.route?.as_str()),
+                KeyPart::Tenant => text(asker.tenant?.as_str()),
+                KeyPart::User => {
+                    let (issuer, subject) = asker.user?;
+                    text(issuer.as_str());
+                    text(subject.as_str());
+                }
+            }
+        }
+        if let Some(network) = address {
+            hasher.write_u128(network);
+        }
+        Some(Self(hasher.finish().max(1)))
+    }
+
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// An IPv4 address whole (also where it is written as `::ffff:192.0.2.1`), an IPv6 address without its lower 64 bits.
+/// The two cannot meet: an IPv4 address stands in the lower half, with a mark above it.
+fn network(address: IpAddr) -> u128 {
+    const IPV4: u128 = 1 << 32;
+    match address.to_canonical() {
+        IpAddr::V4(address) => IPV4 | u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_belongs_to_its_parts_and_to_nobody_else() {
+        let seed = RandomState::new();
+        let (acme, globex): (TenantId, TenantId) = ("acme".parse().unwrap(), "globex".parse().unwrap());
+        let (main, other): (IssuerId, IssuerId) = ("main".parse().unwrap(), "other".parse().unwrap());
+        let (ada, bob): (Subject, Subject) = ("ada".parse().unwrap(), "bob".parse().unwrap());
+        let route: RouteId = "invoices".parse().unwrap();
+        let all = [KeyPart::Tenant, KeyPart::User, KeyPart::ClientIp, KeyPart::Route];
+        let asker = Asker {
+            tenant: Some(&acme),
+            user: Some((&main, &ada)),
+            client_ip: Some([192, 0, 2, 1].into()),
+            route: Some(&route),
+        };
+        let of = |parts: &[KeyPart], asker: &Asker<'_>| Fingerprint::of(parts, asker, &seed);
+        let own = of(&all, &asker);
+        assert_eq!(own, of(&all, &asker.clone()));
+        for another in [
+            Asker { tenant: Some(&globex), ..asker },
+            Asker { user: Some((&main, &bob)), ..asker },
+            Asker { user: Some((&other, &ada)), ..asker },
+            Asker { client_ip: Some([192, 0, 2, 2].into()), ..asker },
+        ] {
+            assert_ne!(own, of(&all, &another), "{another:?}");
+            assert_eq!(of(&[KeyPart::Route], &asker), of(&[KeyPart::Route], &another));
+        }
+        for missing in [
+            Asker { tenant: None, ..asker },
+            Asker { user: None, ..asker },
+            Asker { client_ip: None, ..asker },
+            Asker { route: None, ..asker },
+        ] {
+            assert_eq!(of(&all, &missing), None, "{missing:?}");
+        }
+    }
+
+    #[test]
+    fn texts_of_neighbouring_parts_do_not_run_together() {
+        let seed = RandomState::new();
+        let name = |text: &str| -> (TenantId, RouteId) { (text.parse().unwrap(), text.parse().unwrap()) };
+        let ((ab, _), (a, _), (_, c), (_, bc)) = (name("ab"), name("a"), name("c"), name("bc"));
+        let of = |tenant, route| {
+            let asker = Asker { tenant: Some(tenant), route: Some(route), ..Asker::default() };
+            Fingerprint::of(&[KeyPart::Tenant, KeyPart::Route], &asker, &seed)
+        };
+        assert_ne!(of(&ab, &c), of(&a, &bc));
+    }
+
+    #[test]
+    fn an_address_counts_as_the_network_that_one_client_has() {
+        for (one, other, same) in [
+            ("2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("::1", "0.0.0.1", false),
+            ("::c000:201", "192.0.2.1", false),
+        ] {
+            let network = |text: &str| network(text.parse().unwrap());
+            assert_eq!(network(one) == network(other), same, "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::key::Fingerprint;
+
+/// How many keys share one set.
+pub(crate) const WAYS: usize = 32;
+
+/// The budgets of one limit: for each live key, the time up to which it has spent, in nanoseconds since the start.
+///
+/// A key can only be in the set that its fingerprint chooses. A slot whose time has passed says nothing any more (its
+/// key is as good as new) and is free for the next key; so old keys go as new ones come, and nobody sweeps. A set is
+/// made when its first key comes: memory grows with use, up to 32 bytes for each key of the capacity.
+///
+/// A key that finds its set full of live others is charged to `shared`. Nobody who is at their limit is ever forgotten
+/// to make room: that would be how to escape one.
+#[derive(Debug)]
+pub(crate) struct Table {
+    sets: Box<[Mutex<Option<Box<Set>>>]>,
+    shared: Mutex<u64>,
+    crowded: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Set {
+    keys: [u64; WAYS],
+    times: [u64; WAYS],
+}
+
+/// Where one key's time stands, locked.
+#[derive(Debug)]
+pub(crate) enum Budget<'a> {
+    Own { set: MutexGuard<'a, Option<Box<Set>>>, way: usize },
+    Shared { time: MutexGuard<'a, u64> },
+}
+
+impl Table {
+    /// Holds `capacity` keys and a few more. Sets are half full then, so that a full one is rare: 1 in 10,000.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let count = capacity.div_ceil(WAYS / 2).max(1);
+        Self {
+            sets: std::iter::repeat_with(Mutex::default).take(count).collect(),
+            shared: Mutex::default(),
+            crowded: AtomicU64::new(0),
+        }
+    }
+
+    /// Locks the budget of a key. While it is held, its set is: order the calls by limit, or two requests wait for
+    /// each other.
+    pub(crate) fn budget(&self, key: Option<Fingerprint>, now: u64) -> Budget<'_> {
+        let own = key.and_then(|key| {
+            // The upper half of a product: the fingerprint scaled down to the number of sets.
+            let scaled = (u128::from(key.get()) * self.sets.len() as u128) >> 64;
+            let mut set = locked(self.sets.get(usize::try_from(scaled).ok()?)?);
+            let way = set.get_or_insert_with(Box::default).way(key.get(), now);
+            if way.is_none() {
+                self.crowded.fetch_add(1, Ordering::Relaxed);
+            }
+            way.map(|way| Budget::Own { set, way })
+        });
+        // FAIL CLOSED: without a key or without room there is one budget for all such, not none at all.
+        own.unwrap_or_else(|| Budget::Shared { time: locked(&self.shared) })
+    }
+
+    /// How many requests were charged to the shared budget for want of room.
+    pub(crate) fn crowded(&self) -> u64 {
+        self.crowded.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn slots(&self) -> usize {
+        self.sets.iter().filter(|set| locked(set).is_some()).count() * WAYS
+    }
+}
+
+impl Set {
+    /// The slot that has the key, or a free one made to have it. `None`: all are taken.
+    fn way(&mut self, key: u64, now: u64) -> Option<usize> {
+        if let Some(way) = self.keys.iter().position(|other| *other == key) {
+            return Some(way);
+        }
+        let way = self.times.iter().position(|time| *time <= now)?;
+        *self.keys.get_mut(way)? = key;
+        // The time that the last key left there has passed, which is what a new key starts with.
+        Some(way)
+    }
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Self { keys: [0; WAYS], times: [0; WAYS] }
+    }
+}
+
+impl Budget<'_> {
+    /// Up to when the key has spent.
+    pub(crate) fn time(&self) -> u64 {
+        match self {
+            Self::Own { set, way } => set.as_ref().and_then(|set| set.times.get(*way)).copied().unwrap_or(u64::MAX),
+            Self::Shared { time } => **time,
+        }
+    }
+
+    /// Charges.
+    pub(crate) fn spend_until(&mut self, until: u64) {
+        match self {
+            Self::Own { set, way } => {
+                if let Some(time) = set.as_mut().and_then(|set| set.times.get_mut(*way)) {
+                    *time = until;
+                }
+            }
+            Self::Shared { time } => **time = until,
+        }
+    }
+}
+
+/// A lock that another thread died with holds numbers that are as good as before: each is written in one step.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
