@@ -17,16 +17,16 @@ pub enum KeyPart {
 }
 
 /// Who asks, as far as it is known. A limit whose key needs what is not known charges one budget that all such share.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
     /// The tenant, once it is resolved.
     pub tenant: Option<&'a TenantId>,
     /// The caller, once the token is verified.
     pub user: Option<(&'a IssuerId, &'a Subject)>,
     /// The other end of the connection, or who a trusted proxy says it is.
-    pub client_ip: Option<IpAddr>,
-    /// The route, once it is matched.
-    pub route: Option<&'a RouteId>,
+    pub client_ip: IpAddr,
+    /// The route.
+    pub route: &'a RouteId,
 }
 
 /// The name of one budget within one limit: a keyed hash of the parts.
@@ -49,8 +49,8 @@ impl Fingerprint {
         let mut address = None;
         for part in parts {
             match part {
-                KeyPart::ClientIp => address = Some(network(asker.client_ip?)),
-                KeyPart::Route => text(asker.route?.as_str()),
+                KeyPart::ClientIp => address = Some(network(asker.client_ip)),
+                KeyPart::Route => text(asker.route.as_str()),
                 KeyPart::Tenant => text(asker.tenant?.as_str()),
                 KeyPart::User => {
                     let (issuer, subject) = asker.user?;
@@ -92,12 +92,8 @@ mod tests {
         let (ada, bob): (Subject, Subject) = ("ada".parse().unwrap(), "bob".parse().unwrap());
         let route: RouteId = "invoices".parse().unwrap();
         let all = [KeyPart::Tenant, KeyPart::User, KeyPart::ClientIp, KeyPart::Route];
-        let asker = Asker {
-            tenant: Some(&acme),
-            user: Some((&main, &ada)),
-            client_ip: Some([192, 0, 2, 1].into()),
-            route: Some(&route),
-        };
+        let asker =
+            Asker { tenant: Some(&acme), user: Some((&main, &ada)), client_ip: [192, 0, 2, 1].into(), route: &route };
         let of = |parts: &[KeyPart], asker: &Asker<'_>| Fingerprint::of(parts, asker, &seed);
         let own = of(&all, &asker);
         assert_eq!(own, of(&all, &asker.clone()));
@@ -105,17 +101,12 @@ mod tests {
             Asker { tenant: Some(&globex), ..asker },
             Asker { user: Some((&main, &bob)), ..asker },
             Asker { user: Some((&other, &ada)), ..asker },
-            Asker { client_ip: Some([192, 0, 2, 2].into()), ..asker },
+            Asker { client_ip: [192, 0, 2, 2].into(), ..asker },
         ] {
             assert_ne!(own, of(&all, &another), "{another:?}");
             assert_eq!(of(&[KeyPart::Route], &asker), of(&[KeyPart::Route], &another));
         }
-        for missing in [
-            Asker { tenant: None, ..asker },
-            Asker { user: None, ..asker },
-            Asker { client_ip: None, ..asker },
-            Asker { route: None, ..asker },
-        ] {
+        for missing in [Asker { tenant: None, ..asker }, Asker { user: None, ..asker }] {
             assert_eq!(of(&all, &missing), None, "{missing:?}");
         }
     }
@@ -126,7 +117,7 @@ mod tests {
         let name = |text: &str| -> (TenantId, RouteId) { (text.parse().unwrap(), text.parse().unwrap()) };
         let ((ab, _), (a, _), (_, c), (_, bc)) = (name("ab"), name("a"), name("c"), name("bc"));
         let of = |tenant, route| {
-            let asker = Asker { tenant: Some(tenant), route: Some(route), ..Asker::default() };
+            let asker = Asker { tenant: Some(tenant), user: None, client_ip: [0; 4].into(), route };
             Fingerprint::of(&[KeyPart::Tenant, KeyPart::Route], &asker, &seed)
         };
         assert_ne!(of(&ab, &c), of(&a, &bc));

@@ -32,7 +32,8 @@
 //! };
 //! let limits = limit::Limits::new(vec![per_tenant], 10_000, start)?;
 //! let tenant = "acme".parse()?;
-//! let asker = limit::Asker { tenant: Some(&tenant), ..limit::Asker::default() };
+//! let route = "invoices".parse()?;
+//! let asker = limit::Asker { tenant: Some(&tenant), user: None, client_ip: [192, 0, 2, 1].into(), route: &route };
 //!
 //! assert_eq!(limits.spend(&[0], &asker, start).unwrap().levels()[0].remaining, 1);
 //! assert_eq!(limits.spend(&[0], &asker, start).unwrap().levels()[0].remaining, 0);
