@@ -1,1 +1,73 @@
-//! .
+//! What backends receive about who asks, and how they can know that it is true.
+//!
+//! *What it decides:* what stands in the assertion (an ES256 JWT, [`Minter`]) and in the RFC 9421 signature that binds
+//! it to one request; how long either is good; which header names are ours alone ([`reserved`]); which keys sign
+//! ([`Keyring`]) and which are published.
+//!
+//! *What it must never do:* decide who someone is; name anybody whom it was not given; outlive the caller's token; give
+//! a private key to anyone; let an assertion be used again where nothing binds it to the request, unless a setting
+//! called insecure asks for it.
+//!
+//! *Who gives it what:* `cli` opens the [`Keyring`], makes one [`Minter`] and one [`Backend`] per upstream; `proxy` takes
+//! every [`reserved`] field off the request, then asks [`Minter::inject`] with the member's [`Identity`] and the request
+//! [`Forwarded`] as it goes out; `admin` publishes [`Keyring::jwks`].
+//!
+//! *How to add a claim:* a field of [`Identity`], a line in `claims.rs`, the rule for verifiers in `vectors/README.md`,
+//! and new vectors (`cargo test -p assertion -- --ignored`). Claims are only ever added: backends check what is there.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use assertion::{Backend, Binding, Forwarded, Identity, Keyring, Lifetime, Minter};
+//!
+//! let clock = Arc::new(terms::ManualClock::at(1_790_000_000));
+//! let keyring = Arc::new(Keyring::generate(&*clock)?);
+//! let lifetime = Lifetime::try_from(Duration::from_secs(60))?;
+//! let minter = Minter::new("https://gateway.example.com".parse()?, lifetime, keyring, clock);
+//! let orders = Backend::new("orders".parse()?, Binding::PerRequest, None)?;
+//!
+//! let injected = minter.inject(
+//!     &Identity {
+//!         tenant: &"acme".parse()?,
+//!         issuer: &"main".parse()?,
+//!         subject: &"user-1".parse()?,
+//!         roles: &["billing_reader".parse()?],
+//!         acr: None,
+//!         amr: &[],
+//!         auth_time: None,
+//!         expires_at: 1_790_003_600,
+//!         token: &[7; 32],
+//!     },
+//!     &Forwarded {
+//!         id: terms::RequestId::from(1),
+//!         method: "GET",
+//!         authority: "orders.internal",
+//!         path: "/orders/7",
+//!         query: None,
+//!     },
+//!     &orders,
+//! )?;
+//! let fields: Vec<_> = injected.into_fields().collect();
+//! assert_eq!((fields[0].0.as_str(), fields[0].1.to_str()?), ("x-tenant-id", "acme"));
+//! assert_eq!(fields[3].0.as_str(), "x-cloister-assertion");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod backend;
+mod claims;
+mod identity;
+mod injected;
+mod keyring;
+mod minter;
+mod reserved;
+mod reuse;
+mod signature;
+
+pub use backend::{Audience, Backend, Binding, InvalidBackend, InvalidLifetime, InvalidParty, Issuer, Lifetime};
+pub use identity::{Forwarded, Identity};
+pub use injected::Injected;
+pub use keyring::{Key, Keyring, KeyringError, State};
+pub use minter::{MintError, Minter};
+pub use reserved::{reserved, reserved_in_response};
+pub use signature::{InvalidSignatureKey, SignatureKey};

@@ -1,0 +1,138 @@
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
+use http::HeaderValue;
+use terms::{Clock, Reason};
+
+use crate::backend::{Backend, Binding, Issuer, Lifetime};
+use crate::claims::{Claims, push_base64url};
+use crate::identity::{Forwarded, Identity};
+use crate::injected::Injected;
+use crate::keyring::Keyring;
+use crate::reuse::Reusable;
+
+/// How many assertions are kept for reuse: about 1.5 KiB each.
+const KEPT: usize = 16_384;
+
+/// Makes what backends get.
+#[derive(Debug)]
+pub struct Minter {
+    issuer: Issuer,
+    lifetime: Lifetime,
+    keyring: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    reusable: Reusable,
+}
+
+/// Why a backend cannot be told who asks. Without that, nothing is forwarded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum MintError {
+    /// The token ran out between the check and now.
+    #[error("the token has expired")]
+    Expired,
+    /// A value that a header cannot carry.
+    #[error("a value does not fit into a header field")]
+    Field,
+    /// The cryptography failed.
+    #[error("the assertion could not be signed")]
+    Sign,
+    /// A request that a signature would not bind unambiguously.
+    #[error("the request cannot be signed as it is")]
+    Unsignable,
+}
+
+impl MintError {
+    /// The word for records and answers.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Expired => Reason::AuthInvalidExpired,
+            Self::Field | Self::Sign | Self::Unsignable => Reason::Internal,
+        }
+    }
+}
+
+impl Minter {
+    /// Mints as `issuer`, with the active key of the ring.
+    #[must_use]
+    pub fn new(issuer: Issuer, lifetime: Lifetime, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Self {
+        Self { issuer, lifetime, keyring, clock, reusable: Reusable::new(KEPT) }
+    }
+
+    /// Tells one backend who asks. About 25 µs for a fresh assertion; with reuse, the time of one HMAC.
+    ///
+    /// # Errors
+    /// Then the request must not be forwarded.
+    pub fn inject(
+        &self,
+        identity: &Identity<'_>,
+        request: &Forwarded<'_>,
+        backend: &Backend,
+    ) -> Result<Injected, MintError> {
+        let now = self.clock.unix_seconds();
+        // An assertion never outlives the token that it speaks of.
+        let expires_at = identity.expires_at.min(now + self.lifetime.seconds());
+        if expires_at <= now {
+            return Err(MintError::Expired); // FAIL CLOSED: also for what is kept for reuse
+        }
+        let injected = match backend.binding() {
+            Binding::PerRequest => self.mint(identity, request, backend, now, expires_at, Some(request))?,
+            Binding::InsecureReuse | Binding::Reuse => match self.reusable.find(identity, backend.audience(), now) {
+                Some(injected) => injected,
+                None => {
+                    let injected = self.mint(identity, request, backend, now, expires_at, None)?;
+                    let stale_at = now + (expires_at - now) / 2;
+                    self.reusable.keep(identity, backend.audience(), stale_at, injected.clone());
+                    injected
+                }
+            },
+        };
+        let signature = match backend.key() {
+            Some(key) => Some(key.sign(request, injected.assertion.as_bytes(), now)?),
+            None => None,
+        };
+        Ok(Injected { signature, ..injected })
+    }
+
+    fn mint(
+        &self,
+        identity: &Identity<'_>,
+        request: &Forwarded<'_>,
+        backend: &Backend,
+        issued_at: u64,
+        expires_at: u64,
+        bound_to: Option<&Forwarded<'_>>,
+    ) -> Result<Injected, MintError> {
+        let claims = Claims {
+            issuer: &self.issuer,
+            audience: backend.audience(),
+            identity,
+            id: request.id,
+            issued_at,
+            expires_at,
+            bound_to,
+        };
+        let key = self.keyring.active();
+        let mut token = String::with_capacity(1024);
+        token.push_str(key.header());
+        push_base64url(&mut token, &claims.json());
+        let signature = key.pair().sign(&SystemRandom::new(), token.as_bytes()).map_err(|_| MintError::Sign)?;
+        token.push('.');
+        push_base64url(&mut token, signature.as_ref());
+
+        let mut assertion = HeaderValue::try_from(token).map_err(|_| MintError::Field)?;
+        assertion.set_sensitive(true);
+        let field = |text: &str| HeaderValue::from_str(text).map_err(|_| MintError::Field);
+        let roles: Vec<&str> = identity.roles.iter().map(terms::RoleName::as_str).collect();
+        Ok(Injected {
+            tenant: field(identity.tenant.as_str())?,
+            user: field(identity.subject.as_str())?,
+            roles: if roles.is_empty() { None } else { Some(field(&roles.join(","))?) },
+            assertion,
+            signature: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
