@@ -16,9 +16,9 @@ impl<'h> Bearer<'h> {
         let Some(field) = field else {
             return Self::Missing;
         };
-        let token = field.to_str().ok().and_then(|text| {
-            let (scheme, token) = text.split_once(' ')?;
-            (scheme.eq_ignore_ascii_case("bearer") && is_token68(token)).then_some(token)
+        let token = field.as_bytes().split_at_checked(SCHEME.len()).and_then(|(scheme, token)| {
+            let token = std::str::from_utf8(token).ok()?;
+            (scheme.eq_ignore_ascii_case(SCHEME) && is_token68(token)).then_some(token)
         });
         token.map_or(Self::Malformed, Self::Token)
     }
@@ -35,11 +35,17 @@ impl fmt::Debug for Bearer<'_> {
     }
 }
 
+const SCHEME: &[u8] = b"bearer ";
+
 /// RFC 9110 §11.2: letters, digits and `- . _ ~ + /`, then any number of `=`.
 fn is_token68(token: &str) -> bool {
     let text = token.trim_end_matches('=').as_bytes();
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-    !text.is_empty() && text.iter().all(allowed)
+    let within = |byte: u8, first: u8, count: u8| byte.wrapping_sub(first) < count;
+    let allowed = |byte: u8| {
+        within(byte | 0x20, b'a', 26) | within(byte, b'-', 13) | (byte == b'+') | (byte == b'_') | (byte == b'~') // 13: `-./0` to `9`
+    };
+    // A fold without an early end, so that a token of a kilobyte is done sixteen bytes at a time.
+    !text.iter().fold(text.is_empty(), |bad, byte| bad | !allowed(*byte))
 }
 
 #[cfg(test)]
