@@ -12,6 +12,22 @@
 //!
 //! *How to add a page:* a handler and its line in `pages.rs`, a promise in `tests.rs`. *How to add a check:* implement
 //! [`Check`] beside the thing that can be down, and hand it over in cli; a line in the operator's runbook.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! let page = admin::Admin {
+//!     registry: prometheus::Registry::new(),
+//!     refresh: vec![],
+//!     readiness: vec![],
+//!     jwks: Arc::new(|| r#"{"keys":[]}"#.to_owned()),
+//!     version: "0.1.0",
+//! };
+//! let bound = page.bind("127.0.0.1:0".parse()?)?;
+//! assert_ne!(bound.address().port(), 0);
+//! drop(bound.serve(async { /* until told to stop */ }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod listen;

@@ -62,11 +62,7 @@ impl Admin {
             tracing::warn!(%address, "the admin listener asks nobody who they are, and this address is not loopback: \
                 keep clients and tenants away from it");
         }
-        Ok(Bound {
-            listener,
-            address,
-            router: self.router(),
-        })
+        Ok(Bound { listener, address, router: self.router() })
     }
 }
 

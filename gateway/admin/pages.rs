@@ -33,10 +33,7 @@ pub struct Admin {
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let checks: Vec<_> = self.readiness.iter().map(|check| check.name()).collect();
-        f.debug_struct("Admin")
-            .field("readiness", &checks)
-            .field("version", &self.version)
-            .finish_non_exhaustive()
+        f.debug_struct("Admin").field("readiness", &checks).field("version", &self.version).finish_non_exhaustive()
     }
 }
 
@@ -68,11 +65,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
 
 async fn readyz(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let readiness = Readiness::of(admin.readiness.iter().map(AsRef::as_ref));
-    let status = if readiness.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()
 }
 
@@ -81,22 +74,13 @@ async fn version(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
 }
 
 async fn jwks(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    (
-        [
-            (CONTENT_TYPE, "application/json"),
-            (CACHE_CONTROL, "public, max-age=300"),
-        ],
-        (admin.jwks)(),
-    )
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], (admin.jwks)())
 }
 
 /// Gives a page that does not exist, or not for this method, a body that says so (the router leaves it empty, but sets
 /// `Allow`), and forbids everyone to keep what may change with the next question.
 async fn finish(mut response: axum::response::Response) -> axum::response::Response {
-    if matches!(
-        response.status(),
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
-    ) {
+    if matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
         let (head, _) = response.into_parts();
         response = problem(head.status);
         if let Some(allow) = head.headers.get(axum::http::header::ALLOW) {
@@ -105,9 +89,7 @@ async fn finish(mut response: axum::response::Response) -> axum::response::Respo
     }
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -118,10 +100,6 @@ fn problem(status: StatusCode) -> axum::response::Response {
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
     });
-    let response = Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "application/problem+json");
-    response
-        .body(body.to_string().into())
-        .unwrap_or_else(|_| status.into_response())
+    let response = Response::builder().status(status).header(CONTENT_TYPE, "application/problem+json");
+    response.body(body.to_string().into()).unwrap_or_else(|_| status.into_response())
 }

@@ -44,16 +44,9 @@ impl<'a> Readiness<'a> {
         let checks: Vec<_> = checks
             .map(|check| {
                 let detail = check.check().err();
-                Outcome {
-                    name: check.name(),
-                    ok: detail.is_none(),
-                    detail,
-                }
+                Outcome { name: check.name(), ok: detail.is_none(), detail }
             })
             .collect();
-        Self {
-            ready: checks.iter().all(|outcome| outcome.ok),
-            checks,
-        }
+        Self { ready: checks.iter().all(|outcome| outcome.ok), checks }
     }
 }

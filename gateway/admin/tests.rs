@@ -24,11 +24,7 @@ impl Check for Journal {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.broken.load(Ordering::SeqCst) {
-            Err("no space left on device".into())
-        } else {
-            Ok(())
-        }
+        if self.broken.load(Ordering::SeqCst) { Err("no space left on device".into()) } else { Ok(()) }
     }
 }
 
@@ -61,21 +57,13 @@ fn start() -> Running {
     tasks.spawn(async move {
         bound.serve(async { drop(asked.await) }).await.unwrap();
     });
-    Running {
-        address,
-        journal,
-        shutdown: Some(shutdown),
-        tasks,
-    }
+    Running { address, journal, shutdown: Some(shutdown), tasks }
 }
 
 impl Running {
     async fn ask(&self, head: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream
-            .write_all(format!("{head}\r\nHost: admin\r\nConnection: close\r\n\r\n").as_bytes())
-            .await
-            .unwrap();
+        stream.write_all(format!("{head}\r\nHost: admin\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
@@ -92,12 +80,7 @@ async fn gauges_are_brought_up_to_date_before_each_scrape() {
     assert!(running.get("/metrics").await.contains("\ncloister_depth 1\n"));
     let second = running.get("/metrics").await;
     assert!(second.contains("\ncloister_depth 2\n"), "{second}");
-    assert!(
-        second
-            .to_lowercase()
-            .contains("content-type: text/plain; version=0.0.4"),
-        "{second}"
-    );
+    assert!(second.to_lowercase().contains("content-type: text/plain; version=0.0.4"), "{second}");
 }
 
 #[tokio::test]
@@ -105,10 +88,7 @@ async fn readiness_names_what_is_down_and_comes_back_by_itself() {
     let running = start();
     let up = running.get("/readyz").await;
     assert!(up.starts_with("HTTP/1.1 200"), "{up}");
-    assert!(
-        up.ends_with(r#"{"ready":true,"checks":[{"name":"journal","ok":true}]}"#),
-        "{up}"
-    );
+    assert!(up.ends_with(r#"{"ready":true,"checks":[{"name":"journal","ok":true}]}"#), "{up}");
 
     running.journal.broken.store(true, Ordering::SeqCst);
     let down = running.get("/readyz").await;
@@ -119,10 +99,7 @@ async fn readiness_names_what_is_down_and_comes_back_by_itself() {
         ),
         "{down}"
     );
-    assert!(
-        running.get("/livez").await.starts_with("HTTP/1.1 200"),
-        "a process that is not ready still lives"
-    );
+    assert!(running.get("/livez").await.starts_with("HTTP/1.1 200"), "a process that is not ready still lives");
 
     running.journal.broken.store(false, Ordering::SeqCst);
     assert!(running.get("/readyz").await.starts_with("HTTP/1.1 200"));
@@ -152,49 +129,33 @@ async fn what_is_not_there_is_told_as_a_problem() {
     let running = start();
     let missing = running.get("/metricz").await;
     assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
-    assert!(
-        missing.contains("content-type: application/problem+json\r\n"),
-        "{missing}"
-    );
-    assert!(
-        missing.ends_with(r#"{"status":404,"title":"Not Found","type":"about:blank"}"#),
-        "{missing}"
-    );
+    assert!(missing.contains("content-type: application/problem+json\r\n"), "{missing}");
+    assert!(missing.ends_with(r#"{"status":404,"title":"Not Found","type":"about:blank"}"#), "{missing}");
 
     let method = running.ask("DELETE /metrics HTTP/1.1").await;
     assert!(method.starts_with("HTTP/1.1 405"), "{method}");
     assert!(method.contains("allow: GET,HEAD\r\n"), "{method}");
-    assert!(
-        method.ends_with(r#"{"status":405,"title":"Method Not Allowed","type":"about:blank"}"#),
-        "{method}"
-    );
+    assert!(method.ends_with(r#"{"status":405,"title":"Method Not Allowed","type":"about:blank"}"#), "{method}");
 }
 
 #[tokio::test]
 async fn a_port_in_use_is_found_before_anything_runs() {
     let running = start();
     let error = admin(&running.journal).bind(running.address).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("the admin listener cannot listen on `{}`", running.address)
-    );
+    assert_eq!(error.to_string(), format!("the admin listener cannot listen on `{}`", running.address));
 }
 
 #[tokio::test]
 async fn shutdown_ends_idle_connections_and_frees_the_port() {
     let mut running = start();
     let mut idle = TcpStream::connect(running.address).await.unwrap();
-    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: admin\r\n\r\n")
-        .await
-        .unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: admin\r\n\r\n").await.unwrap();
     let mut first = [0; 12];
     idle.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");
 
     running.shutdown.take().unwrap().send(()).unwrap();
-    tokio::time::timeout(Duration::from_secs(2), running.tasks.join_next())
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(2), running.tasks.join_next()).await.unwrap();
     idle.read_to_end(&mut Vec::new()).await.unwrap();
     assert!(TcpStream::connect(running.address).await.is_err());
 }
@@ -213,8 +174,6 @@ async fn a_head_that_never_ends_is_hung_up_on() {
 async fn a_head_that_is_too_large_is_refused() {
     let running = start();
     let fields = "X-A: b\r\n".repeat(65);
-    let answer = running
-        .ask(&format!("GET /livez HTTP/1.1\r\n{}", fields.trim_end()))
-        .await;
+    let answer = running.ask(&format!("GET /livez HTTP/1.1\r\n{}", fields.trim_end())).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
 }

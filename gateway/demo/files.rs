@@ -39,7 +39,7 @@ type Shelf = Arc<Mutex<HashMap<(String, String), Stored>>>;
 
 /// Files of any size, in constant memory: what comes in is counted and hashed as it passes.
 pub(crate) fn router() -> Router {
-    Router::new().route("/files/{name}", get(download).put(upload)).with_state(Shelf::default())
+    Router::new().route("/files/{*name}", get(download).put(upload)).with_state(Shelf::default())
 }
 
 async fn upload(

@@ -13,6 +13,18 @@
 //!
 //! *How to add a step to the tour:* a line in `tour/plan.rs` or `tour/traffic.rs`. *How to add a user:* a line in
 //! `people.rs`. *How to write a backend for a gateway like this:* read `trust.rs`; it is all that a backend has to do.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use demo::{Demo, Minted, Places, User};
+//!
+//! let free = "127.0.0.1:0".parse()?;
+//! let demo = Demo::start(Places { gateway: free, admin: free, ..Places::default() }, Arc::new(terms::SystemClock))?;
+//! let token = demo.issuer().mint(&User::ADA, Minted::Sound)?;
+//! assert_eq!(token.split('.').count(), 3);
+//! assert!(demo.config("/var/lib/cloister".as_ref()).contains(&demo.places().gateway.to_string()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod files;

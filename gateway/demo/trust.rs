@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use crate::web::problem;
 
 const ASSERTION: &str = "x-cloister-assertion";
+const TYPE: &str = "cloister+jwt";
 const TENANT: &str = "x-tenant-id";
 const USER: &str = "x-user-id";
 /// How far the gateway's clock may differ, in seconds.
@@ -72,8 +73,7 @@ pub(crate) enum Distrust {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
-    #[serde(alias = "tenant", alias = "tenant_id")]
-    tid: String,
+    tenant: String,
     #[serde(default)]
     roles: Vec<String>,
     exp: u64,
@@ -101,6 +101,9 @@ impl Trust {
     ) -> Result<Identity, Distrust> {
         let assertion = only(headers, ASSERTION)?.ok_or(Distrust::Missing)?;
         let header = decode_header(assertion).map_err(|_| Distrust::Assertion)?;
+        if header.typ.as_deref() != Some(TYPE) {
+            return Err(Distrust::Assertion); // some other token, signed with the same key (RFC 8725 §3.11)
+        }
         let key = self.key(header.kid.as_deref().ok_or(Distrust::Key)?).await.ok_or(Distrust::Key)?;
 
         let mut validation = Validation::new(Algorithm::ES256);
@@ -117,10 +120,10 @@ impl Trust {
         if claims.htm.as_deref() != Some(method.as_str()) || claims.htu.as_deref() != Some(path) {
             return Err(Distrust::Binding);
         }
-        if only(headers, TENANT)? != Some(&claims.tid) || only(headers, USER)? != Some(&claims.sub) {
+        if only(headers, TENANT)? != Some(&claims.tenant) || only(headers, USER)? != Some(&claims.sub) {
             return Err(Distrust::Disagreement);
         }
-        Ok(Identity { tenant: claims.tid, user: claims.sub, roles: claims.roles })
+        Ok(Identity { tenant: claims.tenant, user: claims.sub, roles: claims.roles })
     }
 
     /// The key of this name, fetched if it is not known, but not more than once a second.

@@ -22,7 +22,7 @@ impl Backend {
 
     /// Sends a request as the gateway does, for bob of this tenant.
     async fn send(&self, tenant: &str, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
-        let mut headers = self.gateway.headers(method.as_str(), path, &json!({ "tid": tenant }));
+        let mut headers = self.gateway.headers(method.as_str(), path, &json!({ "tenant": tenant }));
         headers.insert("x-tenant-id", tenant.parse().unwrap());
         let mut request = self.http.request(method, format!("http://{}{path}", self.address)).headers(headers);
         if let Some(body) = body {

@@ -35,7 +35,7 @@ impl Backend {
 
     fn request(&self, tenant: &str, method: Method, path: &str) -> RequestBuilder {
         let bare = path.split('?').next().unwrap();
-        let change = json!({ "aud": "streams", "tid": tenant });
+        let change = json!({ "aud": "streams", "tenant": tenant });
         let mut headers = self.gateway.headers(method.as_str(), bare, &change);
         headers.insert("x-tenant-id", tenant.parse().unwrap());
         self.http.request(method, format!("http://{}{path}", self.address)).headers(headers)
@@ -85,14 +85,14 @@ async fn events_come_every_half_second_and_end() {
 #[tokio::test]
 async fn a_small_file_comes_back_to_its_tenant_alone() {
     let backend = Backend::start().await;
-    let put = backend.request("acme", Method::PUT, "/files/a.txt").body("hello").send().await.unwrap();
+    let put = backend.request("acme", Method::PUT, "/files/2026/a.txt").body("hello").send().await.unwrap();
     assert_eq!(put.status(), StatusCode::CREATED);
     let told: Value = serde_json::from_slice(&put.bytes().await.unwrap()).unwrap();
     // printf hello | sha256sum
     assert_eq!(told["sha256"], "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
-    let got = backend.request("acme", Method::GET, "/files/a.txt").send().await.unwrap();
+    let got = backend.request("acme", Method::GET, "/files/2026/a.txt").send().await.unwrap();
     assert_eq!(got.text().await.unwrap(), "hello");
-    let other = backend.request("globex", Method::GET, "/files/a.txt").send().await.unwrap();
+    let other = backend.request("globex", Method::GET, "/files/2026/a.txt").send().await.unwrap();
     assert_eq!(other.status(), StatusCode::NOT_FOUND);
 }
 

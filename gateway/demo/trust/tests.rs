@@ -31,6 +31,10 @@ pub(crate) fn key() -> EncodingKey {
     EncodingKey::from_ec_der(pair.to_pkcs8v1().unwrap().as_ref())
 }
 
+fn header(key: &str, kind: &str) -> Header {
+    Header { kid: Some(key.into()), typ: Some(kind.into()), ..Header::new(Algorithm::ES256) }
+}
+
 impl Gateway {
     pub(crate) async fn start() -> Self {
         let key = key();
@@ -82,12 +86,11 @@ impl Gateway {
     /// What the gateway says of bob's request, changed by `change`.
     pub(crate) fn signed(&self, key: &EncodingKey, method: &str, path: &str, change: &Value) -> String {
         let mut claims = json!({
-            "iss": "http://gateway.test", "aud": "orders", "sub": "bob", "tid": "acme", "roles": ["viewer"],
+            "iss": "http://gateway.test", "aud": "orders", "sub": "bob", "tenant": "acme", "roles": ["viewer"],
             "iat": NOW, "exp": NOW + 60, "jti": "1", "htm": method, "htu": path,
         });
         claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let header = Header { kid: Some("k1".into()), ..Header::new(Algorithm::ES256) };
-        encode(&header, &claims, key).unwrap()
+        encode(&header("k1", TYPE), &claims, key).unwrap()
     }
 
     pub(crate) fn headers(&self, method: &str, path: &str, change: &Value) -> HeaderMap {
@@ -121,14 +124,14 @@ async fn an_assertion_that_is_about_something_else_is_not_believed() {
         (json!({ "iss": "http://another.test" }), Distrust::Assertion),
         (json!({ "aud": null }), Distrust::Assertion),
         (json!({ "exp": null }), Distrust::Assertion),
-        (json!({ "tid": null }), Distrust::Assertion),
+        (json!({ "tenant": null }), Distrust::Assertion),
         (json!({ "exp": NOW - 6 }), Distrust::Expired),
         (json!({ "exp": NOW + 3_600 }), Distrust::Expired),
         (json!({ "htm": "DELETE" }), Distrust::Binding),
         (json!({ "htm": null }), Distrust::Binding),
         (json!({ "htu": "/api/exports" }), Distrust::Binding),
         (json!({ "htu": null }), Distrust::Binding),
-        (json!({ "tid": "globex" }), Distrust::Disagreement),
+        (json!({ "tenant": "globex" }), Distrust::Disagreement),
         (json!({ "sub": "ada" }), Distrust::Disagreement),
     ] {
         let headers = gateway.headers("GET", "/api/orders", &change);
@@ -142,9 +145,12 @@ async fn a_forged_or_unsigned_assertion_is_not_believed() {
     let trust = gateway.trust("orders");
     let sound = gateway.signed(&gateway.key, "GET", "/api/orders", &json!({}));
     let unsigned = format!("{}.", sound.rsplit_once('.').unwrap().0);
+    let claims: Value = jsonwebtoken::dangerous::insecure_decode_claims(&sound).unwrap();
+    let another_kind = encode(&header("k1", "JWT"), &claims, &gateway.key).unwrap();
     for (assertion, why) in [
         (gateway.signed(&key(), "GET", "/api/orders", &json!({})), "signed by somebody else"),
         (unsigned, "signature cut off"),
+        (another_kind, "a token of another kind, well signed"),
         ("e30.e30.e30".to_owned(), "nothing inside"),
         (String::new(), "empty"),
     ] {
@@ -186,8 +192,7 @@ async fn the_keys_are_fetched_once_and_an_unknown_key_asks_again_at_most_once_a_
     }
     assert_eq!(gateway.asked.load(Ordering::SeqCst), 1);
 
-    let header = Header { kid: Some("k2".into()), ..Header::new(Algorithm::ES256) };
-    let unknown = encode(&header, &json!({}), &gateway.key).unwrap();
+    let unknown = encode(&header("k2", TYPE), &json!({}), &gateway.key).unwrap();
     let unknown = carrying(&[(ASSERTION, &unknown)]);
     for _ in 0..3 {
         assert_eq!(identify(&trust, &unknown).await.unwrap_err(), Distrust::Key);
