@@ -1,1 +1,58 @@
-//! .
+//! A bearer token's text becomes a [`Caller`], or a [`TokenError`] with its reason.
+//!
+//! *What it decides:* whether a token was signed by an issuer that the route accepts, with a key that this issuer
+//! published, for us, and is valid now; and what of its claims may be believed.
+//!
+//! *What it must never do:* let the token choose its key, its algorithm family or the place where keys come from;
+//! remember a refusal; take the time from anything but the [`terms::Clock`]; write a token anywhere; answer "invalid"
+//! when it only lacks the keys to know.
+//!
+//! *Who gives it what:* `cli` gives one [`IssuerSettings`] per issuer and polls [`Verifier::run`]; `gate` gives the
+//! token and the issuers of the route, and takes the [`Caller`] further.
+//!
+//! *How to add to it:* a check of the header goes to `header.rs`, one of the claims to `caller.rs`, each with a variant
+//! or text of [`TokenError`] and a row in `verify/tests.rs`; an algorithm goes to `algorithm.rs` and `key.rs`. The order
+//! of all checks is `Verifier::judge`, in `verify.rs`, and nowhere else.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use token::{Algorithm, IssuerSettings, JwksSource, Verifier};
+//!
+//! let keys = JwksSource::Url("https://idp.example.com/jwks.json".into());
+//! let main = IssuerSettings::new("main".parse()?, "https://idp.example.com/", "saas-api", Algorithm::ES256, keys);
+//! let verifier = Arc::new(Verifier::new(vec![main], Arc::new(terms::SystemClock), 100_000)?);
+//! verifier.prefetch().await;
+//! let caller = verifier.verify("eyJhbGciOi…", &["main".parse()?]).await?;
+//! assert_eq!(caller.tenant(), Some("acme"));
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod algorithm;
+mod cache;
+mod caller;
+mod claims;
+mod compact;
+mod error;
+mod fetch;
+#[cfg(any(test, feature = "test"))]
+pub mod forge;
+mod header;
+mod issuer;
+mod json;
+mod key;
+mod key_set;
+mod refresh;
+mod settings;
+mod verify;
+mod weak;
+
+pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use cache::CacheStats;
+pub use caller::Caller;
+pub use error::TokenError;
+pub use issuer::IssuerState;
+pub use settings::{IssuerSettings, JwksSource, SettingsError, Unfit};
+pub use verify::Verifier;

@@ -1,0 +1,223 @@
+use std::fmt;
+use std::sync::Arc;
+
+use terms::{IssuerId, RoleName, Subject};
+
+use crate::claims::Claims;
+use crate::{IssuerSettings, TokenError};
+
+/// Whom a verified token speaks of. Only [`Verifier::verify`](crate::Verifier::verify) makes one: whoever holds it need
+/// not ask again whether the token was good, only whether it still is (`expires_at`), and what the bearer may do.
+pub struct Caller {
+    issuer: IssuerId,
+    subject: Subject,
+    tenant: Option<Box<str>>,
+    roles: Arc<[RoleName]>,
+    roles_dropped: usize,
+    expires_at: u64,
+    good_until: u64,
+    fingerprint: [u8; 32],
+    jti: Option<Box<str>>,
+    acr: Option<Box<str>>,
+    amr: Box<[Box<str>]>,
+    auth_time: Option<u64>,
+}
+
+/// The longest text taken from a claim, in bytes.
+const LONGEST: usize = 255;
+const MOST_ROLES: usize = 64;
+const MOST_METHODS: usize = 16;
+
+impl Caller {
+    /// Reads the claims of a token whose signature has been verified. `now` is in seconds since the Unix epoch.
+    ///
+    /// A token has expired when `now >= exp + leeway`, and is not valid yet when `now + leeway < nbf` (or `iat`). `exp`
+    /// and `iat` lose their fraction, `nbf` is rounded up, so that rounding never makes a token live longer.
+    pub(crate) fn believe(
+        claims: &Claims,
+        issuer: &IssuerSettings,
+        now: u64,
+        fingerprint: [u8; 32],
+    ) -> Result<Self, TokenError> {
+        let leeway = issuer.leeway.as_secs();
+        let expires_at =
+            claims.date("exp", "`exp` is not a date")?.ok_or(TokenError::Claims("`exp` is missing"))?.floor();
+        let good_until = expires_at.saturating_add(leeway);
+        if now >= good_until {
+            return Err(TokenError::Expired);
+        }
+        let not_before = claims.date("nbf", "`nbf` is not a date")?.map_or(0, |date| date.ceil());
+        let issued_at = claims.date("iat", "`iat` is not a date")?.map_or(0, |date| date.floor());
+        if now.saturating_add(leeway) < not_before.max(issued_at) {
+            return Err(TokenError::NotYet);
+        }
+        let audiences = claims
+            .texts("aud", "`aud` is neither a text nor a list of texts")?
+            .ok_or(TokenError::Claims("`aud` is missing"))?;
+        if !audiences.iter().any(|given| issuer.audiences.iter().any(|ours| ours == given)) {
+            return Err(TokenError::Audience);
+        }
+        let subject = claims
+            .text("sub", Subject::MAX, "`sub` is not a text of at most 255 bytes")?
+            .ok_or(TokenError::Claims("`sub` is missing"))?
+            .parse()
+            .map_err(|_| TokenError::Claims("`sub` is empty or has other characters than visible ascii"))?;
+        let (roles, roles_dropped) = roles(claims, &issuer.roles_claim)?;
+        Ok(Self {
+            issuer: issuer.id.clone(),
+            subject,
+            tenant: claims
+                .text(&issuer.tenant_claim, LONGEST, "the tenant is not a text of at most 255 bytes")?
+                .map(Into::into),
+            roles,
+            roles_dropped,
+            expires_at,
+            good_until,
+            fingerprint,
+            jti: claims.text("jti", LONGEST, "`jti` is not a text of at most 255 bytes")?.map(Into::into),
+            acr: claims.text("acr", LONGEST, "`acr` is not a text of at most 255 bytes")?.map(Into::into),
+            amr: methods(claims)?,
+            auth_time: claims.date("auth_time", "`auth_time` is not a date")?.map(|date| date.floor()),
+        })
+    }
+
+    /// Which issuer vouches.
+    #[must_use]
+    pub const fn issuer(&self) -> &IssuerId {
+        &self.issuer
+    }
+
+    /// Who acts, unique within the issuer.
+    #[must_use]
+    pub const fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// What the issuer's tenant claim says, as text: `tenancy` decides whether that is a tenant.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
+    /// What the issuer's roles claim says. Names that cannot be a role's are left out: no policy can speak of them.
+    #[must_use]
+    pub const fn roles(&self) -> &Arc<[RoleName]> {
+        &self.roles
+    }
+
+    /// How many names were left out of [`Caller::roles`].
+    #[must_use]
+    pub const fn roles_dropped(&self) -> usize {
+        self.roles_dropped
+    }
+
+    /// `exp`, in whole seconds since the Unix epoch, without leeway.
+    #[must_use]
+    pub const fn expires_at(&self) -> u64 {
+        self.expires_at
+    }
+
+    /// `exp` and the issuer's leeway: from this second on the token is refused.
+    #[must_use]
+    pub const fn good_until(&self) -> u64 {
+        self.good_until
+    }
+
+    /// SHA-256 of the token's text. It names this text, not the grant behind it: an ECDSA signature can be rewritten
+    /// into a second one that is valid too, so revocation goes by `jti`, subject or time.
+    #[must_use]
+    pub const fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
+    }
+
+    /// The token's own name (RFC 7519 §4.1.7).
+    #[must_use]
+    pub fn jti(&self) -> Option<&str> {
+        self.jti.as_deref()
+    }
+
+    /// How sure the issuer is of the subject (RFC 9068 §2.2.1).
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.acr.as_deref()
+    }
+
+    /// How the subject proved itself (RFC 8176).
+    #[must_use]
+    pub const fn amr(&self) -> &[Box<str>] {
+        &self.amr
+    }
+
+    /// When the subject proved itself, in seconds since the Unix epoch.
+    #[must_use]
+    pub const fn auth_time(&self) -> Option<u64> {
+        self.auth_time
+    }
+
+    /// About how many bytes this takes, with all that hangs on it.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = [&self.tenant, &self.jti, &self.acr].into_iter().flatten().chain(&self.amr);
+        size_of::<Self>()
+            + self.subject.as_str().len()
+            + texts.map(|text| text.len() + size_of::<Box<str>>()).sum::<usize>()
+            + self.roles.iter().map(|role| role.as_str().len() + 48).sum::<usize>()
+    }
+
+    /// A caller that no token stands for: for the tests of other parts.
+    ///
+    /// # Panics
+    ///
+    /// When a text is not what it should be.
+    #[cfg(any(test, feature = "test"))]
+    #[expect(clippy::expect_used, reason = "tests give good names")]
+    #[must_use]
+    pub fn for_test(issuer: &str, subject: &str, tenant: Option<&str>, roles: &[&str], expires_at: u64) -> Arc<Self> {
+        Arc::new(Self {
+            issuer: issuer.parse().expect("an issuer"),
+            subject: subject.parse().expect("a subject"),
+            tenant: tenant.map(Into::into),
+            roles: roles.iter().map(|role| role.parse().expect("a role")).collect(),
+            roles_dropped: 0,
+            expires_at,
+            good_until: expires_at,
+            fingerprint: [0; 32],
+            jti: None,
+            acr: None,
+            amr: Box::default(),
+            auth_time: None,
+        })
+    }
+}
+
+/// Says which issuer, not who: a caller may end up in a log.
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+/// A list of names, or one text with spaces between them. A name that is no role's is dropped, since no role of that
+/// name can exist.
+fn roles(claims: &Claims, claim: &str) -> Result<(Arc<[RoleName]>, usize), TokenError> {
+    let listed = claims.texts(claim, "the roles are neither a text nor a list of texts")?.unwrap_or_default();
+    let alone = claims.text(claim, usize::MAX, "").ok().flatten();
+    let names: Vec<&str> = match alone {
+        Some(text) => text.split(' ').filter(|name| !name.is_empty()).collect(),
+        None => listed,
+    };
+    let roles: Arc<[RoleName]> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    match roles.len() {
+        // FAIL CLOSED: a role left out could be the one that forbids.
+        count if count > MOST_ROLES => Err(TokenError::Claims("there are more than 64 roles")),
+        count => Ok((roles, names.len() - count)),
+    }
+}
+
+fn methods(claims: &Claims) -> Result<Box<[Box<str>]>, TokenError> {
+    let error = "`amr` is not a list of at most 16 texts of at most 255 bytes";
+    let methods = claims.texts("amr", error)?.unwrap_or_default();
+    if methods.len() > MOST_METHODS || methods.iter().any(|method| method.len() > LONGEST) {
+        return Err(TokenError::Claims(error));
+    }
+    Ok(methods.into_iter().map(Into::into).collect())
+}

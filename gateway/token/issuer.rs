@@ -1,0 +1,106 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use terms::{IssuerId, Live};
+use tokio::sync::Notify;
+
+use crate::fetch::Source;
+use crate::key_set::KeySet;
+use crate::{Algorithm, IssuerSettings, TokenError};
+
+/// One issuer at work: its settings and the keys that are known of it.
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    pub(crate) settings: IssuerSettings,
+    pub(crate) source: Source,
+    pub(crate) keys: Live<KeySet>,
+    /// When the keys were last read well, in seconds since the Unix epoch; 0 for never.
+    pub(crate) confirmed: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) last_error: Mutex<Option<String>>,
+    /// Asks for a fetch before its time.
+    pub(crate) nudge: Notify,
+    nudged: AtomicU64,
+    /// One fetch at a time; inside, how many have failed since one went well.
+    pub(crate) turn: tokio::sync::Mutex<u32>,
+}
+
+/// How one issuer does, for readiness and metrics.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IssuerState {
+    /// Which issuer.
+    pub id: IssuerId,
+    /// How many of its keys are known and fit for use.
+    pub keys: usize,
+    /// How long ago they were last read well; `None` if never.
+    pub age: Option<Duration>,
+    /// Whether its tokens can be verified now. If not, they are answered with `auth.unavailable`.
+    pub usable: bool,
+    /// How many reads have failed since the start.
+    pub failures: u64,
+    /// What went wrong last: why the last read failed, or which keys of it are not used. `None` when all is well.
+    pub last_error: Option<String>,
+}
+
+/// At most one fetch out of turn in this many seconds, whatever tokens ask for.
+const NUDGE_SECONDS: u64 = 10;
+
+impl Issuer {
+    pub(crate) fn new(settings: IssuerSettings, source: Source) -> Self {
+        Self {
+            settings,
+            source,
+            keys: Live::new(KeySet::default()),
+            confirmed: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            last_error: Mutex::new(None),
+            nudge: Notify::new(),
+            nudged: AtomicU64::new(0),
+            turn: tokio::sync::Mutex::new(0),
+        }
+    }
+
+    pub(crate) fn allows(&self, algorithm: Algorithm) -> Result<(), TokenError> {
+        match self.settings.algorithms.contains(&algorithm) {
+            true => Ok(()),
+            false => Err(TokenError::Algorithm("it is not allowed for this issuer")),
+        }
+    }
+
+    /// Whether the keys may be used now.
+    pub(crate) fn trusts_keys(&self, now: u64) -> bool {
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        // FAIL CLOSED: never read, read too long ago, or by a clock that has since been set back by as much.
+        confirmed != 0 && confirmed.abs_diff(now) <= self.settings.max_stale.as_secs()
+    }
+
+    /// The keys, if they may be used now.
+    pub(crate) fn keys(&self, now: u64) -> Result<arc_swap::Guard<Arc<KeySet>>, TokenError> {
+        match self.trusts_keys(now) {
+            true => Ok(self.keys.glance()),
+            false => Err(TokenError::Unavailable),
+        }
+    }
+
+    /// A token named a key that is not known: perhaps it is new. Fetches anew, if that was not asked for just before.
+    pub(crate) fn look_again(&self, now: u64) {
+        let last = self.nudged.load(Ordering::Relaxed);
+        let due = last.abs_diff(now) >= NUDGE_SECONDS;
+        if due && self.nudged.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.nudge.notify_one();
+        }
+    }
+
+    pub(crate) fn state(&self, now: u64) -> IssuerState {
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        IssuerState {
+            id: self.settings.id.clone(),
+            keys: self.keys.glance().len(),
+            age: (confirmed != 0).then(|| Duration::from_secs(now.saturating_sub(confirmed))),
+            usable: self.trusts_keys(now),
+            failures: self.failures.load(Ordering::Relaxed),
+            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}

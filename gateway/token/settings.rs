@@ -1,0 +1,248 @@
+use std::collections::HashSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use terms::IssuerId;
+
+use crate::Algorithm;
+
+/// One issuer of tokens: what it must say, and what is believed of it.
+#[derive(Clone, Debug)]
+pub struct IssuerSettings {
+    /// What `cloister.yaml` calls it.
+    pub id: IssuerId,
+    /// The `iss` claim, to the byte. No two issuers may share one.
+    pub issuer: String,
+    /// Who we are: a token must name one of these in `aud`.
+    pub audiences: Vec<String>,
+    /// How it may sign.
+    pub algorithms: Vec<Algorithm>,
+    /// Where its public keys are.
+    pub jwks: JwksSource,
+    /// How often they are fetched anew. A file is looked at every few seconds in any case.
+    pub refresh: Duration,
+    /// How long keys may be used after they were last fetched well.
+    pub max_stale: Duration,
+    /// The claim that names the tenant.
+    pub tenant_claim: String,
+    /// The claim that names the roles.
+    pub roles_claim: String,
+    /// How far its clock and ours may differ. At most five minutes; parts of a second are not counted.
+    pub leeway: Duration,
+    /// The longest token, in bytes.
+    pub max_token_bytes: usize,
+    /// The most claims in a token.
+    pub max_claims: usize,
+}
+
+/// Where public keys come from: a JWK set (RFC 7517 §5).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum JwksSource {
+    /// A file, watched.
+    File(PathBuf),
+    /// An address, fetched. `https`, or `http` on this machine.
+    Url(String),
+}
+
+impl IssuerSettings {
+    /// An issuer with one audience and one algorithm, and the defaults for the rest: keys fetched every ten minutes and
+    /// used for at most an hour, claims `tenant_id` and `roles`, 30 seconds of leeway, 8 KiB, 64 claims.
+    #[must_use]
+    pub fn new(id: IssuerId, issuer: &str, audience: &str, algorithm: Algorithm, jwks: JwksSource) -> Self {
+        Self {
+            id,
+            issuer: issuer.into(),
+            audiences: vec![audience.into()],
+            algorithms: vec![algorithm],
+            jwks,
+            refresh: Duration::from_secs(600),
+            max_stale: Duration::from_secs(3_600),
+            tenant_claim: "tenant_id".into(),
+            roles_claim: "roles".into(),
+            leeway: Duration::from_secs(30),
+            max_token_bytes: 8 * 1_024,
+            max_claims: 64,
+        }
+    }
+}
+
+/// What keeps a set of issuers from being used: everything at once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SettingsError {
+    /// Each fault, with the issuer that it belongs to, in the order in which the issuers were given.
+    pub faults: Vec<(Option<IssuerId>, Unfit)>,
+}
+
+/// One thing that is wrong with an issuer's settings, or with what they need.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unfit {
+    /// No algorithm is allowed.
+    #[error("`algorithms` is empty")]
+    Algorithms,
+    /// No audience, or an empty one.
+    #[error("`audiences` is empty or has an empty entry")]
+    Audiences,
+    /// No room for a single token.
+    #[error("the cache of tokens has no room for one")]
+    Cache,
+    /// The claim's name is empty.
+    #[error("`tenant_claim` or `roles_claim` is empty")]
+    Claim,
+    /// Zero, or more than 4096.
+    #[error("`max_claims` is not between 1 and 4096")]
+    Claims,
+    /// The HTTP client could not be made.
+    #[error("no client for https could be made: {0}")]
+    Client(String),
+    /// Two issuers have the same name.
+    #[error("another issuer has the same name")]
+    Id,
+    /// `iss` is empty, or that of another issuer.
+    #[error("`issuer` is empty, or the same as that of another issuer")]
+    Issuer,
+    /// More than five minutes.
+    #[error("`leeway` is more than five minutes")]
+    Leeway,
+    /// Zero, or shorter than the time between two fetches.
+    #[error("`max_stale` is shorter than `refresh`")]
+    MaxStale,
+    /// Less than a second.
+    #[error("`refresh` is shorter than a second")]
+    Refresh,
+    /// Zero, or more than 64 KiB.
+    #[error("`max_token_bytes` is not between 1 and 65536")]
+    TokenBytes,
+    /// Not an address that keys are fetched from.
+    #[error("`jwks.url` is not an https address without user and password (http is for this machine only)")]
+    Url,
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (issuer, fault)) in self.faults.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            match issuer {
+                Some(issuer) => write!(f, "{separator}issuer `{issuer}`: {fault}")?,
+                None => write!(f, "{separator}{fault}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// No issuer may allow longer tokens, in bytes.
+pub(crate) const LONGEST_TOKEN: usize = 65_536;
+
+/// All faults of all issuers.
+pub(crate) fn faults(issuers: &[IssuerSettings], cache_capacity: usize) -> Vec<(Option<IssuerId>, Unfit)> {
+    let mut faults = Vec::new();
+    let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+    for settings in issuers {
+        let checks = [
+            (settings.algorithms.is_empty(), Unfit::Algorithms),
+            (settings.audiences.is_empty() || settings.audiences.iter().any(String::is_empty), Unfit::Audiences),
+            (settings.tenant_claim.is_empty() || settings.roles_claim.is_empty(), Unfit::Claim),
+            (!(1..=4_096).contains(&settings.max_claims), Unfit::Claims),
+            (!ids.insert(&settings.id), Unfit::Id),
+            (settings.issuer.is_empty() || !names.insert(settings.issuer.as_str()), Unfit::Issuer),
+            (settings.leeway > Duration::from_secs(300), Unfit::Leeway),
+            (settings.max_stale < settings.refresh, Unfit::MaxStale),
+            (settings.refresh < Duration::from_secs(1), Unfit::Refresh),
+            (!(1..=LONGEST_TOKEN).contains(&settings.max_token_bytes), Unfit::TokenBytes),
+            (matches!(&settings.jwks, JwksSource::Url(text) if address(text).is_none()), Unfit::Url),
+        ];
+        let found = checks.into_iter().filter(|(wrong, _)| *wrong);
+        faults.extend(found.map(|(_, fault)| (Some(settings.id.clone()), fault)));
+    }
+    if cache_capacity == 0 {
+        faults.push((None, Unfit::Cache));
+    }
+    faults
+}
+
+/// The address, if keys may be fetched from it.
+pub(crate) fn address(text: &str) -> Option<reqwest::Url> {
+    let url: reqwest::Url = text.parse().ok()?;
+    let host = url.host_str()?;
+    let this_machine = || {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    };
+    let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && this_machine());
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    (scheme_fits && anonymous).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_over_https_or_from_this_machine() {
+        for (text, good) in [
+            ("https://idp.example.com/jwks.json", true),
+            ("http://127.0.0.1:8080/jwks.json", true),
+            ("http://[::1]:8080/jwks.json", true),
+            ("http://localhost/jwks.json", true),
+            ("http://idp.example.com/jwks.json", false),
+            ("http://localhost.example.com/jwks.json", false),
+            ("http://10.0.0.1/jwks.json", false),
+            ("https://user:pass@idp.example.com/", false),
+            ("file:///etc/passwd", false),
+            ("ftp://idp.example.com/", false),
+            ("jwks.json", false),
+            ("", false),
+        ] {
+            assert_eq!(address(text).is_some(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let file = JwksSource::File("keys.json".into());
+        let good = IssuerSettings::new("a".parse().unwrap(), "https://a/", "api", Algorithm::ES256, file);
+        assert_eq!(faults(std::slice::from_ref(&good), 1), []);
+        let bad = IssuerSettings {
+            algorithms: vec![],
+            audiences: vec![String::new()],
+            jwks: JwksSource::Url("http://idp.example.com".into()),
+            refresh: Duration::ZERO,
+            leeway: Duration::from_secs(301),
+            tenant_claim: String::new(),
+            max_token_bytes: 0,
+            max_claims: 0,
+            ..good.clone()
+        };
+        let stale = IssuerSettings {
+            max_stale: Duration::ZERO,
+            id: "b".parse().unwrap(),
+            issuer: String::new(),
+            ..good.clone()
+        };
+        let error = SettingsError { faults: faults(&[good, bad, stale], 0) };
+        let named: Vec<_> = error.faults.iter().map(|(_, fault)| fault.clone()).collect();
+        assert_eq!(
+            named,
+            [
+                Unfit::Algorithms,
+                Unfit::Audiences,
+                Unfit::Claim,
+                Unfit::Claims,
+                Unfit::Id,
+                Unfit::Issuer,
+                Unfit::Leeway,
+                Unfit::Refresh,
+                Unfit::TokenBytes,
+                Unfit::Url,
+                Unfit::Issuer,
+                Unfit::MaxStale,
+                Unfit::Cache,
+            ]
+        );
+        assert!(error.to_string().starts_with("issuer `a`: `algorithms` is empty; issuer `a`: "), "{error}");
+    }
+}
