@@ -138,10 +138,7 @@ pub fn enter(
     let registered = |name: &str| registry.get(name).map(|tenant| tenant.id.clone());
     let refuse = |why, tenant| Err(Outsider { why, tenant });
 
-    let Some(name) = identity
-        .tenant
-        .or_else(|| named.iter().find_map(|source| source.tenant))
-    else {
+    let Some(name) = identity.tenant.or_else(|| named.iter().find_map(|source| source.tenant)) else {
         return refuse(Why::Unknown, None);
     };
     let token_agrees = match (identity.members, identity.tenant) {
@@ -165,10 +162,7 @@ pub fn enter(
         MembershipSource::Directory => members.roles(&tenant.id, identity.subject),
     };
     match roles {
-        Some(roles) => Ok(Membership {
-            tenant: tenant.id.clone(),
-            roles: Arc::clone(roles),
-        }),
+        Some(roles) => Ok(Membership { tenant: tenant.id.clone(), roles: Arc::clone(roles) }),
         None => refuse(Why::NotMember, Some(tenant.id.clone())),
     }
 }

@@ -5,15 +5,9 @@ use crate::Tenant;
 
 /// acme and globex are active, initech is suspended; `ada` is an editor of acme in the directory.
 fn world() -> (Registry, Members) {
-    let tenant = |name: &str, status| Tenant {
-        id: name.parse().unwrap(),
-        status,
-    };
-    let registry = [
-        tenant("acme", Status::Active),
-        tenant("globex", Status::Active),
-        tenant("initech", Status::Suspended),
-    ];
+    let tenant = |name: &str, status| Tenant { id: name.parse().unwrap(), status };
+    let registry =
+        [tenant("acme", Status::Active), tenant("globex", Status::Active), tenant("initech", Status::Suspended)];
     let members = [("acme", "ada"), ("initech", "ada")]
         .map(|(tenant, who)| (tenant.parse().unwrap(), who.parse().unwrap(), roles(&["editor"])));
     (registry.into_iter().collect(), members.into_iter().collect())
@@ -23,12 +17,10 @@ fn roles(names: &[&str]) -> Arc<[RoleName]> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
-fn ask(
-    members: MembershipSource,
-    subject: &str,
-    token: Option<&str>,
-    named: &[(Source, Option<&str>)],
-) -> Result<(String, Vec<String>), (Reason, Option<String>)> {
+/// The tenant and the roles; or the reason and the tenant of the record.
+type Got = Result<(String, Vec<String>), (Reason, Option<String>)>;
+
+fn ask(members: MembershipSource, subject: &str, token: Option<&str>, named: &[(Source, Option<&str>)]) -> Got {
     let (registry, directory) = world();
     let identity = Identity {
         issuer: &"main".parse().unwrap(),
@@ -39,12 +31,7 @@ fn ask(
     };
     let named: Vec<_> = named.iter().map(|&(source, tenant)| Named { source, tenant }).collect();
     enter(&identity, &named, &registry, &directory)
-        .map(|m| {
-            (
-                m.tenant().to_string(),
-                m.roles().iter().map(ToString::to_string).collect(),
-            )
-        })
+        .map(|m| (m.tenant().to_string(), m.roles().iter().map(ToString::to_string).collect()))
         .map_err(|o| (o.reason(), o.tenant().map(ToString::to_string)))
 }
 
@@ -56,103 +43,26 @@ fn a_caller_gets_in_only_where_every_source_agrees() {
     let acme = || Some("acme".to_owned());
     let viewer = Ok(("acme".to_owned(), vec!["viewer".to_owned()]));
     let editor = Ok(("acme".to_owned(), vec!["editor".to_owned()]));
-    let rows: &[(MembershipSource, &str, Option<&str>, &[(Source, Option<&str>)], _)] = &[
-        (
-            Claims,
-            "ada",
-            Some("acme"),
-            &[(Token, Some("acme")), (Host, Some("acme"))],
-            viewer.clone(),
-        ),
+    type Row<'a> = (MembershipSource, &'a str, Option<&'a str>, &'a [(Source, Option<&'a str>)], Got);
+    let rows: &[Row<'_>] = &[
+        (Claims, "ada", Some("acme"), &[(Token, Some("acme")), (Host, Some("acme"))], viewer.clone()),
         (Claims, "ada", Some("acme"), &[], viewer.clone()),
-        (
-            Claims,
-            "ada",
-            Some("acme"),
-            &[(Host, Some("globex"))],
-            Err((TenantMismatch, acme())),
-        ),
-        (
-            Claims,
-            "ada",
-            Some("acme"),
-            &[(Host, Some("acme")), (Path, Some("globex"))],
-            Err((TenantMismatch, acme())),
-        ),
-        (
-            Claims,
-            "ada",
-            Some("acme"),
-            &[(Host, Some("ACME"))],
-            Err((TenantMismatch, acme())),
-        ),
-        (
-            Claims,
-            "ada",
-            Some("acme"),
-            &[(Header, None)],
-            Err((TenantMismatch, acme())),
-        ),
-        (
-            Claims,
-            "ada",
-            Some("nobody"),
-            &[(Host, Some("acme"))],
-            Err((TenantMismatch, None)),
-        ),
-        (
-            Claims,
-            "ada",
-            None,
-            &[(Host, Some("acme"))],
-            Err((TenantMismatch, None)),
-        ),
+        (Claims, "ada", Some("acme"), &[(Host, Some("globex"))], Err((TenantMismatch, acme()))),
+        (Claims, "ada", Some("acme"), &[(Host, Some("acme")), (Path, Some("globex"))], Err((TenantMismatch, acme()))),
+        (Claims, "ada", Some("acme"), &[(Host, Some("ACME"))], Err((TenantMismatch, acme()))),
+        (Claims, "ada", Some("acme"), &[(Header, None)], Err((TenantMismatch, acme()))),
+        (Claims, "ada", Some("nobody"), &[(Host, Some("acme"))], Err((TenantMismatch, None))),
+        (Claims, "ada", None, &[(Host, Some("acme"))], Err((TenantMismatch, None))),
         (Claims, "ada", None, &[(Token, None)], Err((TenantUnknown, None))),
-        (
-            Claims,
-            "ada",
-            Some("nobody"),
-            &[(Host, Some("nobody"))],
-            Err((TenantUnknown, None)),
-        ),
+        (Claims, "ada", Some("nobody"), &[(Host, Some("nobody"))], Err((TenantUnknown, None))),
         (Claims, "ada", Some(""), &[], Err((TenantUnknown, None))),
-        (
-            Claims,
-            "ada",
-            Some("initech"),
-            &[],
-            Err((TenantSuspended, Some("initech".to_owned()))),
-        ),
+        (Claims, "ada", Some("initech"), &[], Err((TenantSuspended, Some("initech".to_owned())))),
         (Directory, "ada", None, &[(Host, Some("acme"))], editor.clone()),
         (Directory, "ada", Some("acme"), &[(Host, Some("acme"))], editor),
-        (
-            Directory,
-            "ada",
-            Some("globex"),
-            &[(Host, Some("acme"))],
-            Err((TenantMismatch, Some("globex".to_owned()))),
-        ),
-        (
-            Directory,
-            "ada",
-            None,
-            &[(Host, Some("globex"))],
-            Err((TenantNotMember, Some("globex".to_owned()))),
-        ),
-        (
-            Directory,
-            "bob",
-            None,
-            &[(Host, Some("acme"))],
-            Err((TenantNotMember, acme())),
-        ),
-        (
-            Directory,
-            "ada",
-            None,
-            &[(Host, Some("initech"))],
-            Err((TenantSuspended, Some("initech".to_owned()))),
-        ),
+        (Directory, "ada", Some("globex"), &[(Host, Some("acme"))], Err((TenantMismatch, Some("globex".to_owned())))),
+        (Directory, "ada", None, &[(Host, Some("globex"))], Err((TenantNotMember, Some("globex".to_owned())))),
+        (Directory, "bob", None, &[(Host, Some("acme"))], Err((TenantNotMember, acme()))),
+        (Directory, "ada", None, &[(Host, Some("initech"))], Err((TenantSuspended, Some("initech".to_owned())))),
         (Directory, "ada", None, &[], Err((TenantUnknown, None))),
     ];
     for (members, subject, token, named, expected) in rows {
@@ -163,10 +73,7 @@ fn a_caller_gets_in_only_where_every_source_agrees() {
 
 #[test]
 fn two_registrations_of_one_tenant_never_lift_a_suspension() {
-    let tenant = |status| Tenant {
-        id: "acme".parse().unwrap(),
-        status,
-    };
+    let tenant = |status| Tenant { id: "acme".parse().unwrap(), status };
     for order in [[Status::Active, Status::Suspended], [Status::Suspended, Status::Active]] {
         let registry: Registry = order.map(tenant).into_iter().collect();
         assert_eq!(registry.get("acme").unwrap().status, Status::Suspended);

@@ -1,0 +1,123 @@
+//! From text to [`Policy`]: every section of every file, all mistakes in one go.
+
+mod cases;
+mod limits;
+mod names;
+mod roles;
+mod routes;
+mod tenants;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tenancy::MembershipSource;
+use terms::{Finding, Findings, IssuerId, Severity, UpstreamId};
+
+use crate::file::File;
+use crate::policy::Policy;
+use crate::yaml;
+
+/// One file: what the user calls it, and what is in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its path, as findings and records shall show it.
+    pub path: &'a str,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// The names in cloister.yaml that policies refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Issuers of tokens, and where the members of each are known from.
+    pub issuers: BTreeMap<IssuerId, MembershipSource>,
+    /// Backends.
+    pub upstreams: BTreeSet<UpstreamId>,
+}
+
+/// A policy that may be used, and what is worth a look in it.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The policy.
+    pub policy: Policy,
+    /// Findings that do not keep it from being used.
+    pub warnings: Findings,
+}
+
+/// Compiles policy files. They share their names; their order does not matter but for the order of findings.
+///
+/// The tests in them are compiled and not run: that is [`Policy::run_cases`].
+///
+/// # Errors
+/// Every mistake in every file, ordered by place, warnings among them. A file that is not YAML does not hide what is
+/// wrong with the others.
+pub fn compile(sources: &[Source<'_>], known: &Known) -> Result<Compiled, Findings> {
+    let mut findings = Findings::default();
+    let mut files = Vec::with_capacity(sources.len());
+    for source in sources {
+        let file: Arc<str> = source.path.into();
+        let entries = yaml::parse(&file, source.text, &mut findings)
+            .map(|node| File::read(&file, &node, &mut findings))
+            .unwrap_or_default();
+        files.push(Written { file, entries });
+    }
+    let policy = build(&files, known, &mut findings);
+    let findings: Vec<Finding> = findings.sorted().into_iter().map(|finding| quote(finding, sources)).collect();
+    match policy.filter(|_| findings.iter().all(|finding| finding.severity == Severity::Warning)) {
+        Some(policy) => Ok(Compiled { policy, warnings: findings.into_iter().collect() }),
+        None => Err(findings.into_iter().collect()),
+    }
+}
+
+/// The bytes that stand for a set of files, whatever order they came in: what a digest of a policy is taken over. Each
+/// path and each text is led by its length, so that no two sets of files have the same bytes.
+#[must_use]
+pub fn canonical_bytes(sources: &[Source<'_>]) -> Vec<u8> {
+    let mut sorted = sources.to_vec();
+    sorted.sort_by_key(|source| (source.path, source.text));
+    let mut bytes = Vec::new();
+    for part in sorted.iter().flat_map(|source| [source.path, source.text]) {
+        bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
+/// One file as it is written.
+struct Written {
+    file: Arc<str>,
+    entries: File,
+}
+
+/// Nothing if some route could not be compiled; the findings then say why.
+fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Policy> {
+    let drafts = roles::read(files, findings);
+    let limits = limits::read(files, findings);
+    let (tenants, members) = tenants::read(files, known, &drafts, findings);
+    let compiled = routes::read(files, known, &limits, findings);
+    let cases = cases::read(files, known, &drafts, &tenants, findings);
+    if findings.reject() {
+        return None; // what follows would only complain about what is missing because of the mistakes above
+    }
+    let routes::Compiled { routes, permissions, table } = compiled;
+    limits::warn_unused(&limits, &routes, findings);
+    let roles = roles::compile(&drafts, &permissions, &routes, findings);
+    Some(Policy {
+        table,
+        routes,
+        roles,
+        permissions,
+        limits: limits.into_values(),
+        tenants,
+        members,
+        issuers: known.issuers.clone(),
+        cases,
+    })
+}
+
+fn quote(finding: Finding, sources: &[Source<'_>]) -> Finding {
+    match sources.iter().find(|source| *source.path == *finding.place.file) {
+        Some(source) => finding.quoting(source.text),
+        None => finding,
+    }
+}

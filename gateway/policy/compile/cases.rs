@@ -1,0 +1,169 @@
+use std::sync::Arc;
+
+use tenancy::{MembershipSource, Registry};
+use terms::{Finding, Findings, IssuerId, Reason, RoleName, Subject};
+
+use super::names::{Names, parse, shown};
+use super::roles::Draft;
+use super::{Known, Written};
+use crate::case::{Case, Expected};
+use crate::file::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
+use crate::judge::{Asked, Asker, Question};
+use crate::yaml::At;
+
+/// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
+const VISIBLE: [Reason; 8] = [
+    Reason::AuthInvalidIssuer,
+    Reason::AuthMissing,
+    Reason::PolicyDenied,
+    Reason::RouteUnknown,
+    Reason::TenantMismatch,
+    Reason::TenantNotMember,
+    Reason::TenantSuspended,
+    Reason::TenantUnknown,
+];
+
+pub(super) fn read(
+    files: &[Written],
+    known: &Known,
+    roles: &Names<Draft>,
+    tenants: &Registry,
+    findings: &mut Findings,
+) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for Written { file, entries } in files {
+        let reader = Reader { file, known, roles, tenants };
+        cases.extend(entries.tests.iter().filter_map(|test| reader.case(test, findings)));
+    }
+    cases
+}
+
+struct Reader<'a> {
+    file: &'a Arc<str>,
+    known: &'a Known,
+    roles: &'a Names<Draft>,
+    tenants: &'a Registry,
+}
+
+impl Reader<'_> {
+    fn case(&self, written: &At<TestEntry>, findings: &mut Findings) -> Option<Case> {
+        let TestEntry { name, r#as, r#do, headers, expect } = &written.value;
+        let request: Option<Asked> = parse(self.file, r#do, findings);
+        let asker = match r#as {
+            Some(asker) => Some(self.asker(&asker.value, findings)?),
+            None => None,
+        };
+        let headers = headers.0.iter();
+        let headers = headers.map(|(name, value)| (name.value.to_ascii_lowercase(), value.value.clone()));
+        let expected = self.expected(expect, findings)?;
+        let request = request?;
+        Some(Case {
+            place: written.spot.place(self.file),
+            title: match name {
+                Some(name) => shown(name.as_str()),
+                None => title(&request, asker.as_ref()),
+            },
+            question: Question { request, asker, headers: headers.collect() },
+            expected,
+        })
+    }
+
+    fn asker(&self, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {
+        let AsEntry { tenant, roles, user, issuer } = written;
+        let issuer = match issuer {
+            Some(issuer) => Some(self.issuer(issuer, findings)?),
+            None => None,
+        };
+        if let Some(tenant) = tenant.as_ref().filter(|tenant| self.tenants.get(tenant.as_str()).is_none()) {
+            let message = format!("tenant `{}` is not registered", shown(tenant.as_str()));
+            let names = self.tenants.iter().map(|tenant| tenant.id.as_str());
+            let finding = Finding::warning(tenant.spot.place(self.file), message);
+            findings.push(finding.did_you_mean(tenant.as_str(), names));
+        }
+        let directory = |issuer: &IssuerId| self.known.issuers.get(issuer) == Some(&MembershipSource::Directory);
+        if let Some(first) = roles.first().filter(|_| issuer.as_ref().is_some_and(directory)) {
+            let finding = Finding::error(first.spot.place(self.file), "roles in these tokens count for nothing");
+            findings.push(finding.help("the directory says them: look under `members`"));
+        }
+        let mut carried: Vec<RoleName> = Vec::with_capacity(roles.len());
+        for role in roles {
+            if !self.roles.has(role.as_str()) {
+                let warning = self.roles.unknown(self.file, role); // a token may carry any role, so this may be meant
+                findings.push(Finding { severity: terms::Severity::Warning, ..warning });
+            }
+            carried.extend(parse::<RoleName>(self.file, role, findings));
+        }
+        let subject = match user {
+            Some(user) => parse(self.file, user, findings),
+            None => "somebody".parse::<Subject>().ok(),
+        };
+        Some(Asker {
+            issuer,
+            subject: subject?,
+            tenant: tenant.as_ref().map(|tenant| tenant.value.clone()),
+            roles: carried.into(),
+        })
+    }
+
+    fn issuer(&self, written: &At<String>, findings: &mut Findings) -> Option<IssuerId> {
+        let known = self.known.issuers.get_key_value(written.as_str());
+        if known.is_none() {
+            let message = format!("issuer `{}` is not configured", shown(written.as_str()));
+            let names = self.known.issuers.keys().map(IssuerId::as_str);
+            let finding = Finding::error(written.spot.place(self.file), message);
+            findings.push(finding.did_you_mean(written.as_str(), names));
+        }
+        known.map(|(known, _)| known.clone())
+    }
+
+    fn expected(&self, written: &At<ExpectEntry>, findings: &mut Findings) -> Option<Expected> {
+        let BecauseEntry { allow, deny } = match &written.value {
+            ExpectEntry::Served(_) => return Some(Expected::Allow),
+            ExpectEntry::Because(because) => because,
+        };
+        match (allow, deny) {
+            (Some(role), None) => Some(Expected::AllowBy(role.value.clone())),
+            (None, Some(reason)) => self.reason(reason, findings).map(Expected::Deny),
+            (None, None) | (Some(_), Some(_)) => {
+                let finding = Finding::error(written.spot.place(self.file), "a test expects one thing");
+                findings.push(finding.help("write `allow`, `{ allow: <role> }` or `{ deny: <reason> }`"));
+                None
+            }
+        }
+    }
+
+    fn reason(&self, written: &At<String>, findings: &mut Findings) -> Option<Reason> {
+        let reason: Option<Reason> = written.value.parse().ok();
+        let visible = reason.filter(|reason| VISIBLE.contains(reason));
+        if visible.is_none() {
+            let text = shown(written.as_str());
+            let message = match reason {
+                Some(_) => format!("a test of a policy cannot see `{text}`"),
+                None => format!("`{text}` is not a reason"),
+            };
+            let finding = Finding::error(written.spot.place(self.file), message);
+            let known = VISIBLE.map(Reason::as_str);
+            findings.push(match terms::nearest(written.as_str(), known) {
+                Some(name) => finding.help(format!("did you mean `{name}`?")),
+                None => finding.help(format!("it sees `{}`", known.join("`, `"))),
+            });
+        }
+        visible
+    }
+}
+
+/// `GET https://acme.localhost/api/orders as viewer of acme`
+fn title(request: &Asked, asker: Option<&Asker>) -> String {
+    let Some(asker) = asker else {
+        return format!("{request} as nobody");
+    };
+    let roles: Vec<&str> = asker.roles.iter().map(RoleName::as_str).collect();
+    let who = match roles.is_empty() {
+        true => asker.subject.as_str().to_owned(),
+        false => roles.join("+"),
+    };
+    match &asker.tenant {
+        Some(tenant) => format!("{request} as {who} of {tenant}"),
+        None => format!("{request} as {who} of no tenant"),
+    }
+}

@@ -1,0 +1,399 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tenancy::MembershipSource;
+use terms::{ByteCount, Finding, Findings, IssuerId, Permission, Place, RouteId, UpstreamId};
+
+use super::limits::Limits;
+use super::names::{Names, parse, shown};
+use super::{Known, Written};
+use crate::decide::RuleId;
+use crate::file::{AuthEntry, GuardEntry, MatchEntry, RouteEntry, UpgradeWord};
+use crate::method::{METHODS, Methods};
+use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
+use crate::route::{Access, Asks, Route, TenantSource, Upgrade};
+use crate::table::{Ambiguous, Table};
+use crate::yaml::{At, Pairs};
+
+/// What [`read`] makes. Complete only if it noted no error.
+pub(super) struct Compiled {
+    pub(super) routes: Vec<Arc<Route>>,
+    pub(super) permissions: Vec<Permission>,
+    pub(super) table: Table,
+}
+
+const DEFAULT_MAX_BODY: ByteCount = ByteCount(10 << 20);
+
+/// A route all of whose parts could be read, before permissions have their numbers.
+struct Draft<'a> {
+    file: &'a Arc<str>,
+    id: RouteId,
+    upstream: UpstreamId,
+    access: Access,
+    limits: Vec<usize>,
+    max_body: ByteCount,
+    pattern: Pattern,
+    allow: Vec<(Slot, Permission)>,
+    written: &'a At<RouteEntry>,
+}
+
+/// Which methods a permission is for: one of [`METHODS`], or every other.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Slot {
+    Method(usize),
+    Other,
+}
+
+pub(super) fn read(files: &[Written], known: &Known, limits: &Limits, findings: &mut Findings) -> Compiled {
+    let mut names = Names::of("route");
+    let mut drafts = Vec::new();
+    for Written { file, entries } in files {
+        for written in &entries.routes {
+            let id = &written.value.id;
+            names.give(id.as_str(), id.spot.place(file), (), findings);
+            drafts.extend(Reader { file, known, limits }.route(written, findings));
+        }
+    }
+    let asked: BTreeSet<Permission> =
+        drafts.iter().flat_map(|draft| draft.allow.iter().map(|(_, permission)| permission.clone())).collect();
+    let permissions: Vec<Permission> = asked.into_iter().collect();
+    let mut table = Table::default();
+    let mut routes = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let route = Arc::new(draft.number(&permissions));
+        if let Err(ambiguous) = table.insert(&route) {
+            findings.push(refuse_ambiguous(&route, &ambiguous));
+        }
+        routes.push(route);
+    }
+    Compiled { routes, permissions, table }
+}
+
+fn refuse_ambiguous(route: &Route, ambiguous: &Ambiguous) -> Finding {
+    let Ambiguous { with, method } = ambiguous;
+    let methods = match method {
+        Some(method) => format!("{method} requests"),
+        None => "requests".to_owned(),
+    };
+    let message = format!("route `{}` matches the same {methods} as route `{}`, equally closely", route.id, with.id);
+    Finding::error(route.place.clone(), message).help(format!("that one stands at {}", with.place))
+}
+
+impl Draft<'_> {
+    fn number(self, permissions: &[Permission]) -> Route {
+        let index = |slot: Slot| {
+            let (_, permission) = self.allow.iter().find(|(known, _)| *known == slot)?;
+            permissions.binary_search(permission).ok()
+        };
+        let other = index(Slot::Other);
+        let mut by_method = [None; METHODS.len()];
+        for (method, asked) in by_method.iter_mut().enumerate() {
+            *asked = index(Slot::Method(method)).or(other);
+        }
+        let entry = &self.written.value;
+        let place = self.written.spot.place(self.file);
+        Route {
+            rule: RuleId::new(&place, self.id.as_str()),
+            id: self.id,
+            upstream: self.upstream,
+            access: self.access,
+            limits: self.limits,
+            audit: entry.audit,
+            upgrade: match entry.upgrade {
+                None => Upgrade::None,
+                Some(UpgradeWord::Websocket) => Upgrade::WebSocket,
+            },
+            max_body: self.max_body,
+            template: entry.r#match.path.as_str().into(),
+            host: entry.r#match.host.as_str().into(),
+            place,
+            tenant_segment: self.pattern.path.tenant(),
+            pattern: self.pattern,
+            asks: Asks { by_method, other },
+        }
+    }
+}
+
+/// Reads one route.
+struct Reader<'a> {
+    file: &'a Arc<str>,
+    known: &'a Known,
+    limits: &'a Limits,
+}
+
+impl<'a> Reader<'a> {
+    fn route(&self, written: &'a At<RouteEntry>, findings: &mut Findings) -> Option<Draft<'a>> {
+        let RouteEntry { id, r#match, upstream, auth, allow, limits, audit: _, upgrade: _, max_body } = &written.value;
+        let id = parse(self.file, id, findings);
+        let pattern = self.pattern(r#match, findings);
+        let upstream = self.upstream(upstream, findings);
+        let access = match auth {
+            Some(auth) => self.access(auth, findings),
+            None => {
+                let finding = Finding::error(self.place(written), "this route does not say who may use it");
+                findings.push(finding.help("write `auth: none` if everybody may"));
+                None
+            }
+        };
+        let allow = self.allow(written, allow.as_ref(), access.as_ref(), findings);
+        if let Some(pattern) = &pattern {
+            self.check_tenant(r#match, pattern, auth.as_ref(), access.as_ref(), findings);
+            self.warn_methods(r#match, pattern, &allow, access.as_ref(), findings);
+        }
+        let limits = self.route_limits(limits, access.as_ref(), findings);
+        let max_body = match max_body {
+            Some(text) => parse(self.file, text, findings),
+            None => Some(DEFAULT_MAX_BODY),
+        };
+        Some(Draft {
+            file: self.file,
+            id: id?,
+            upstream: upstream?,
+            access: access?,
+            limits,
+            max_body: max_body?,
+            pattern: pattern?,
+            allow: allow.into_iter().map(|(slot, permission, _)| (slot, permission)).collect(),
+            written,
+        })
+    }
+
+    fn place<T>(&self, at: &At<T>) -> Place {
+        at.spot.place(self.file)
+    }
+
+    fn pattern(&self, written: &MatchEntry, findings: &mut Findings) -> Option<Pattern> {
+        let MatchEntry { host, path, methods } = written;
+        let mut refuse = |at: &At<String>, error: InvalidPattern| {
+            findings.push(Finding::error(self.place(at), format!("`{}`: {error}", shown(at.as_str()))));
+        };
+        let parsed_host = HostPattern::parse(host.as_str()).map_err(|error| refuse(host, error)).ok();
+        let parsed_path = PathPattern::parse(path.as_str()).map_err(|error| refuse(path, error)).ok();
+        let methods = match methods {
+            None => None,
+            Some(methods) => {
+                let mut set = Methods::NONE;
+                for method in &methods.value {
+                    set = self.method(method, findings).map_or(set, |index| set.with(index));
+                }
+                if methods.value.is_empty() {
+                    let finding = Finding::error(self.place(methods), "a route without a method matches nothing");
+                    findings.push(finding.help("leave `methods` out for all of them"));
+                }
+                Some(set)
+            }
+        };
+        Some(Pattern { host: parsed_host?, path: parsed_path?, methods })
+    }
+
+    fn method(&self, written: &At<String>, findings: &mut Findings) -> Option<usize> {
+        let index = Methods::index(written.as_str());
+        if index.is_none() {
+            let message = format!("`{}` is not a method that a route may name", shown(written.as_str()));
+            let upper = written.value.to_ascii_uppercase();
+            findings.push(Finding::error(self.place(written), message).did_you_mean(&upper, METHODS));
+        }
+        index
+    }
+
+    fn upstream(&self, written: &At<String>, findings: &mut Findings) -> Option<UpstreamId> {
+        let known = self.known.upstreams.get(written.as_str());
+        if known.is_none() {
+            let message = format!("upstream `{}` is not configured", shown(written.as_str()));
+            let names = self.known.upstreams.iter().map(UpstreamId::as_str);
+            findings.push(Finding::error(self.place(written), message).did_you_mean(written.as_str(), names));
+        }
+        known.cloned()
+    }
+
+    fn access(&self, auth: &At<AuthEntry>, findings: &mut Findings) -> Option<Access> {
+        let GuardEntry { issuers, tenant_from } = match &auth.value {
+            AuthEntry::Nobody(_) => return Some(Access::Public),
+            AuthEntry::Guarded(guard) => guard,
+        };
+        let mut accepted: Vec<IssuerId> = Vec::with_capacity(issuers.value.len());
+        for issuer in &issuers.value {
+            match self.known.issuers.get_key_value(issuer.as_str()) {
+                Some((known, _)) if accepted.contains(known) => {
+                    findings.push(Finding::error(self.place(issuer), "this issuer stands here twice"));
+                }
+                Some((known, _)) => accepted.push(known.clone()),
+                None => {
+                    let message = format!("issuer `{}` is not configured", shown(issuer.as_str()));
+                    let names = self.known.issuers.keys().map(IssuerId::as_str);
+                    findings.push(Finding::error(self.place(issuer), message).did_you_mean(issuer.as_str(), names));
+                }
+            }
+        }
+        if issuers.value.is_empty() {
+            let finding = Finding::error(self.place(issuers), "a route without an issuer lets nobody in");
+            findings.push(finding.help("name whose tokens it accepts, or write `auth: none`"));
+        }
+        let sources = self.tenant_from(tenant_from, findings);
+        let claims =
+            accepted.iter().find(|issuer| self.known.issuers.get(issuer.as_str()) == Some(&MembershipSource::Claims));
+        if let Some(issuer) = claims.filter(|_| !sources.contains(&TenantSource::Token)) {
+            let message =
+                format!("tokens of `{issuer}` say themselves who is a member, so the token must name the tenant");
+            findings.push(Finding::error(self.place(tenant_from), message).help("add `token` to `tenant_from`"));
+        }
+        Some(Access::Guarded { issuers: accepted, tenant_from: sources })
+    }
+
+    fn tenant_from(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<TenantSource> {
+        let mut sources = Vec::with_capacity(written.value.len());
+        for source in &written.value {
+            let parsed = match (source.as_str(), source.as_str().strip_prefix("header:")) {
+                ("host", _) => Some(TenantSource::Host),
+                ("path", _) => Some(TenantSource::Path),
+                ("token", _) => Some(TenantSource::Token),
+                (_, Some(name)) if is_field_name(name) => Some(TenantSource::Header(name.to_ascii_lowercase().into())),
+                _ => None,
+            };
+            match parsed {
+                Some(parsed) if sources.contains(&parsed) => {
+                    findings.push(Finding::error(self.place(source), "this source stands here twice"));
+                }
+                Some(parsed) => sources.push(parsed),
+                None => {
+                    let message = format!("`{}` cannot name a tenant", shown(source.as_str()));
+                    let finding = Finding::error(self.place(source), message);
+                    findings.push(match terms::nearest(source.as_str(), ["host", "path", "token"]) {
+                        Some(name) => finding.help(format!("did you mean `{name}`?")),
+                        None => finding.help("write `token`, `host`, `path` or `header:X-Org`"),
+                    });
+                }
+            }
+        }
+        if written.value.is_empty() {
+            let finding = Finding::error(self.place(written), "a guarded route says what must name the tenant");
+            findings.push(finding.help("write for example `tenant_from: [token, host]`"));
+        }
+        sources
+    }
+
+    /// The permission of each method, and where it is written.
+    fn allow(
+        &self,
+        route: &At<RouteEntry>,
+        written: Option<&'a At<Pairs<At<String>>>>,
+        access: Option<&Access>,
+        findings: &mut Findings,
+    ) -> Vec<(Slot, Permission, &'a At<String>)> {
+        let mut allow = Vec::new();
+        match (access, written) {
+            (Some(Access::Public), Some(written)) => {
+                let finding = Finding::error(self.place(written), "a public route asks for no permission");
+                findings.push(finding.help("take `allow` away, or say in `auth` whose tokens are accepted"));
+            }
+            (Some(Access::Guarded { .. }), None) => {
+                let finding = Finding::error(self.place(route), "this route does not say which permission it asks for");
+                findings.push(finding.help("write for example `allow: { GET: \"invoice:read\" }`"));
+            }
+            (Some(Access::Guarded { .. }), Some(written)) if written.value.0.is_empty() => {
+                findings.push(Finding::error(self.place(written), "a route without a permission lets nobody in"));
+            }
+            (Some(Access::Public | Access::Guarded { .. }) | None, _) => {}
+        }
+        for (method, permission) in written.iter().flat_map(|written| &written.value.0) {
+            let slot = match method.as_str() {
+                "*" => Some(Slot::Other),
+                _ => self.method(method, findings).map(Slot::Method),
+            };
+            let permission: Option<Permission> = parse(self.file, permission, findings);
+            allow.extend(slot.zip(permission).map(|(slot, permission)| (slot, permission, method)));
+        }
+        allow
+    }
+
+    /// A tenant that a host or a path names must be checked, and one that is asked for must be there.
+    fn check_tenant(
+        &self,
+        written: &MatchEntry,
+        pattern: &Pattern,
+        auth: Option<&At<AuthEntry>>,
+        access: Option<&Access>,
+        findings: &mut Findings,
+    ) {
+        let (Some(Access::Guarded { tenant_from, .. }), Some(auth)) = (access, auth) else {
+            return;
+        };
+        let in_host = matches!(pattern.host, HostPattern::Tenant(_));
+        for (word, source, named, at) in [
+            ("host", TenantSource::Host, in_host, &written.host),
+            ("path", TenantSource::Path, pattern.path.tenant().is_some(), &written.path),
+        ] {
+            let (place, message, help) = match (named, tenant_from.contains(&source)) {
+                (true, true) | (false, false) => continue,
+                (true, false) => (
+                    self.place(at),
+                    format!("the {word} names a tenant that nothing checks"),
+                    format!("add `{word}` to `tenant_from`"),
+                ),
+                (false, true) => (
+                    self.place(auth),
+                    format!("`tenant_from` asks for the {word}, which names no tenant"),
+                    format!("write `{{tenant}}` into `{word}` under `match`"),
+                ),
+            };
+            findings.push(Finding::error(place, message).help(help));
+        }
+    }
+
+    fn warn_methods(
+        &self,
+        written: &MatchEntry,
+        pattern: &Pattern,
+        allow: &[(Slot, Permission, &At<String>)],
+        access: Option<&Access>,
+        findings: &mut Findings,
+    ) {
+        let (Some(methods), Some(Access::Guarded { .. })) = (pattern.methods, access) else {
+            return;
+        };
+        for (slot, _, at) in allow {
+            let Slot::Method(index) = slot else { continue };
+            let method = METHODS.get(*index).copied().unwrap_or_default();
+            if !methods.has(method) {
+                let message = format!("`{method}` never comes here: `methods` does not list it");
+                findings.push(Finding::warning(self.place(at), message));
+            }
+        }
+        let everything = allow.iter().any(|(slot, ..)| *slot == Slot::Other);
+        for at in written.methods.iter().flat_map(|methods| &methods.value) {
+            let granted = |index| allow.iter().any(|(slot, ..)| *slot == Slot::Method(index));
+            if !everything && Methods::index(at.as_str()).is_some_and(|index| !granted(index)) {
+                let message = format!("`{}` is always denied here: `allow` has no permission for it", at.value);
+                findings.push(Finding::warning(self.place(at), message));
+            }
+        }
+    }
+
+    fn route_limits(&self, written: &[At<String>], access: Option<&Access>, findings: &mut Findings) -> Vec<usize> {
+        let mut limits = Vec::with_capacity(written.len());
+        for name in written {
+            let Some((index, rule)) = self.limits.find(self.file, name, findings) else {
+                continue;
+            };
+            let nobody = access == Some(&Access::Public);
+            if rule.is_some_and(|rule| nobody && rule.key.iter().any(|part| part.needs_caller())) {
+                let message =
+                    format!("limit `{}` counts by tenant or user, which a public route does not know", name.value);
+                findings.push(
+                    Finding::error(self.place(name), message).help("use a limit whose key is `client_ip` or `route`"),
+                );
+            }
+            if limits.contains(&index) {
+                findings.push(Finding::error(self.place(name), "this limit stands here twice"));
+            } else {
+                limits.push(index);
+            }
+        }
+        limits
+    }
+}
+
+/// RFC 9110 §5.1, without the characters that some backends take for one another.
+fn is_field_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}

@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use tenancy::{Members, MembershipSource, Registry, Status, Tenant};
+use terms::{Finding, Findings, RoleName, Subject, TenantId};
+
+use super::names::{Names, parse};
+use super::roles::Draft;
+use super::{Known, Written};
+use crate::file::{StatusWord, TenantEntry};
+
+pub(super) fn read(
+    files: &[Written],
+    known: &Known,
+    roles: &Names<Draft>,
+    findings: &mut Findings,
+) -> (Registry, Members) {
+    let tenants = read_tenants(files, findings);
+    let members = read_members(files, &tenants, roles, findings);
+    refuse_shared_directory(files, known, findings);
+    let registry = tenants.iter().filter_map(|(_, _, tenant)| tenant.clone()).collect();
+    (registry, members)
+}
+
+fn read_tenants(files: &[Written], findings: &mut Findings) -> Names<Option<Tenant>> {
+    let mut tenants = Names::of("tenant");
+    for Written { file, entries } in files {
+        for named in &entries.tenants {
+            let id: Option<TenantId> = parse(file, &named.name, findings);
+            let status = named.entry.as_ref().map(|TenantEntry { status }| match status {
+                StatusWord::Active => Status::Active,
+                StatusWord::Suspended => Status::Suspended,
+            });
+            let tenant = id.zip(status).map(|(id, status)| Tenant { id, status });
+            tenants.give(named.name.as_str(), named.name.spot.place(file), tenant, findings);
+        }
+    }
+    tenants
+}
+
+fn read_members(
+    files: &[Written],
+    tenants: &Names<Option<Tenant>>,
+    roles: &Names<Draft>,
+    findings: &mut Findings,
+) -> Members {
+    let mut members = Names::of("member");
+    for Written { file, entries } in files {
+        for named in &entries.members {
+            let tenant = tenants.find(file, &named.name, findings).cloned().flatten();
+            for (who, their_roles) in named.entry.iter().flat_map(|people| &people.0) {
+                let subject: Option<Subject> = parse(file, who, findings);
+                let mut granted: Vec<RoleName> = Vec::with_capacity(their_roles.len());
+                for role in their_roles {
+                    if roles.find(file, role, findings).is_some() {
+                        granted.extend(role.value.parse::<RoleName>());
+                    }
+                }
+                let membership = tenant.as_ref().zip(subject).map(|(tenant, subject)| {
+                    let roles: Arc<[RoleName]> = granted.into();
+                    (tenant.id.clone(), subject, roles)
+                });
+                let name = format!("{} of {}", who.value, named.name.value);
+                members.give(&name, who.spot.place(file), membership, findings);
+            }
+        }
+    }
+    members.iter().filter_map(|(_, _, membership)| membership.clone()).collect()
+}
+
+/// A subject is unique only within its issuer: in a directory that two share, one could speak for the other's people.
+fn refuse_shared_directory(files: &[Written], known: &Known, findings: &mut Findings) {
+    let directory = |(issuer, source): (&terms::IssuerId, &MembershipSource)| match source {
+        MembershipSource::Claims => None,
+        MembershipSource::Directory => Some(format!("`{issuer}`")),
+    };
+    let sharing: Vec<String> = known.issuers.iter().filter_map(directory).collect();
+    if sharing.len() < 2 {
+        return;
+    }
+    for Written { file, entries } in files {
+        if let Some(first) = entries.members.first() {
+            let message =
+                format!("the directory serves one issuer, but {} have `members: directory`", sharing.join(" and "));
+            let finding = Finding::error(first.name.spot.place(file), message);
+            findings.push(finding.help("a subject is unique only within its issuer; leave one of them `directory`"));
+        }
+    }
+}

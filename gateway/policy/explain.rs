@@ -1,0 +1,285 @@
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use terms::{Place, Reason, RoleName};
+
+use crate::decide::Decision;
+use crate::judge::{Question, Verdict};
+use crate::policy::Policy;
+use crate::role::Role;
+use crate::route::{Access, Route};
+
+/// How a request was judged: every rule in the order in which it was asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The request.
+    pub request: String,
+    /// What was asked, in order.
+    pub steps: Vec<Step>,
+    /// Whether it may be forwarded.
+    pub allowed: bool,
+    /// The word for the outcome.
+    #[serde(serialize_with = "as_text")]
+    pub reason: Reason,
+    /// The rule that the outcome rests on.
+    pub rule: Option<String>,
+    /// The route.
+    pub route: Option<String>,
+    /// The registered tenant that it was about.
+    pub tenant: Option<String>,
+}
+
+/// One rule that was asked, or one fact that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// At which stage.
+    pub stage: Stage,
+    /// What it said.
+    pub outcome: Outcome,
+    /// What it was.
+    pub text: String,
+    /// Where it stands.
+    #[serde(serialize_with = "place_as_text")]
+    pub place: Option<Place>,
+}
+
+/// The stages that a policy has a say in, in the order of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Which route it is.
+    Route,
+    /// Whose token it brings.
+    Authenticate,
+    /// For which tenant.
+    Tenancy,
+    /// Whether it may.
+    Authorise,
+}
+
+/// What a step said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It speaks against the request, or what is needed is not there.
+    Against,
+    /// It speaks for the request.
+    For,
+    /// It was looked at and says nothing about this request.
+    Silent,
+}
+
+/// How many routes that did not match are shown.
+const SHOWN_ROUTES: usize = 12;
+
+impl Policy {
+    /// Judges a request as a real one is judged, and tells how.
+    #[must_use]
+    pub fn explain(&self, question: &Question) -> Explanation {
+        let verdict = self.judge(question);
+        let mut steps = self.explain_route(question, &verdict);
+        self.explain_caller(question, &verdict, &mut steps);
+        self.explain_tenancy(question, &verdict, &mut steps);
+        self.explain_roles(question, &verdict, &mut steps);
+        Explanation {
+            request: question.request.to_string(),
+            steps,
+            allowed: verdict.reason == Reason::Allowed,
+            reason: verdict.reason,
+            rule: verdict.rule().map(ToString::to_string),
+            route: verdict.matched.map(|matched| matched.route.id.to_string()),
+            tenant: verdict.tenant().map(ToString::to_string),
+        }
+    }
+
+    fn explain_route(&self, question: &Question, verdict: &Verdict<'_, '_>) -> Vec<Step> {
+        let asked = &question.request;
+        let (host, path, method) = (asked.host(), asked.path(), asked.method());
+        let mut near: Vec<&Route> = self.routes.iter().map(AsRef::as_ref).collect();
+        near.retain(|route| route.pattern.host.matches(host).is_some() && route.pattern.path.matches(path));
+        near.sort_by_key(|route| route.pattern.closest_first());
+        let chosen = verdict.matched.map(|matched| &matched.route.id);
+        let mut steps = Vec::new();
+        for route in near.into_iter().take(SHOWN_ROUTES) {
+            let (outcome, why) = match (chosen == Some(&route.id), route.pattern.takes(method)) {
+                (true, _) => (Outcome::For, "the closest match".to_owned()),
+                (false, true) => (Outcome::Silent, "matches less closely".to_owned()),
+                (false, false) => {
+                    let methods: Vec<_> = route.pattern.methods.iter().flat_map(|methods| methods.iter()).collect();
+                    (Outcome::Silent, format!("takes only {}", methods.join(", ")))
+                }
+            };
+            let text = format!("route `{}` ({}{}): {why}", route.id, route.host, route.template);
+            steps.push(step(Stage::Route, outcome, text, Some(&route.place)));
+        }
+        if chosen.is_none() {
+            let host_known = self.routes.iter().any(|route| route.pattern.host.matches(host).is_some());
+            let text = match (host_known, steps.is_empty()) {
+                (false, _) => format!("no route has host `{host}`"),
+                (true, true) => format!("no route of this host has path `{path}`"),
+                (true, false) => format!("no route of this host and path takes {method}"),
+            };
+            steps.push(step(Stage::Route, Outcome::Against, text, None));
+        }
+        steps
+    }
+
+    fn explain_caller(&self, question: &Question, verdict: &Verdict<'_, '_>, steps: &mut Vec<Step>) {
+        let Some(matched) = verdict.matched else { return };
+        let place = Some(&matched.route.place);
+        let issuers = match &matched.route.access {
+            Access::Public => {
+                let text = "the route is public: no token is looked at".to_owned();
+                return steps.push(step(Stage::Authenticate, Outcome::For, text, place));
+            }
+            Access::Guarded { issuers, .. } => issuers,
+        };
+        let accepted: Vec<String> = issuers.iter().map(|issuer| format!("`{issuer}`")).collect();
+        let accepted = accepted.join(", ");
+        let (outcome, text) = match (verdict.issuer, verdict.reason) {
+            (_, Reason::AuthMissing) => (Outcome::Against, format!("no token; the route accepts those of {accepted}")),
+            (Some((issuer, _)), Reason::AuthInvalidIssuer) => {
+                (Outcome::Against, format!("a token of `{issuer}`; the route accepts those of {accepted}"))
+            }
+            (issuer, _) => {
+                let subject = question.asker.as_ref().map_or("", |asker| asker.subject.as_str());
+                let issuer = issuer.map_or("", |(issuer, _)| issuer.as_str());
+                (Outcome::For, format!("a token of `{issuer}` for `{subject}`"))
+            }
+        };
+        steps.push(step(Stage::Authenticate, outcome, text, place));
+    }
+
+    fn explain_tenancy(&self, question: &Question, verdict: &Verdict<'_, '_>, steps: &mut Vec<Step>) {
+        let (Some(matched), Some(entered)) = (verdict.matched, &verdict.entered) else {
+            return;
+        };
+        let place = Some(&matched.route.place);
+        let in_token = question.asker.as_ref().and_then(|asker| asker.tenant.as_deref());
+        let first = in_token.or_else(|| verdict.named.iter().find_map(|(_, tenant)| *tenant));
+        for (source, tenant) in &verdict.named {
+            let (outcome, text) = match tenant {
+                Some(tenant) if first == Some(tenant) => (Outcome::For, format!("`{source}` names `{tenant}`")),
+                Some(tenant) => (Outcome::Against, format!("`{source}` names `{tenant}`")),
+                None => (Outcome::Against, format!("`{source}` names no tenant")),
+            };
+            steps.push(step(Stage::Tenancy, outcome, text, place));
+        }
+        let asked_token = verdict.named.iter().any(|(source, _)| **source == crate::TenantSource::Token);
+        if let Some(tenant) = in_token.filter(|_| !asked_token) {
+            let text = format!("the token names `{tenant}`, and must agree though the route does not ask it");
+            steps.push(step(Stage::Tenancy, Outcome::For, text, None));
+        }
+        steps.push(match entered {
+            Ok(membership) => {
+                let roles: Vec<&str> = membership.roles().iter().map(RoleName::as_str).collect();
+                let roles = if roles.is_empty() { "no role".to_owned() } else { roles.join(", ") };
+                let text = format!("a member of `{}` with {roles}", membership.tenant());
+                step(Stage::Tenancy, Outcome::For, text, None)
+            }
+            Err(outsider) => step(Stage::Tenancy, Outcome::Against, outsider.to_string(), None),
+        });
+    }
+
+    fn explain_roles(&self, question: &Question, verdict: &Verdict<'_, '_>, steps: &mut Vec<Step>) {
+        let (Some(matched), Some(decision)) = (verdict.matched, verdict.decision) else {
+            return;
+        };
+        let method = question.request.method();
+        let place = Some(&matched.route.place);
+        if let (Some(permission), Some(Ok(membership))) =
+            (matched.route.permission(method, &self.permissions), &verdict.entered)
+        {
+            let text = format!("{method} asks for `{permission}`");
+            steps.push(step(Stage::Authorise, Outcome::Silent, text, place));
+            for name in membership.roles().iter() {
+                match self.roles.get(name.as_str()) {
+                    Some(role) => self.explain_role(name, role, permission, steps),
+                    None => {
+                        let text = format!("role `{name}` is not defined: it grants nothing");
+                        steps.push(step(Stage::Authorise, Outcome::Silent, text, None));
+                    }
+                }
+            }
+        }
+        steps.push(match decision {
+            Decision::Allow { rule } => step(Stage::Authorise, Outcome::For, format!("allowed by `{rule}`"), None),
+            Decision::Deny(denial) => step(Stage::Authorise, Outcome::Against, denial.to_string(), place),
+        });
+    }
+
+    /// Each grant and deny of a role and of what it inherits that speaks about the permission.
+    fn explain_role(&self, name: &RoleName, role: &Role, permission: &terms::Permission, steps: &mut Vec<Step>) {
+        let before = steps.len();
+        for ancestor in &role.lineage {
+            let Some(Role { written, .. }) = self.roles.get(ancestor.as_str()) else {
+                continue;
+            };
+            let who = match ancestor == name {
+                true => format!("role `{name}`"),
+                false => format!("role `{name}`, as `{ancestor}`,"),
+            };
+            let denies = written.deny.iter().map(|grant| (grant, Outcome::Against, "denies"));
+            let allows = written.allow.iter().map(|grant| (grant, Outcome::For, "allows"));
+            for ((grant, place), outcome, verb) in
+                denies.chain(allows).filter(|((grant, _), ..)| grant.covers(permission))
+            {
+                steps.push(step(Stage::Authorise, outcome, format!("{who} {verb} `{grant}`"), Some(place)));
+            }
+        }
+        if steps.len() == before {
+            let text = format!("role `{name}` says nothing about it");
+            steps.push(step(Stage::Authorise, Outcome::Silent, text, Some(&role.written.place)));
+        }
+    }
+}
+
+fn step(stage: Stage, outcome: Outcome, text: String, place: Option<&Place>) -> Step {
+    Step { stage, outcome, text, place: place.cloned() }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn as_text<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(reason.as_str())
+}
+
+fn place_as_text<S: Serializer>(place: &Option<Place>, serializer: S) -> Result<S::Ok, S::Error> {
+    match place {
+        Some(place) => serializer.collect_str(place),
+        None => serializer.serialize_none(),
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Route => "route",
+            Self::Authenticate => "authenticate",
+            Self::Tenancy => "tenancy",
+            Self::Authorise => "authorise",
+        })
+    }
+}
+
+/// One line for the request, one for each step, one for the outcome. `+` speaks for it, `-` against.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.request)?;
+        for Step { stage, outcome, text, place } in &self.steps {
+            let mark = match outcome {
+                Outcome::Against => '-',
+                Outcome::For => '+',
+                Outcome::Silent => ' ',
+            };
+            write!(f, "  {stage:<12} {mark} {text}")?;
+            match place {
+                Some(place) => writeln!(f, "  [{place}]")?,
+                None => writeln!(f)?,
+            }
+        }
+        match self.allowed {
+            true => write!(f, "= allow"),
+            false => write!(f, "= deny {}", self.reason),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tenancy::{Identity, Membership, MembershipSource, Named, Outsider, Source, enter};
+use terms::{IssuerId, Reason, RoleName, Subject, TenantId};
+
+use crate::decide::{Decision, RuleId};
+use crate::policy::Policy;
+use crate::route::{Access, TenantSource};
+use crate::table::Matched;
+
+/// A request that nobody has sent: for tests of policies and for explanations.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Which request.
+    pub request: Asked,
+    /// Whose token comes with it; `None` if none does.
+    pub asker: Option<Asker>,
+    /// Header fields that may name a tenant; names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Method, host and path: `GET https://acme.example.com/api/orders`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Asked {
+    method: String,
+    url: String,
+    host: String,
+    path: String,
+}
+
+/// What a verified token says.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Its issuer; `None` for the first that the route accepts.
+    pub issuer: Option<IssuerId>,
+    /// Its subject.
+    pub subject: Subject,
+    /// The tenant that it names.
+    pub tenant: Option<String>,
+    /// The roles that it carries.
+    pub roles: Arc<[RoleName]>,
+}
+
+/// Why a text is not a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidQuestion {
+    /// No host, or one that cannot be.
+    #[error("the URL has no host, or one that is not a host")]
+    Host,
+    /// Not a method.
+    #[error("a method is written in upper-case letters")]
+    Method,
+    /// A path that never gets as far as a route.
+    #[error("this path is not canonical: it would be refused before any route is looked at")]
+    Path,
+    /// Not a method and a URL.
+    #[error("a request is a method and an absolute URL: `GET https://acme.example.com/api/orders`")]
+    Shape,
+}
+
+/// How far a question came, and how it ended.
+pub(crate) struct Verdict<'p, 'r> {
+    pub(crate) matched: Option<Matched<'p, 'r>>,
+    pub(crate) issuer: Option<(&'r IssuerId, Option<MembershipSource>)>,
+    pub(crate) named: Vec<(&'p TenantSource, Option<&'r str>)>,
+    pub(crate) entered: Option<Result<Membership, Outsider>>,
+    pub(crate) decision: Option<Decision<'p>>,
+    pub(crate) reason: Reason,
+}
+
+impl<'p, 'r> Verdict<'p, 'r> {
+    fn new() -> Self {
+        Self {
+            matched: None,
+            issuer: None,
+            named: Vec::new(),
+            entered: None,
+            decision: None,
+            reason: Reason::RouteUnknown,
+        }
+    }
+
+    fn ends(self, reason: Reason) -> Self {
+        Self { reason, ..self }
+    }
+
+    /// The rule that the decision rests on.
+    pub(crate) fn rule(&self) -> Option<&'p RuleId> {
+        match self.decision? {
+            Decision::Allow { rule } => Some(rule),
+            Decision::Deny(denial) => denial.rule(),
+        }
+    }
+
+    pub(crate) fn tenant(&self) -> Option<&TenantId> {
+        match self.entered.as_ref()? {
+            Ok(membership) => Some(membership.tenant()),
+            Err(outsider) => outsider.tenant(),
+        }
+    }
+}
+
+impl Policy {
+    /// Walks a question through the same look-ups that a request goes through, in the same order.
+    pub(crate) fn judge<'r>(&'r self, question: &'r Question) -> Verdict<'r, 'r> {
+        let Asked { host, path, method, .. } = &question.request;
+        let mut verdict = Verdict::new();
+        let Some(matched) = self.route(host, path, method) else {
+            return verdict;
+        };
+        verdict.matched = Some(matched);
+        let route = matched.route;
+        let (issuers, tenant_from) = match &route.access {
+            Access::Public => {
+                verdict.decision = Some(self.decide(route, method, &[]));
+                return verdict.ends(Reason::Allowed);
+            }
+            Access::Guarded { issuers, tenant_from } => (issuers, tenant_from),
+        };
+        let Some(asker) = &question.asker else {
+            return verdict.ends(Reason::AuthMissing);
+        };
+        let issuer = asker.issuer.as_ref().or_else(|| issuers.first());
+        let issuer = issuer.map(|issuer| (issuer, self.membership_source(issuer)));
+        verdict.issuer = issuer;
+        // FAIL CLOSED: an issuer that the configuration does not know is one that the route does not accept.
+        let Some((issuer, Some(members))) = issuer.filter(|(issuer, _)| issuers.contains(issuer)) else {
+            return verdict.ends(Reason::AuthInvalidIssuer);
+        };
+        let header = |name: &str| {
+            let mut found = question.headers.iter().filter(|(known, _)| known == name);
+            found.next().map(|(_, value)| value.as_str())
+        };
+        let mut named = Vec::with_capacity(tenant_from.len());
+        for source in tenant_from {
+            let (kind, tenant) = match source {
+                TenantSource::Header(name) => (Source::Header, header(name)),
+                TenantSource::Host => (Source::Host, matched.tenant_in_host),
+                TenantSource::Path => (Source::Path, matched.tenant_in_path),
+                TenantSource::Token => (Source::Token, asker.tenant.as_deref()),
+            };
+            verdict.named.push((source, tenant));
+            named.push(Named { source: kind, tenant });
+        }
+        let identity =
+            Identity { issuer, subject: &asker.subject, tenant: asker.tenant.as_deref(), roles: &asker.roles, members };
+        let membership = match enter(&identity, &named, &self.tenants, &self.members) {
+            Ok(membership) => membership,
+            Err(outsider) => {
+                let reason = outsider.reason();
+                verdict.entered = Some(Err(outsider));
+                return verdict.ends(reason);
+            }
+        };
+        let decision = self.decide(route, method, membership.roles());
+        verdict.entered = Some(Ok(membership));
+        verdict.decision = Some(decision);
+        verdict.ends(match decision {
+            Decision::Allow { .. } => Reason::Allowed,
+            Decision::Deny(denial) => denial.reason(),
+        })
+    }
+}
+
+impl Asked {
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The host, in lower case and without its port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl FromStr for Asked {
+    type Err = InvalidQuestion;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (method, url) = text.trim().split_once(' ').ok_or(InvalidQuestion::Shape)?;
+        let url = url.trim_start();
+        if method.is_empty() || method.len() > 32 || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(InvalidQuestion::Method);
+        }
+        let (scheme, rest) = url.split_once("://").ok_or(InvalidQuestion::Shape)?;
+        if !["http", "https", "ws", "wss"].contains(&scheme) {
+            return Err(InvalidQuestion::Shape);
+        }
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let (authority, path) = match rest.find('/').and_then(|slash| rest.split_at_checked(slash)) {
+            Some((authority, path)) => (authority, path),
+            None => (rest, "/"),
+        };
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        let wrong = |byte: u8| !(byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte));
+        if host.is_empty() || host.bytes().any(wrong) || (host.contains(':') && !host.starts_with('[')) {
+            return Err(InvalidQuestion::Host);
+        }
+        if !is_canonical(path) {
+            return Err(InvalidQuestion::Path);
+        }
+        Ok(Self {
+            method: method.to_owned(),
+            url: url.to_owned(),
+            host: host.to_ascii_lowercase(),
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// What is true of every path that gets as far as a route.
+fn is_canonical(path: &str) -> bool {
+    let bytes_are_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b';');
+    let mut segments = path.split('/').skip(1).peekable();
+    let mut dots_or_gaps = false;
+    while let Some(segment) = segments.next() {
+        dots_or_gaps |= segment == "." || segment == ".." || (segment.is_empty() && segments.peek().is_some());
+    }
+    bytes_are_plain && !dots_or_gaps
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_a_method_and_an_absolute_url() {
+        for (text, expected) in [
+            ("GET https://Acme.localhost:8443/a/b?c=d", Ok(("acme.localhost", "/a/b"))),
+            ("GET http://acme.localhost", Ok(("acme.localhost", "/"))),
+            ("GET http://[::1]:80/a", Ok(("[::1]", "/a"))),
+            ("GET http://[::1]/a/", Ok(("[::1]", "/a/"))),
+            ("GET /a", Err(InvalidQuestion::Shape)),
+            ("get http://a/", Err(InvalidQuestion::Method)),
+            ("GET ftp://a/", Err(InvalidQuestion::Shape)),
+            ("GET http:///a", Err(InvalidQuestion::Host)),
+            ("GET http://u@a/", Err(InvalidQuestion::Host)),
+            ("GET http://a/b//c", Err(InvalidQuestion::Path)),
+            ("GET http://a/../c", Err(InvalidQuestion::Path)),
+            ("GET http://a/b;c", Err(InvalidQuestion::Path)),
+        ] {
+            let asked = text.parse::<Asked>();
+            assert_eq!(asked.as_ref().map(|asked| (asked.host(), asked.path())).map_err(|e| *e), expected, "{text}");
+        }
+    }
+}

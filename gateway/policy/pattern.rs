@@ -1,0 +1,260 @@
+use std::cmp::Reverse;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::method::Methods;
+
+/// Which hosts a route is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum HostPattern {
+    Any,
+    Exact(Arc<str>),
+    /// One label, which names the tenant, then a dot and this.
+    Tenant(Arc<str>),
+}
+
+/// Which paths a route is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PathPattern {
+    pub(crate) segments: Vec<Segment>,
+    /// Whether anything may follow the segments, also nothing.
+    pub(crate) rest: bool,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Segment {
+    /// Exactly this. An empty one stands last: a slash at the end means something.
+    Literal(Arc<str>),
+    /// Any one segment that is not empty.
+    Parameter(Arc<str>),
+}
+
+/// Everything that a route matches on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Pattern {
+    pub(crate) host: HostPattern,
+    pub(crate) path: PathPattern,
+    /// `None`: every method.
+    pub(crate) methods: Option<Methods>,
+}
+
+/// How closely a pattern describes what it matches; more is closer. Of two patterns that match one request the first
+/// difference decides: the host, then each segment from the left, then whether methods are listed.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Specificity {
+    host: u8,
+    path: Vec<u8>,
+    methods: bool,
+}
+
+/// Why a text is not a pattern.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum InvalidPattern {
+    #[error("a path has at most 32 segments")]
+    Deep,
+    #[error("a path has no `.` and no `..`: such requests never get as far as a route")]
+    Dots,
+    #[error("a path has no empty segment: such requests never get as far as a route")]
+    Empty,
+    #[error("`%` stands before two upper-case hexadecimal digits of a byte that cannot stand there by itself")]
+    Encoding,
+    #[error("a host is written `api.example.com`, `{{tenant}}.example.com` or `*`, in lower case and without a port")]
+    Host,
+    #[error("a parameter is a whole segment: `{{name}}`, in lower-case letters, digits and `_`")]
+    Parameter,
+    #[error("two parameters have the same name")]
+    Repeated,
+    #[error("`*` does not stand in a path: `{{name}}` is one segment, `/**` at the end is everything below")]
+    Star,
+    #[error("a path starts with `/`")]
+    Start,
+    #[error("a path has only letters, digits and `-._~!$&'()+,=:@%`")]
+    Word,
+}
+
+impl HostPattern {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidPattern> {
+        match (text, text.strip_prefix("{tenant}.")) {
+            ("*", _) => Ok(Self::Any),
+            (_, Some(rest)) if is_name(rest) => Ok(Self::Tenant(rest.into())),
+            (_, None) if is_name(text) || is_address(text) => Ok(Self::Exact(text.into())),
+            _ => Err(InvalidPattern::Host),
+        }
+    }
+
+    /// Matches; and if the pattern has a tenant, which.
+    pub(crate) fn matches<'r>(&self, host: &'r str) -> Option<Option<&'r str>> {
+        match self {
+            Self::Any => Some(None),
+            Self::Exact(name) => (**name == *host).then_some(None),
+            Self::Tenant(rest) => host
+                .split_once('.')
+                .filter(|(label, tail)| !label.is_empty() && **tail == **rest)
+                .map(|(label, _)| Some(label)),
+        }
+    }
+}
+
+/// Labels of letters, digits and hyphens, with single dots between them.
+fn is_name(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+/// An IPv6 address in its brackets. One of version 4 looks like a name.
+fn is_address(text: &str) -> bool {
+    text.strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .is_some_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok_and(|address| address.to_string() == text))
+}
+
+impl PathPattern {
+    /// The deepest pattern, and so the deepest recursion of a look-up.
+    const DEEPEST: usize = 32;
+
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidPattern> {
+        let (text, rest) = match text.strip_suffix("/**") {
+            Some(text) => (text, true),
+            None => (text, false),
+        };
+        if text.is_empty() && rest {
+            return Ok(Self { segments: Vec::new(), rest });
+        }
+        let words: Vec<&str> = text.strip_prefix('/').ok_or(InvalidPattern::Start)?.split('/').collect();
+        if words.len() > Self::DEEPEST {
+            return Err(InvalidPattern::Deep);
+        }
+        let last = words.len() - 1;
+        let mut segments = Vec::with_capacity(words.len());
+        for (place, word) in words.into_iter().enumerate() {
+            if word.is_empty() && (place != last || rest) {
+                return Err(InvalidPattern::Empty);
+            }
+            let segment = Segment::parse(word)?;
+            if matches!(segment, Segment::Parameter(_)) && segments.contains(&segment) {
+                return Err(InvalidPattern::Repeated);
+            }
+            segments.push(segment);
+        }
+        Ok(Self { segments, rest })
+    }
+
+    /// Which segment is the parameter `{tenant}`, counted from 0.
+    pub(crate) fn tenant(&self) -> Option<usize> {
+        self.segments.iter().position(|segment| matches!(segment, Segment::Parameter(name) if **name == *"tenant"))
+    }
+
+    pub(crate) fn matches(&self, path: &str) -> bool {
+        let Some(path) = path.strip_prefix('/') else {
+            return false;
+        };
+        let mut left = path.split('/');
+        let all = self.segments.iter().all(|segment| match (segment, left.next()) {
+            (_, None) => false,
+            (Segment::Literal(word), Some(asked)) => **word == *asked,
+            (Segment::Parameter(_), Some(asked)) => !asked.is_empty(),
+        });
+        all && (self.rest || left.next().is_none())
+    }
+}
+
+impl Segment {
+    fn parse(word: &str) -> Result<Self, InvalidPattern> {
+        let name = |name: &str| {
+            name.starts_with(|first: char| first.is_ascii_lowercase())
+                && name.len() <= 32
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        };
+        if word.contains(['{', '}']) {
+            let inner = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
+            return inner
+                .filter(|inner| name(inner))
+                .map(|inner| Self::Parameter(inner.into()))
+                .ok_or(InvalidPattern::Parameter);
+        }
+        if word.contains('*') {
+            return Err(InvalidPattern::Star);
+        }
+        if word == "." || word == ".." {
+            return Err(InvalidPattern::Dots);
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,=:@%".contains(&byte);
+        if !word.bytes().all(allowed) {
+            return Err(InvalidPattern::Word);
+        }
+        if !word.split('%').skip(1).all(is_encoded_byte) {
+            return Err(InvalidPattern::Encoding);
+        }
+        Ok(Self::Literal(word.into()))
+    }
+}
+
+/// What follows a `%`: the form in which a request has this byte once it is canonical.
+fn is_encoded_byte(text: &str) -> bool {
+    let Some((digits, _)) = text.split_at_checked(2) else {
+        return false;
+    };
+    let upper = digits.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/\\%;".contains(&byte) || byte.is_ascii_control();
+    upper && u8::from_str_radix(digits, 16).is_ok_and(|byte| !plain(byte))
+}
+
+impl Pattern {
+    pub(crate) fn specificity(&self) -> Specificity {
+        let host = match self.host {
+            HostPattern::Any => 0,
+            HostPattern::Tenant(_) => 1,
+            HostPattern::Exact(_) => 2,
+        };
+        let rank = |segment: &Segment| match segment {
+            Segment::Literal(_) => 2,
+            Segment::Parameter(_) => 1,
+        };
+        let end = if self.path.rest { 0 } else { 3 };
+        Specificity {
+            host,
+            path: self.path.segments.iter().map(rank).chain([end]).collect(),
+            methods: self.methods.is_some(),
+        }
+    }
+
+    pub(crate) fn takes(&self, method: &str) -> bool {
+        self.methods.is_none_or(|methods| methods.has(method))
+    }
+
+    /// Sorts the closest first.
+    pub(crate) fn closest_first(&self) -> Reverse<Specificity> {
+        Reverse(self.specificity())
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Exact(name) => f.write_str(name),
+            Self::Tenant(rest) => write!(f, "{{tenant}}.{rest}"),
+        }
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(word) => write!(f, "/{word}")?,
+                Segment::Parameter(name) => write!(f, "/{{{name}}}")?,
+            }
+        }
+        f.write_str(if self.rest { "/**" } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests;

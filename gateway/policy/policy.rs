@@ -1,0 +1,90 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tenancy::{Members, MembershipSource, Registry};
+use terms::{IssuerId, Permission, RoleName};
+
+use crate::case::Case;
+use crate::limit::LimitRule;
+use crate::role::Role;
+use crate::route::Route;
+use crate::table::{Matched, Table};
+
+/// Everything that the policy files say, compiled. It never changes; a reload makes another.
+#[derive(Debug)]
+pub struct Policy {
+    pub(crate) table: Table,
+    pub(crate) routes: Vec<Arc<Route>>,
+    pub(crate) roles: HashMap<RoleName, Role>,
+    /// What routes ask for, sorted. [`Role`] and [`Route`] name them by their place here.
+    pub(crate) permissions: Vec<Permission>,
+    pub(crate) limits: Vec<LimitRule>,
+    pub(crate) tenants: Registry,
+    pub(crate) members: Members,
+    pub(crate) issuers: BTreeMap<IssuerId, MembershipSource>,
+    pub(crate) cases: Vec<Case>,
+}
+
+impl Policy {
+    /// The route of a request: of those that match, the one that describes it most closely. Allocates nothing.
+    ///
+    /// `host` is in lower case and has no port; `path` is canonical: it starts with `/` and has no empty segment but
+    /// perhaps the last, since a slash at the end means something.
+    #[must_use]
+    pub fn route<'r>(&self, host: &'r str, path: &'r str, method: &str) -> Option<Matched<'_, 'r>> {
+        self.table.find(host, path, method)
+    }
+
+    /// Every route, in the order of the files.
+    #[must_use]
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// Every limit. [`Route::limits`] are places in this list.
+    #[must_use]
+    pub fn limits(&self) -> &[LimitRule] {
+        &self.limits
+    }
+
+    /// The tenants.
+    #[must_use]
+    pub fn tenants(&self) -> &Registry {
+        &self.tenants
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Where the members of this issuer's tenants are known from.
+    #[must_use]
+    pub fn membership_source(&self, issuer: &IssuerId) -> Option<MembershipSource> {
+        self.issuers.get(issuer).copied()
+    }
+
+    /// The roles that the files define, in no order.
+    pub fn roles(&self) -> impl Iterator<Item = &RoleName> {
+        self.roles.keys()
+    }
+
+    /// What routes ask for, sorted: the columns of a role matrix.
+    #[must_use]
+    pub fn permissions(&self) -> &[Permission] {
+        &self.permissions
+    }
+
+    /// Asks every role for every permission, in order of name: the rows of a role matrix.
+    pub fn matrix(&self) -> impl Iterator<Item = (&RoleName, Vec<bool>)> {
+        let mut roles: Vec<_> = self.roles.iter().collect();
+        roles.sort_by_key(|(name, _)| *name);
+        let row = |role: &Role| {
+            (0..self.permissions.len())
+                .map(|permission| role.denies.get(permission).is_none() && role.allows.get(permission).is_some())
+                .collect()
+        };
+        roles.into_iter().map(move |(name, role)| (name, row(role)))
+    }
+}

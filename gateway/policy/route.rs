@@ -1,0 +1,124 @@
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use terms::{ByteCount, IssuerId, Permission, Place, RouteId, UpstreamId};
+
+use crate::decide::RuleId;
+use crate::method::Methods;
+use crate::pattern::Pattern;
+
+/// One route, compiled. It belongs to the [`crate::Policy`] that it came from.
+#[derive(Debug)]
+pub struct Route {
+    /// What records and metrics call it.
+    pub id: RouteId,
+    /// Where its requests go.
+    pub upstream: UpstreamId,
+    /// Who may use it.
+    pub access: Access,
+    /// The limits that count for it, as places in [`crate::Policy::limits`].
+    pub limits: Vec<usize>,
+    /// What is promised about the record of each request.
+    pub audit: Promise,
+    /// What a connection may change to.
+    pub upgrade: Upgrade,
+    /// The longest body.
+    pub max_body: ByteCount,
+    /// The template of the path, as it is written: what stands in records in place of the path.
+    pub template: Arc<str>,
+    /// The template of the host, as it is written.
+    pub host: Arc<str>,
+    /// Where the route stands.
+    pub place: Place,
+    pub(crate) pattern: Pattern,
+    /// Which segment of the path names the tenant.
+    pub(crate) tenant_segment: Option<usize>,
+    pub(crate) asks: Asks,
+    /// What decides on a public route: the route itself.
+    pub(crate) rule: RuleId,
+}
+
+/// Who may use a route.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Access {
+    /// Callers with a token of one of these issuers, inside the tenant that all of these places name.
+    Guarded {
+        /// Whose tokens. Never empty.
+        issuers: Vec<IssuerId>,
+        /// What must name the tenant. Never empty.
+        tenant_from: Vec<TenantSource>,
+    },
+    /// Everybody, without a token.
+    Public,
+}
+
+/// A place that must name the tenant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TenantSource {
+    /// A header field, its name in lower case.
+    Header(Arc<str>),
+    /// The first label of the host.
+    Host,
+    /// The segment of the path called `{tenant}`.
+    Path,
+    /// The token.
+    Token,
+}
+
+/// What is promised about the record of a request.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Promise {
+    /// Once a client has seen the first byte of the answer, the record survives the end of the process.
+    #[default]
+    Standard,
+    /// The decision is on disk before the request is forwarded.
+    Strict,
+}
+
+/// What a connection may change to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Upgrade {
+    /// Nothing.
+    None,
+    /// RFC 6455.
+    WebSocket,
+}
+
+/// The permission that each method asks for, as its place in the policy's list.
+#[derive(Debug)]
+pub(crate) struct Asks {
+    /// In the order of [`crate::method::METHODS`].
+    pub(crate) by_method: [Option<usize>; 7],
+    /// For methods that a file cannot name.
+    pub(crate) other: Option<usize>,
+}
+
+impl Asks {
+    pub(crate) fn of(&self, method: &str) -> Option<usize> {
+        match Methods::index(method) {
+            Some(index) => self.by_method.get(index).copied().flatten(),
+            None => self.other,
+        }
+    }
+}
+
+impl Route {
+    /// The permission that this method asks for, if it may be used at all.
+    pub(crate) fn permission<'p>(&self, method: &str, permissions: &'p [Permission]) -> Option<&'p Permission> {
+        permissions.get(self.asks.of(method)?)
+    }
+}
+
+impl fmt::Display for TenantSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Host => f.write_str("host"),
+            Self::Path => f.write_str("path"),
+            Self::Token => f.write_str("token"),
+        }
+    }
+}

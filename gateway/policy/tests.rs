@@ -1,0 +1,40 @@
+//! Promises about whole policies. What one module promises stands beside that module.
+
+mod examples;
+mod explained;
+mod findings;
+mod lookup;
+mod roles;
+
+use tenancy::MembershipSource;
+
+use crate::{Compiled, Known, Source, compile};
+
+/// Issuers `dev` and `corp` (whose members are in the directory), upstreams `orders` and `streams`.
+fn known() -> Known {
+    Known {
+        issuers: [
+            ("dev".parse().unwrap(), MembershipSource::Claims),
+            ("corp".parse().unwrap(), MembershipSource::Directory),
+        ]
+        .into(),
+        upstreams: ["orders", "streams"].map(|name| name.parse().unwrap()).into(),
+    }
+}
+
+#[track_caller]
+fn compiled(text: &str) -> Compiled {
+    match compile(&[Source { path: "p.yaml", text }], &known()) {
+        Ok(compiled) => compiled,
+        Err(findings) => panic!("{findings}\n{text}"),
+    }
+}
+
+/// What is wrong with one file, a finding a line.
+#[track_caller]
+fn refused(text: &str) -> String {
+    match compile(&[Source { path: "p.yaml", text }], &known()) {
+        Ok(_) => panic!("this compiles:\n{text}"),
+        Err(findings) => findings.to_string(),
+    }
+}

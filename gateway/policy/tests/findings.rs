@@ -1,0 +1,291 @@
+use super::{compiled, known, refused};
+use crate::{Source, compile};
+
+const ROUTE: &str = r#"
+roles: { viewer: { allow: ["order:read"] } }
+routes:
+  - id: orders
+    match: { host: "{tenant}.localhost", path: "/api/orders" }
+    upstream: orders
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { GET: "order:read" }
+"#;
+
+#[test]
+fn all_mistakes_come_at_once_each_with_its_place_and_a_guess() {
+    insta::assert_snapshot!(refused(r#"
+rolls: {}
+tenants:
+  Acme: { status: active }
+  globex: { status: frozen }
+members: { acme: {} }
+roles:
+  viewer: { allow: ["order:read", "order"], denies: ["x:y"] }
+  clerk: { inherits: [viewr], allow: [17] }
+limits:
+  per_tenant: { rate: 100/w, burst: 0, key: [tenant, tenant] }
+  empty: { rate: 1/s, burst: 1, key: [] }
+  bare: { rate: 1/s, burst: 1, key: [tenent] }
+routes:
+  - id: one
+    match: { host: "API.example.com", path: "/a/*", methods: [get] }
+    upstream: order
+    auth: { issuers: [main], tenant_from: [token, hots] }
+    allow: { GET: "order:*", FETCH: "order:read" }
+    limits: [per_tennant]
+    max_body: 10MB
+    audit: stict
+  - id: two
+    match: { host: "{tenant}.localhost", path: "/{tenant}/x" }
+    upstream: orders
+    auth: { issuers: [dev], tenant_from: [header:X_Org] }
+    allow: {}
+    max_body: 10MB
+  - id: three
+    match: { host: "*", path: "/b" }
+    upstream: orders
+  - id: four
+    match: { host: "*", path: "/c" }
+    upstream: orders
+    auth: nobody
+tests:
+  - do: GET /a
+    expect: allow
+  - do: GET https://a/
+    as: { issuer: def, roles: [viewr] }
+    expect: { deny: limit.rate }
+  - do: GET https://a/
+    expect: { deny: tenant.mismach }
+"#), @r#"
+p.yaml:2:1 unknown section `rolls` (did you mean `roles`?)
+p.yaml:4:3 `Acme` does not parse: a tenant's name starts with a lower-case letter
+p.yaml:5:21 `frozen` is not known here (known here: `active`, `suspended`)
+p.yaml:6:12 tenant `acme` is not defined (did you mean `Acme`?)
+p.yaml:8:45 unknown key `denies` (known here: `inherits`, `allow`, `deny`)
+p.yaml:9:39 expected text, found a number (put it in quotes)
+p.yaml:11:23 `100/w` does not parse: a rate is a number per unit of time: `10/s`, `100/m`, `5000/h`, `100000/d`
+p.yaml:11:37 a burst of zero lets nothing through (to close a route, take its permission away)
+p.yaml:11:54 this part of the key stands here twice
+p.yaml:12:38 a limit without a key is one bucket for everybody (name what shares a bucket: `tenant`, `user`, `client_ip`, `route`)
+p.yaml:13:38 `tenent` is not known here (did you mean `tenant`?)
+p.yaml:22:12 `stict` is not known here (did you mean `strict`?)
+p.yaml:24:20 the host names a tenant that nothing checks (add `host` to `tenant_from`)
+p.yaml:24:48 the path names a tenant that nothing checks (add `path` to `tenant_from`)
+p.yaml:26:42 tokens of `dev` say themselves who is a member, so the token must name the tenant (add `token` to `tenant_from`)
+p.yaml:26:43 `header:X_Org` cannot name a tenant (write `token`, `host`, `path` or `header:X-Org`)
+p.yaml:27:12 a route without a permission lets nobody in
+p.yaml:28:15 `10MB` does not parse: a size is a number and a unit: `512B`, `64KiB`, `10MiB`, `1GiB`
+p.yaml:29:5 this route does not say who may use it (write `auth: none` if everybody may)
+p.yaml:35:11 `nobody` is not known here (known here: `none`)
+p.yaml:37:9 `GET /a` does not parse: a request is a method and an absolute URL: `GET https://acme.example.com/api/orders`
+p.yaml:40:19 issuer `def` is not configured (did you mean `dev`?)
+p.yaml:43:21 `tenant.mismach` is not a reason (did you mean `tenant.mismatch`?)
+"#);
+}
+
+#[test]
+fn a_file_that_is_not_yaml_does_not_hide_what_is_wrong_with_the_others() {
+    let sources = [
+        Source { path: "a.yaml", text: "roles: [" },
+        Source {
+            path: "b.yaml",
+            text: "routes:\n- id: x\n  match: { host: \"*\", path: \"/\" }\n  upstream: nowhere\n  auth: none\n",
+        },
+        Source { path: "c.yaml", text: "a: 1\n---\nb: 2\n" },
+        Source { path: "d.yaml", text: "just words" },
+        Source { path: "e.yaml", text: "roles: { <<: {} }" },
+        Source { path: "f.yaml", text: "" },
+        Source { path: "g.yaml", text: "# nothing but words\n" },
+    ];
+    insta::assert_snapshot!(compile(&sources, &known()).unwrap_err().to_string(), @r#"
+a.yaml:1:8 this is not YAML: unclosed bracket '['
+b.yaml:4:13 upstream `nowhere` is not configured
+c.yaml:3:1 a policy file is one YAML document
+d.yaml:1:1 a policy file is a mapping of sections (known here: `limits`, `members`, `roles`, `routes`, `tenants`, `tests`)
+e.yaml:1:10 this is not YAML: YAML merge keys are not allowed by configured policy
+"#);
+}
+
+#[test]
+fn a_name_that_is_given_twice_names_both_places() {
+    let b = ROUTE.replace("/api/orders", "/api/other");
+    let sources = [Source { path: "a.yaml", text: ROUTE }, Source { path: "b.yaml", text: &b }];
+    insta::assert_snapshot!(compile(&sources, &known()).unwrap_err().to_string(), @r#"
+b.yaml:2:10 role `viewer` is defined twice (the first stands at a.yaml:2:10)
+b.yaml:4:9 route `orders` is defined twice (the first stands at a.yaml:4:9)
+"#);
+    insta::assert_snapshot!(refused("tenants: { acme: { status: active }, acme: { status: suspended } }\n"), @r#"p.yaml:1:38 key `acme` stands here twice (the first stands at p.yaml:1:12)"#);
+    insta::assert_snapshot!(refused("roles: { a: { allow: [], allow: [] } }\nroles: {}\n"), @r#"
+p.yaml:1:26 key `allow` stands here twice (the first stands at p.yaml:1:15)
+p.yaml:2:1 key `roles` stands here twice (the first stands at p.yaml:1:1)
+"#);
+}
+
+#[test]
+fn a_finding_quotes_its_line() {
+    let text = ROUTE.replace("upstream: orders", "upstream: oders");
+    let findings = compile(&[Source { path: "p.yaml", text: &text }], &known()).unwrap_err();
+    let finding = findings.iter().next().unwrap();
+    insta::assert_snapshot!(format!("{finding}\n{}", finding.snippet.as_deref().unwrap()), @r#"
+p.yaml:6:15 upstream `oders` is not configured (did you mean `orders`?)
+6 |     upstream: oders
+  |               ^^^^^
+"#);
+}
+
+#[test]
+fn a_circle_of_roles_is_shown_whole() {
+    insta::assert_snapshot!(refused("roles:
+  a: { inherits: [b] }
+  b: { inherits: [x, c] }
+  c: { inherits: [a] }
+  self: { inherits: [self] }
+  x: {}
+"), @r#"
+p.yaml:4:19 roles inherit in a circle: `a` → `b` → `c` → `a`
+p.yaml:5:22 roles inherit in a circle: `self` → `self`
+"#);
+}
+
+#[test]
+fn a_generation_too_deep_is_refused_and_does_not_overflow() {
+    let roles: String = (0..5_000).map(|n| format!("  r{n:05}: {{ inherits: [r{:05}] }}\n", n + 1)).collect();
+    let text = format!("roles:\n{roles}  r05000: {{}}\n");
+    assert!(refused(&text).contains("roles inherit over more than 64 generations"));
+}
+
+#[test]
+fn public_and_guarded_do_not_mix() {
+    let route = |rest: &str| {
+        format!("limits: {{ t: {{ rate: 1/s, burst: 1, key: [tenant] }}, u: {{ rate: 1/s, burst: 1, key: [route, user] }} }}
+routes:\n- {{ id: r, match: {{ host: \"*\", path: \"/\" }}, upstream: orders, {rest} }}\n")
+    };
+    let mut text = String::new();
+    for rest in [
+        "auth: none, allow: { GET: \"a:b\" }",
+        "auth: none, limits: [t, u, t]",
+        "auth: { issuers: [corp], tenant_from: [header:X-Org] }",
+        "auth: { issuers: [], tenant_from: [] }, allow: { GET: \"a:b\" }",
+        "auth: { issuers: [dev, corp], tenant_from: [header:X-Org, header:x-org] }, allow: { GET: \"a:b\" }",
+        "auth: { issuers: [corp], tenant_from: [host] }, allow: { GET: \"a:b\" }",
+        "auth: { issuers: [corp, corp], tenant_from: [path, path] }, allow: { GET: \"a:b\" }",
+    ] {
+        text.push_str(&format!("{rest}\n{}\n\n", refused(&route(rest))));
+    }
+    insta::assert_snapshot!(text.trim_end(), @r#"
+auth: none, allow: { GET: "a:b" }
+p.yaml:3:82 a public route asks for no permission (take `allow` away, or say in `auth` whose tokens are accepted)
+
+auth: none, limits: [t, u, t]
+p.yaml:3:84 limit `t` counts by tenant or user, which a public route does not know (use a limit whose key is `client_ip` or `route`)
+p.yaml:3:87 limit `u` counts by tenant or user, which a public route does not know (use a limit whose key is `client_ip` or `route`)
+p.yaml:3:90 limit `t` counts by tenant or user, which a public route does not know (use a limit whose key is `client_ip` or `route`)
+p.yaml:3:90 this limit stands here twice
+
+auth: { issuers: [corp], tenant_from: [header:X-Org] }
+p.yaml:3:3 this route does not say which permission it asks for (write for example `allow: { GET: "invoice:read" }`)
+
+auth: { issuers: [], tenant_from: [] }, allow: { GET: "a:b" }
+p.yaml:3:80 a route without an issuer lets nobody in (name whose tokens it accepts, or write `auth: none`)
+p.yaml:3:97 a guarded route says what must name the tenant (write for example `tenant_from: [token, host]`)
+
+auth: { issuers: [dev, corp], tenant_from: [header:X-Org, header:x-org] }, allow: { GET: "a:b" }
+p.yaml:3:106 tokens of `dev` say themselves who is a member, so the token must name the tenant (add `token` to `tenant_from`)
+p.yaml:3:121 this source stands here twice
+
+auth: { issuers: [corp], tenant_from: [host] }, allow: { GET: "a:b" }
+p.yaml:3:69 `tenant_from` asks for the host, which names no tenant (write `{tenant}` into `host` under `match`)
+
+auth: { issuers: [corp, corp], tenant_from: [path, path] }, allow: { GET: "a:b" }
+p.yaml:3:69 `tenant_from` asks for the path, which names no tenant (write `{tenant}` into `path` under `match`)
+p.yaml:3:87 this issuer stands here twice
+p.yaml:3:114 this source stands here twice
+"#);
+}
+
+#[test]
+fn two_routes_for_one_request_are_refused_and_a_closer_one_is_not() {
+    let two = |one: &str, other: &str| {
+        format!(
+            "routes:\n- {{ id: one, match: {{ {one} }}, upstream: orders, auth: none }}\n\
+             - {{ id: two, match: {{ {other} }}, upstream: orders, auth: none }}\n"
+        )
+    };
+    for (one, other) in [
+        ("host: \"*\", path: /a", "host: a.b, path: /a"),
+        ("host: \"*\", path: \"/a/{x}\"", "host: \"*\", path: /a/**"),
+        ("host: \"*\", path: /a, methods: [GET]", "host: \"*\", path: /a, methods: [PUT]"),
+        ("host: \"*\", path: /a, methods: [GET]", "host: \"*\", path: /a"),
+        ("host: \"*\", path: /a", "host: \"*\", path: /a/"),
+        ("host: \"{tenant}.a\", path: /a", "host: \"{tenant}.b\", path: /a"),
+    ] {
+        compiled(&two(one, other));
+    }
+    insta::assert_snapshot!(refused(&two("host: \"*\", path: \"/a/{x}\"", "host: \"*\", path: \"/a/{y}\"")), @r#"p.yaml:3:3 route `two` matches the same requests as route `one`, equally closely (that one stands at p.yaml:2:3)"#);
+    insta::assert_snapshot!(
+        refused(&two("host: a.b, path: /a/**, methods: [GET, PUT]", "host: a.b, path: /a/**, methods: [POST, PUT]")),
+        @r#"p.yaml:3:3 route `two` matches the same PUT requests as route `one`, equally closely (that one stands at p.yaml:2:3)"#
+    );
+}
+
+#[test]
+fn what_is_written_in_vain_is_worth_a_warning() {
+    let text = r#"
+limits: { unused: { rate: 1/s, burst: 1, key: [route] } }
+roles: { viewer: { allow: ["order:read", "ordr:read", "*:print"], deny: ["x:y"] } }
+routes:
+  - id: orders
+    match: { host: "{tenant}.localhost", path: "/api/orders", methods: [GET, PUT] }
+    upstream: orders
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { GET: "order:read", POST: "order:write" }
+tests:
+  - as: { tenant: amce, roles: [viewr] }
+    do: GET https://acme.localhost/api/orders
+    expect: { deny: tenant.mismatch }
+"#;
+    insta::assert_snapshot!(compiled(text).warnings.to_string(), @r#"
+p.yaml:2:11 no route has limit `unused`
+p.yaml:3:42 no route asks for `ordr:read` (did you mean `order:read`?)
+p.yaml:3:55 no route asks for `*:print`
+p.yaml:3:74 no route asks for `x:y`
+p.yaml:5:5 no role grants `order:write`, which route `orders` asks for
+p.yaml:6:78 `PUT` is always denied here: `allow` has no permission for it
+p.yaml:9:33 `POST` never comes here: `methods` does not list it
+p.yaml:11:19 tenant `amce` is not registered
+p.yaml:11:33 role `viewr` is not defined (did you mean `viewer`?)
+"#);
+}
+
+#[test]
+fn one_directory_serves_one_issuer() {
+    let mut known = known();
+    known.issuers.insert("other".parse().unwrap(), tenancy::MembershipSource::Directory);
+    let text =
+        "tenants: { acme: { status: active } }\nroles: { viewer: {} }\nmembers: { acme: { ada: [viewer, vewer] } }\n";
+    insta::assert_snapshot!(compile(&[Source { path: "p.yaml", text }], &known).unwrap_err().to_string(), @r#"
+p.yaml:3:12 the directory serves one issuer, but `corp` and `other` have `members: directory` (a subject is unique only within its issuer; leave one of them `directory`)
+p.yaml:3:34 role `vewer` is not defined (did you mean `viewer`?)
+"#);
+}
+
+#[test]
+fn a_file_that_grows_by_itself_is_refused_at_once() {
+    let lines = (b'b'..=b'k').map(|name| {
+        let (name, before) = (char::from(name), char::from(name - 1));
+        format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 9].join(","))
+    });
+    let bomb = format!("a: &a [x,x,x,x,x,x,x,x,x]\n{}", lines.collect::<String>());
+    assert!(refused(&bomb).contains("this is not YAML"));
+    assert!(refused(&format!("roles: {}", "[".repeat(100_000))).contains("this is not YAML"));
+    assert!(refused(&"#".repeat(17 << 20)).contains("at most 16 MiB"));
+}
+
+#[test]
+fn ten_thousand_tenants_and_their_members_fit_into_a_file() {
+    let tenants: String = (0..10_000).map(|n| format!("  t{n}: {{ status: active }}\n")).collect();
+    let members: String = (0..10_000).map(|n| format!("  t{n}: {{ ada: [viewer], bob: [viewer] }}\n")).collect();
+    let text = format!("roles: {{ viewer: {{}} }}\ntenants:\n{tenants}members:\n{members}");
+    let policy = compiled(&text).policy;
+    assert_eq!((policy.tenants().len(), policy.members().len()), (10_000, 20_000));
+}

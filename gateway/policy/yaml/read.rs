@@ -1,0 +1,206 @@
+use std::fmt;
+use std::slice::Iter;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use terms::Finding;
+
+use super::at::AT;
+use super::{Kind, Node, Spot};
+
+/// Reads one value off the tree.
+pub(crate) fn read<'de, T: Deserialize<'de>>(node: &'de Node) -> Result<T, Wrong> {
+    T::deserialize(node).map_err(|wrong| wrong.at(node.spot))
+}
+
+/// Why a value is not what it should be.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    spot: Option<Spot>,
+    message: String,
+    help: Option<String>,
+}
+
+impl Wrong {
+    /// Names the place, unless a value further in has named a closer one.
+    fn at(self, spot: Spot) -> Self {
+        Self { spot: self.spot.or(Some(spot)), ..self }
+    }
+
+    fn new(message: String) -> Self {
+        Self { spot: None, message, help: None }
+    }
+
+    fn listing(message: String, written: &str, known: &'static [&'static str]) -> Self {
+        let help = match terms::nearest(written, known.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("known here: `{}`", known.join("`, `")),
+        };
+        Self { help: Some(help), ..Self::new(message) }
+    }
+
+    pub(crate) fn finding(self, file: &Arc<str>) -> Finding {
+        let Self { spot, message, help } = self;
+        Finding { help, ..Finding::error(spot.unwrap_or_default().place(file), message) }
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl serde::de::Error for Wrong {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let expected = match expected.to_string().as_str() {
+            "a sequence" => "a list".to_owned(),
+            "a string" => "text".to_owned(),
+            "u32" => "a whole number".to_owned(),
+            other => other.to_owned(),
+        };
+        let wants_text = expected == "text";
+        let (found, help) = match found {
+            Unexpected::Bool(_) => ("`true` or `false`", wants_text.then(|| "put it in quotes".to_owned())),
+            Unexpected::Float(_) | Unexpected::Signed(_) | Unexpected::Unsigned(_) => {
+                ("a number", wants_text.then(|| "put it in quotes".to_owned()))
+            }
+            Unexpected::Unit => ("nothing", Some("give it a value or take the key away".to_owned())),
+            Unexpected::Seq => ("a list", None),
+            Unexpected::Map => ("a mapping", None),
+            Unexpected::Str(_)
+            | Unexpected::Bytes(_)
+            | Unexpected::Char(_)
+            | Unexpected::Enum
+            | Unexpected::NewtypeStruct
+            | Unexpected::NewtypeVariant
+            | Unexpected::Option
+            | Unexpected::Other(_)
+            | Unexpected::StructVariant
+            | Unexpected::TupleVariant
+            | Unexpected::UnitVariant => ("text", None),
+        };
+        Self { help, ..Self::new(format!("expected {expected}, found {found}")) }
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::new(format!("expected {expected}, found {found}"))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(format!("key `{field}` is missing"))
+    }
+
+    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
+        Self::listing(format!("unknown key `{field}`"), field, known)
+    }
+
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        Self::listing(format!("`{variant}` is not known here"), variant, known)
+    }
+}
+
+impl<'de> Deserializer<'de> for &'de Node {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        match &self.kind {
+            Kind::Bool => visitor.visit_bool(true),
+            Kind::List(items) => visitor.visit_seq(Items(items.iter())),
+            Kind::Map(pairs) => visitor.visit_map(Entries { pairs: pairs.iter(), value: None }),
+            Kind::Null => visitor.visit_unit(),
+            Kind::Number(number) => visitor.visit_u64(*number),
+            Kind::Odd => visitor.visit_f64(0.0),
+            Kind::Text(text) => visitor.visit_borrowed_str(text),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+        match name {
+            AT => visitor.visit_seq(Located { node: self, part: 0 }),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    /// A key without a value is not the same as no key: nothing is accepted and ignored.
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        let text: &str = Deserialize::deserialize(self)?;
+        let text: StrDeserializer<'_, Wrong> = text.into_deserializer();
+        visitor.visit_enum(text)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// What [`super::At`] asks for: line, column, value.
+struct Located<'de> {
+    node: &'de Node,
+    part: u8,
+}
+
+impl<'de> SeqAccess<'de> for Located<'de> {
+    type Error = Wrong;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+        self.part = self.part.saturating_add(1);
+        let value = match self.part {
+            1 => seed.deserialize(self.node.spot.line.into_deserializer()),
+            2 => seed.deserialize(self.node.spot.column.into_deserializer()),
+            3 => seed.deserialize(self.node),
+            _ => return Ok(None),
+        };
+        value.map(Some).map_err(|wrong| wrong.at(self.node.spot))
+    }
+}
+
+struct Items<'de>(Iter<'de, Node>);
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Wrong;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+        self.0.next().map(|node| seed.deserialize(node).map_err(|wrong| wrong.at(node.spot))).transpose()
+    }
+}
+
+struct Entries<'de> {
+    pairs: Iter<'de, (Node, Node)>,
+    value: Option<&'de Node>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Wrong;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+        let Some((key, value)) = self.pairs.next() else {
+            return Ok(None);
+        };
+        self.value = Some(value);
+        seed.deserialize(key).map(Some).map_err(|wrong| wrong.at(key.spot))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
+        let node = self.value.take().ok_or_else(|| Wrong::new("a value without a key".to_owned()))?;
+        seed.deserialize(node).map_err(|wrong| wrong.at(node.spot))
+    }
+}
