@@ -126,7 +126,7 @@ impl TryFrom<Duration> for Lifetime {
 
     fn try_from(span: Duration) -> Result<Self, Self::Error> {
         let fit = (1..=60).contains(&span.as_secs()) && span.subsec_nanos() == 0;
-        fit.then(|| Self(span.as_secs())).ok_or(InvalidLifetime)
+        fit.then_some(Self(span.as_secs())).ok_or(InvalidLifetime)
     }
 }
 
