@@ -14,7 +14,7 @@
 //! *How it works:* [`governor`] judges each level by GCRA, which keeps one time per key. The keys of a limit live in a
 //! table of small sets: a key can only be in its own set, so a lookup is bounded, a slot whose time has passed is
 //! free for the next key, and there is neither a sweep nor a resize. A request holds the locks of its few sets for
-//! some hundred nanoseconds, in the order of the limits, which makes the whole step atomic without a refund.
+//! some hundred nanoseconds, in one order for all, which makes the whole step atomic without a refund.
 //!
 //! *How to add a part to a key:* a variant of [`KeyPart`], its bytes in `key.rs` with a tag of its own, a field of
 //! [`Asker`], a line in the table of `key.rs`'s tests.

@@ -74,7 +74,9 @@ impl Limits {
             return Err(Exceeded::broken()); // FAIL CLOSED: not judged is not allowed
         };
         order.copy_from_slice(which);
-        order.sort_unstable(); // ORDER: locks are taken in the order of the limits, by everybody
+        // ORDER: everybody takes the locks in one order, also under an older set of files, whose list may be arranged
+        // otherwise. The tables are the same ones there, so their addresses are an order that all agree on.
+        order.sort_unstable_by_key(|place| self.kept.get(*place).map(|kept| Arc::as_ptr(&kept.table).addr()));
 
         // Locks are held from here to the end: a few sets, some hundred nanoseconds, no waiting inside.
         let mut budgets: [Option<Held<'_>>; MAX_LEVELS] = Default::default();
@@ -109,6 +111,7 @@ impl Limits {
                 Some(_) | None => standing.push(level(*place, pace, *ahead)),
             }
         }
+        standing.arrange();
         if fits { Ok(standing) } else { Err(Exceeded::of(standing)) }
     }
 

@@ -40,6 +40,10 @@ impl Standing {
         }
     }
 
+    pub(crate) fn arrange(&mut self) {
+        self.levels.get_mut(..self.count).unwrap_or_default().sort_unstable_by_key(|level| level.limit);
+    }
+
     /// The levels, in the order of the limits.
     #[must_use]
     pub fn levels(&self) -> &[Level] {

@@ -45,8 +45,8 @@ impl Table {
         }
     }
 
-    /// Locks the budget of a key. While it is held, its set is: order the calls by limit, or two requests wait for
-    /// each other.
+    /// Locks the budget of a key. While it is held, its set is: whoever holds several takes them in one
+    /// order, or two requests wait for each other.
     pub(crate) fn budget(&self, key: Option<Fingerprint>, now: u64) -> Budget<'_> {
         let own = key.and_then(|key| {
             // The upper half of a product: the fingerprint scaled down to the number of sets.

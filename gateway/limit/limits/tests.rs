@@ -202,6 +202,24 @@ fn threads_together_get_the_quota_and_leave_none_of_it_lost() {
     assert_eq!(drain(&limits, &[0], &asker, start), 4_000);
 }
 
+#[test]
+fn requests_of_two_generations_do_not_wait_for_each_other_when_their_limits_swap_places() {
+    let start = start();
+    let (a, b) = (limit("a", "1/h", 100, &[]), limit("b", "1/h", 100, &[]));
+    let old = Limits::new(vec![a.clone(), b.clone()], 16, start).unwrap();
+    let new = Limits::succeed(&old, vec![b, a]).unwrap();
+    let passed: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = [&old, &new, &old, &new]
+            .map(|limits| {
+                scope.spawn(move || (0..20_000).filter(|_| limits.spend(&[0, 1], &anybody(), start).is_ok()).count())
+            })
+            .into_iter()
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(passed, 100);
+}
+
 /// GCRA as it is defined, in numbers that cannot overflow, over keys that are what they are.
 #[derive(Default)]
 struct Naive {
