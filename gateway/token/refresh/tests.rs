@@ -138,8 +138,10 @@ async fn answers_that_are_not_keys_leave_the_known_keys_in_place() {
     let server = Server::start(ok(&key.jwks())).await;
     let elsewhere = Server::start(ok(&new.jwks())).await;
     let (_, verifier) = verifier(&[&server.url()]);
-    let long = format!("{{\"x\":\"{}\"}}", "x".repeat(1 << 20));
-    let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, "x".repeat(1 << 16));
+    let mut padded: serde_json::Value = serde_json::from_str(&new.jwks()).unwrap();
+    padded["x"] = json!("x".repeat(1 << 20));
+    let long = padded.to_string();
+    let chunks = format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len());
     let answers = [
         ("redirect", format!("HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", elsewhere.url())),
         (
@@ -152,7 +154,7 @@ async fn answers_that_are_not_keys_leave_the_known_keys_in_place() {
         ("nothing", ok("")),
         ("no keys", ok(r#"{"keys":[]}"#)),
         ("too long", ok(&long)),
-        ("too long, in chunks", format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(20))),
+        ("too long, in chunks", format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunks)),
         ("cut short", format!("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n{}", new.jwks())),
         ("not http", "hello\r\n".into()),
         ("silence", String::new()),
@@ -165,7 +167,8 @@ async fn answers_that_are_not_keys_leave_the_known_keys_in_place() {
             verifier.prefetch().await;
             let state = verifier.issuers().remove(0);
             assert_eq!((state.keys, state.usable, state.failures), (1, true, failures), "{what}");
-            assert!(state.last_error.is_some(), "{what}");
+            let error = state.last_error.unwrap();
+            assert_eq!(error.contains("longer than 1 MiB"), what.starts_with("too long"), "{what}: {error}");
             assert_eq!(reason(&verifier, &key).await, None, "{what}");
             assert_eq!(reason(&verifier, &new).await, Some("auth.invalid.key"), "{what}");
         }
@@ -253,6 +256,31 @@ async fn keys_over_https_from_someone_unknown_are_refused() {
     let error = state.last_error.unwrap();
     assert!(error.contains("certificate"), "{error}");
     assert_eq!(asked.into_inner(), 1);
+}
+
+#[test]
+fn a_file_is_read_up_to_a_mebibyte_and_not_beyond() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.json");
+    std::fs::write(&path, vec![b' '; 1 << 20]).unwrap();
+    assert!(crate::fetch::read_file(&path).is_ok());
+    std::fs::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
+    assert!(matches!(crate::fetch::read_file(&path), Err(FetchError::Large)));
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_make_old_keys_young() {
+    let path = std::path::PathBuf::from("keys.json");
+    let jwks = JwksSource::File(path.clone());
+    let settings = IssuerSettings::new(id(0), "https://0.example/", "api", Algorithm::ES256, jwks);
+    let issuer = Issuer::new(settings, Source::File(path));
+    assert!(issuer.adopt(Ok(Forge::es256("a").jwks().into()), NOW));
+    for (now, trusted) in
+        [(NOW, true), (NOW + 3_600, true), (NOW + 3_601, false), (NOW - 3_600, true), (NOW - 3_601, false)]
+    {
+        assert_eq!(issuer.trusts_keys(now), trusted, "{now}");
+        assert_eq!(issuer.keys(now).is_ok(), trusted, "{now}");
+    }
 }
 
 #[tokio::test]

@@ -73,6 +73,21 @@ async fn an_algorithm_that_is_allowed_still_has_to_fit_the_key() {
 }
 
 #[tokio::test]
+async fn an_algorithm_that_fits_the_key_still_has_to_be_allowed() {
+    let setup = Setup::new(); // ES256 and RS256
+    let key = Forge::rsa("any", Algorithm::PS256);
+    let mut jwk = key.jwk().clone();
+    jwk.as_object_mut().unwrap().remove("alg");
+    setup.publish(&json!({ "keys": [jwk] }).to_string());
+    setup.verifier.prefetch().await;
+    assert_eq!(setup.reason(&key.sign(&claims())).await, Some(Reason::AuthInvalidAlgorithm));
+    let setup = Setup::with(|settings| settings.algorithms = vec![Algorithm::PS256]);
+    setup.publish(&json!({ "keys": [jwk] }).to_string());
+    setup.verifier.prefetch().await;
+    assert_eq!(setup.reason(&key.sign(&claims())).await, None);
+}
+
+#[tokio::test]
 async fn every_algorithm_works_with_a_key_of_its_own() {
     let setup = Setup::with(|settings| settings.algorithms = Algorithm::ALL.to_vec());
     for algorithm in Algorithm::ALL {
