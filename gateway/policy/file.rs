@@ -11,7 +11,7 @@ use terms::{Finding, Findings};
 
 use crate::limit::KeyPart;
 use crate::route::Promise;
-use crate::yaml::{At, Kind, Node, Pairs, read};
+use crate::yaml::{At, Kind, Node, Pairs, Tried, read};
 
 /// A policy file: tenants, their members, roles, limits, routes and tests. Every section may stand in any file, and all
 /// files share their names.
@@ -50,7 +50,7 @@ pub(crate) struct Named<T> {
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub(crate) struct TenantEntry {
     /// Whether it is served.
-    pub(crate) status: StatusWord,
+    pub(crate) status: Tried<StatusWord>,
 }
 
 /// Whether a tenant is served.
@@ -90,7 +90,7 @@ pub(crate) struct LimitEntry {
     pub(crate) burst: At<u32>,
     /// Who shares a bucket: requests that are the same in all of these.
     #[schemars(length(min = 1))]
-    pub(crate) key: At<Vec<At<KeyPart>>>,
+    pub(crate) key: At<Vec<At<Tried<KeyPart>>>>,
 }
 
 /// A route: which requests, who may make them, where they go.
@@ -100,22 +100,21 @@ pub(crate) struct RouteEntry {
     /// Its name in records and metrics.
     pub(crate) id: At<String>,
     /// Which requests. Of several routes that match one request, the most specific counts.
-    pub(crate) r#match: MatchEntry,
+    pub(crate) r#match: Tried<MatchEntry>,
     /// Where they go: a name under `upstreams` in cloister.yaml.
     pub(crate) upstream: At<String>,
     /// Who may make them: `none` for everybody, or issuers of tokens and the places that must name the tenant.
     #[schemars(required)]
-    pub(crate) auth: Option<At<AuthEntry>>,
+    pub(crate) auth: Option<At<Tried<AuthEntry>>>,
     /// Which permission each method asks for; `"*"` for every other. A method without one is denied.
     pub(crate) allow: Option<At<Pairs<At<String>>>>,
     /// Limits, all of which must have room.
     #[serde(default)]
     pub(crate) limits: Vec<At<String>>,
     /// What is promised about the record of each request. `standard` if it is left out.
-    #[serde(default)]
-    pub(crate) audit: Promise,
+    pub(crate) audit: Option<Tried<Promise>>,
     /// A protocol that a connection may change to. None if it is left out.
-    pub(crate) upgrade: Option<UpgradeWord>,
+    pub(crate) upgrade: Option<Tried<UpgradeWord>>,
     /// The longest body: `64KiB`, `10MiB`. 10MiB if it is left out.
     #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)$"))]
     pub(crate) max_body: Option<At<String>>,
@@ -278,8 +277,7 @@ fn named<'de, T: Deserialize<'de>>(file: &Arc<str>, node: &'de Node, findings: &
     for (key, value) in pairs {
         let Kind::Text(name) = &key.kind else { continue };
         let name = At { spot: key.spot, value: name.clone() };
-        let entry = read(value).map_err(|wrong| findings.push(wrong.finding(file))).ok();
-        entries.push(Named { name, entry });
+        entries.push(Named { name, entry: read(value, file, findings) });
     }
     entries
 }
@@ -289,14 +287,7 @@ fn listed<'de, T: Deserialize<'de>>(file: &Arc<str>, node: &'de Node, findings: 
         findings.push(Finding::error(node.spot.place(file), "this section is a list of entries"));
         return Vec::new();
     };
-    let mut entries = Vec::with_capacity(items.len());
-    for item in items {
-        match read(item) {
-            Ok(entry) => entries.push(entry),
-            Err(wrong) => findings.push(wrong.finding(file)),
-        }
-    }
-    entries
+    items.iter().filter_map(|item| read(item, file, findings)).collect()
 }
 
 impl<'de> Deserialize<'de> for AuthEntry {

@@ -177,7 +177,7 @@ impl Asked {
         &self.host
     }
 
-    /// The path, without the query.
+    /// The path, decoded, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -210,27 +210,37 @@ impl FromStr for Asked {
         if host.is_empty() || host.bytes().any(wrong) || (host.contains(':') && !host.starts_with('[')) {
             return Err(InvalidQuestion::Host);
         }
-        if !is_canonical(path) {
-            return Err(InvalidQuestion::Path);
-        }
-        Ok(Self {
-            method: method.to_owned(),
-            url: url.to_owned(),
-            host: host.to_ascii_lowercase(),
-            path: path.to_owned(),
-        })
+        let path = decoded(path).filter(|path| is_canonical(path)).ok_or(InvalidQuestion::Path)?;
+        Ok(Self { method: method.to_owned(), url: url.to_owned(), host: host.to_ascii_lowercase(), path })
     }
 }
 
-/// What is true of every path that gets as far as a route.
-fn is_canonical(path: &str) -> bool {
-    let bytes_are_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b';');
-    let mut segments = path.split('/').skip(1).peekable();
-    let mut dots_or_gaps = false;
-    while let Some(segment) = segments.next() {
-        dots_or_gaps |= segment == "." || segment == ".." || (segment.is_empty() && segments.peek().is_some());
+/// The path as a backend reads it; nothing if it has characters or escapes that are refused.
+fn decoded(path: &str) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@/".contains(&byte);
+    let mut parts = path.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    let mut plain = bytes.iter().copied().all(allowed);
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        plain &= digits.bytes().all(|byte| byte.is_ascii_hexdigit()) && rest.bytes().all(allowed);
+        let byte = u8::from_str_radix(digits, 16).ok()?;
+        plain &= !b"/\\%;".contains(&byte);
+        bytes.push(byte);
+        bytes.extend_from_slice(rest.as_bytes());
     }
-    bytes_are_plain && !dots_or_gaps
+    String::from_utf8(bytes).ok().filter(|path| plain && !path.contains(char::is_control))
+}
+
+/// What is true of the segments of every path that gets as far as a route.
+fn is_canonical(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        if segment == "." || segment == ".." || (segment.is_empty() && segments.peek().is_some()) {
+            return false;
+        }
+    }
+    true
 }
 
 impl fmt::Display for Asked {
@@ -250,6 +260,14 @@ mod tests {
             ("GET http://acme.localhost", Ok(("acme.localhost", "/"))),
             ("GET http://[::1]:80/a", Ok(("[::1]", "/a"))),
             ("GET http://[::1]/a/", Ok(("[::1]", "/a/"))),
+            ("GET http://a/%40%c3%a9", Ok(("a", "/@é"))),
+            ("GET http://a/b%2Fc", Err(InvalidQuestion::Path)),
+            ("GET http://a/b%252e", Err(InvalidQuestion::Path)),
+            ("GET http://a/%2e%2E/c", Err(InvalidQuestion::Path)),
+            ("GET http://a/%+1", Err(InvalidQuestion::Path)),
+            ("GET http://a/%ff", Err(InvalidQuestion::Path)),
+            ("GET http://a/%00", Err(InvalidQuestion::Path)),
+            ("GET http://a/\"", Err(InvalidQuestion::Path)),
             ("GET /a", Err(InvalidQuestion::Shape)),
             ("get http://a/", Err(InvalidQuestion::Method)),
             ("GET ftp://a/", Err(InvalidQuestion::Shape)),

@@ -13,7 +13,8 @@ pub(crate) enum HostPattern {
     Tenant(Arc<str>),
 }
 
-/// Which paths a route is for.
+/// Which paths a route is for. Paths are matched decoded: `/%40me` and `/@me` are one resource to a backend, so they are
+/// one to a route.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PathPattern {
     pub(crate) segments: Vec<Segment>,
@@ -56,8 +57,8 @@ pub(crate) enum InvalidPattern {
     Dots,
     #[error("a path has no empty segment: such requests never get as far as a route")]
     Empty,
-    #[error("`%` stands before two upper-case hexadecimal digits of a byte that cannot stand there by itself")]
-    Encoding,
+    #[error("a path is written as a backend reads it, without escapes: the character itself in place of `%`")]
+    Escape,
     #[error("a host is written `api.example.com`, `{{tenant}}.example.com` or `*`, in lower case and without a port")]
     Host,
     #[error("a parameter is a whole segment: `{{name}}`, in lower-case letters, digits and `_`")]
@@ -68,7 +69,7 @@ pub(crate) enum InvalidPattern {
     Star,
     #[error("a path starts with `/`")]
     Start,
-    #[error("a path has only letters, digits and `-._~!$&'()+,=:@%`")]
+    #[error("a path has no `?`, `#`, `;`, `\\`, control character or blank at an end of a segment")]
     Word,
 }
 
@@ -184,25 +185,14 @@ impl Segment {
         if word == "." || word == ".." {
             return Err(InvalidPattern::Dots);
         }
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,=:@%".contains(&byte);
-        if !word.bytes().all(allowed) {
-            return Err(InvalidPattern::Word);
+        if word.contains('%') {
+            return Err(InvalidPattern::Escape);
         }
-        if !word.split('%').skip(1).all(is_encoded_byte) {
-            return Err(InvalidPattern::Encoding);
+        if word.contains(|c: char| c.is_control() || "?#;\\".contains(c)) || word.trim() != word {
+            return Err(InvalidPattern::Word);
         }
         Ok(Self::Literal(word.into()))
     }
-}
-
-/// What follows a `%`: the form in which a request has this byte once it is canonical.
-fn is_encoded_byte(text: &str) -> bool {
-    let Some((digits, _)) = text.split_at_checked(2) else {
-        return false;
-    };
-    let upper = digits.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte));
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/\\%;".contains(&byte) || byte.is_ascii_control();
-    upper && u8::from_str_radix(digits, 16).is_ok_and(|byte| !plain(byte))
 }
 
 impl Pattern {

@@ -28,8 +28,8 @@ pub struct Policy {
 impl Policy {
     /// The route of a request: of those that match, the one that describes it most closely. Allocates nothing.
     ///
-    /// `host` is in lower case and has no port; `path` is canonical: it starts with `/` and has no empty segment but
-    /// perhaps the last, since a slash at the end means something.
+    /// `host` is in lower case and has no port; `path` is canonical and decoded: what a backend makes of it. It
+    /// starts with `/` and has no empty segment but perhaps the last, since a slash at the end means something.
     #[must_use]
     pub fn route<'r>(&self, host: &'r str, path: &'r str, method: &str) -> Option<Matched<'_, 'r>> {
         self.table.find(host, path, method)

@@ -7,6 +7,6 @@ mod at;
 mod node;
 mod read;
 
-pub(crate) use at::{At, Pairs, Spot};
+pub(crate) use at::{At, Pairs, Spot, Tried};
 pub(crate) use node::{Kind, Node, parse};
 pub(crate) use read::read;

@@ -9,7 +9,7 @@ use super::names::{Names, parse};
 use crate::file::LimitEntry;
 use crate::limit::{KeyPart, LimitRule};
 use crate::route::Route;
-use crate::yaml::At;
+use crate::yaml::{At, Tried};
 
 /// All limits, in the order of the files, and their names.
 pub(super) struct Limits {
@@ -61,16 +61,17 @@ pub(super) fn read(files: &[Written], findings: &mut Findings) -> Limits {
     limits
 }
 
-fn read_key(file: &Arc<str>, written: &At<Vec<At<KeyPart>>>, findings: &mut Findings) -> Vec<KeyPart> {
+fn read_key(file: &Arc<str>, written: &At<Vec<At<Tried<KeyPart>>>>, findings: &mut Findings) -> Vec<KeyPart> {
     let mut key = Vec::new();
     for part in &written.value {
-        if key.contains(&part.value) {
-            findings.push(Finding::error(part.spot.place(file), "this part of the key stands here twice"));
-        } else {
-            key.push(part.value);
+        match part.value {
+            Tried(Some(known)) if key.contains(&known) => {
+                findings.push(Finding::error(part.spot.place(file), "this part of the key stands here twice"));
+            }
+            Tried(known) => key.extend(known),
         }
     }
-    if key.is_empty() {
+    if written.value.is_empty() {
         let finding = Finding::error(written.spot.place(file), "a limit without a key is one bucket for everybody");
         findings.push(finding.help("name what shares a bucket: `tenant`, `user`, `client_ip`, `route`"));
     }

@@ -1,17 +1,18 @@
+mod access;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tenancy::MembershipSource;
-use terms::{ByteCount, Finding, Findings, IssuerId, Permission, Place, RouteId, UpstreamId};
+use terms::{ByteCount, Finding, Findings, Permission, Place, RouteId, UpstreamId};
 
 use super::limits::Limits;
 use super::names::{Names, parse, shown};
 use super::{Known, Written};
 use crate::decide::RuleId;
-use crate::file::{AuthEntry, GuardEntry, MatchEntry, RouteEntry, UpgradeWord};
+use crate::file::{MatchEntry, RouteEntry, UpgradeWord};
 use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
-use crate::route::{Access, Asks, Route, TenantSource, Upgrade};
+use crate::route::{Access, Asks, Route, Upgrade};
 use crate::table::{Ambiguous, Table};
 use crate::yaml::{At, Pairs};
 
@@ -32,6 +33,7 @@ struct Draft<'a> {
     access: Access,
     limits: Vec<usize>,
     max_body: ByteCount,
+    r#match: &'a MatchEntry,
     pattern: Pattern,
     allow: Vec<(Slot, Permission)>,
     written: &'a At<RouteEntry>,
@@ -98,14 +100,14 @@ impl Draft<'_> {
             upstream: self.upstream,
             access: self.access,
             limits: self.limits,
-            audit: entry.audit,
-            upgrade: match entry.upgrade {
+            audit: entry.audit.as_ref().and_then(|audit| audit.0).unwrap_or_default(),
+            upgrade: match entry.upgrade.as_ref().and_then(|upgrade| upgrade.0.as_ref()) {
                 None => Upgrade::None,
                 Some(UpgradeWord::Websocket) => Upgrade::WebSocket,
             },
             max_body: self.max_body,
-            template: entry.r#match.path.as_str().into(),
-            host: entry.r#match.host.as_str().into(),
+            template: self.r#match.path.as_str().into(),
+            host: self.r#match.host.as_str().into(),
             place,
             tenant_segment: self.pattern.path.tenant(),
             pattern: self.pattern,
@@ -125,7 +127,8 @@ impl<'a> Reader<'a> {
     fn route(&self, written: &'a At<RouteEntry>, findings: &mut Findings) -> Option<Draft<'a>> {
         let RouteEntry { id, r#match, upstream, auth, allow, limits, audit: _, upgrade: _, max_body } = &written.value;
         let id = parse(self.file, id, findings);
-        let pattern = self.pattern(r#match, findings);
+        let r#match = r#match.0.as_ref();
+        let pattern = r#match.and_then(|r#match| self.pattern(r#match, findings));
         let upstream = self.upstream(upstream, findings);
         let access = match auth {
             Some(auth) => self.access(auth, findings),
@@ -136,7 +139,7 @@ impl<'a> Reader<'a> {
             }
         };
         let allow = self.allow(written, allow.as_ref(), access.as_ref(), findings);
-        if let Some(pattern) = &pattern {
+        if let (Some(r#match), Some(pattern)) = (r#match, &pattern) {
             self.check_tenant(r#match, pattern, auth.as_ref(), access.as_ref(), findings);
             self.warn_methods(r#match, pattern, &allow, access.as_ref(), findings);
         }
@@ -152,6 +155,7 @@ impl<'a> Reader<'a> {
             access: access?,
             limits,
             max_body: max_body?,
+            r#match: r#match?,
             pattern: pattern?,
             allow: allow.into_iter().map(|(slot, permission, _)| (slot, permission)).collect(),
             written,
@@ -206,72 +210,6 @@ impl<'a> Reader<'a> {
         known.cloned()
     }
 
-    fn access(&self, auth: &At<AuthEntry>, findings: &mut Findings) -> Option<Access> {
-        let GuardEntry { issuers, tenant_from } = match &auth.value {
-            AuthEntry::Nobody(_) => return Some(Access::Public),
-            AuthEntry::Guarded(guard) => guard,
-        };
-        let mut accepted: Vec<IssuerId> = Vec::with_capacity(issuers.value.len());
-        for issuer in &issuers.value {
-            match self.known.issuers.get_key_value(issuer.as_str()) {
-                Some((known, _)) if accepted.contains(known) => {
-                    findings.push(Finding::error(self.place(issuer), "this issuer stands here twice"));
-                }
-                Some((known, _)) => accepted.push(known.clone()),
-                None => {
-                    let message = format!("issuer `{}` is not configured", shown(issuer.as_str()));
-                    let names = self.known.issuers.keys().map(IssuerId::as_str);
-                    findings.push(Finding::error(self.place(issuer), message).did_you_mean(issuer.as_str(), names));
-                }
-            }
-        }
-        if issuers.value.is_empty() {
-            let finding = Finding::error(self.place(issuers), "a route without an issuer lets nobody in");
-            findings.push(finding.help("name whose tokens it accepts, or write `auth: none`"));
-        }
-        let sources = self.tenant_from(tenant_from, findings);
-        let claims =
-            accepted.iter().find(|issuer| self.known.issuers.get(issuer.as_str()) == Some(&MembershipSource::Claims));
-        if let Some(issuer) = claims.filter(|_| !sources.contains(&TenantSource::Token)) {
-            let message =
-                format!("tokens of `{issuer}` say themselves who is a member, so the token must name the tenant");
-            findings.push(Finding::error(self.place(tenant_from), message).help("add `token` to `tenant_from`"));
-        }
-        Some(Access::Guarded { issuers: accepted, tenant_from: sources })
-    }
-
-    fn tenant_from(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<TenantSource> {
-        let mut sources = Vec::with_capacity(written.value.len());
-        for source in &written.value {
-            let parsed = match (source.as_str(), source.as_str().strip_prefix("header:")) {
-                ("host", _) => Some(TenantSource::Host),
-                ("path", _) => Some(TenantSource::Path),
-                ("token", _) => Some(TenantSource::Token),
-                (_, Some(name)) if is_field_name(name) => Some(TenantSource::Header(name.to_ascii_lowercase().into())),
-                _ => None,
-            };
-            match parsed {
-                Some(parsed) if sources.contains(&parsed) => {
-                    findings.push(Finding::error(self.place(source), "this source stands here twice"));
-                }
-                Some(parsed) => sources.push(parsed),
-                None => {
-                    let message = format!("`{}` cannot name a tenant", shown(source.as_str()));
-                    let finding = Finding::error(self.place(source), message);
-                    findings.push(match terms::nearest(source.as_str(), ["host", "path", "token"]) {
-                        Some(name) => finding.help(format!("did you mean `{name}`?")),
-                        None => finding.help("write `token`, `host`, `path` or `header:X-Org`"),
-                    });
-                }
-            }
-        }
-        if written.value.is_empty() {
-            let finding = Finding::error(self.place(written), "a guarded route says what must name the tenant");
-            findings.push(finding.help("write for example `tenant_from: [token, host]`"));
-        }
-        sources
-    }
-
     /// The permission of each method, and where it is written.
     fn allow(
         &self,
@@ -304,40 +242,6 @@ impl<'a> Reader<'a> {
             allow.extend(slot.zip(permission).map(|(slot, permission)| (slot, permission, method)));
         }
         allow
-    }
-
-    /// A tenant that a host or a path names must be checked, and one that is asked for must be there.
-    fn check_tenant(
-        &self,
-        written: &MatchEntry,
-        pattern: &Pattern,
-        auth: Option<&At<AuthEntry>>,
-        access: Option<&Access>,
-        findings: &mut Findings,
-    ) {
-        let (Some(Access::Guarded { tenant_from, .. }), Some(auth)) = (access, auth) else {
-            return;
-        };
-        let in_host = matches!(pattern.host, HostPattern::Tenant(_));
-        for (word, source, named, at) in [
-            ("host", TenantSource::Host, in_host, &written.host),
-            ("path", TenantSource::Path, pattern.path.tenant().is_some(), &written.path),
-        ] {
-            let (place, message, help) = match (named, tenant_from.contains(&source)) {
-                (true, true) | (false, false) => continue,
-                (true, false) => (
-                    self.place(at),
-                    format!("the {word} names a tenant that nothing checks"),
-                    format!("add `{word}` to `tenant_from`"),
-                ),
-                (false, true) => (
-                    self.place(auth),
-                    format!("`tenant_from` asks for the {word}, which names no tenant"),
-                    format!("write `{{tenant}}` into `{word}` under `match`"),
-                ),
-            };
-            findings.push(Finding::error(place, message).help(help));
-        }
     }
 
     fn warn_methods(
@@ -391,9 +295,4 @@ impl<'a> Reader<'a> {
         }
         limits
     }
-}
-
-/// RFC 9110 §5.1, without the characters that some backends take for one another.
-fn is_field_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -26,7 +26,8 @@ fn read_tenants(files: &[Written], findings: &mut Findings) -> Names<Option<Tena
     for Written { file, entries } in files {
         for named in &entries.tenants {
             let id: Option<TenantId> = parse(file, &named.name, findings);
-            let status = named.entry.as_ref().map(|TenantEntry { status }| match status {
+            let status = named.entry.as_ref().and_then(|TenantEntry { status }| status.0.as_ref());
+            let status = status.map(|status| match status {
                 StatusWord::Active => Status::Active,
                 StatusWord::Suspended => Status::Suspended,
             });

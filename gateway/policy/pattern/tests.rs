@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_path_pattern_prints_back_the_same_or_says_what_is_wrong() {
-    for text in ["/", "/**", "/a", "/a/", "/a/{id}/b", "/files/**", "/{tenant}/x/**", "/caf%C3%A9", "/a:b@c"] {
+    for text in ["/", "/**", "/a", "/a/", "/a/{id}/b", "/files/**", "/{tenant}/x/**", "/café", "/a b", "/a:b@c"] {
         assert_eq!(PathPattern::parse(text).map(|path| path.to_string()), Ok(text.to_owned()));
     }
     let deep = "/a".repeat(33);
@@ -22,13 +22,14 @@ fn a_path_pattern_prints_back_the_same_or_says_what_is_wrong() {
         ("/{Id}", InvalidPattern::Parameter),
         ("/{a}/{a}", InvalidPattern::Repeated),
         ("/a?b", InvalidPattern::Word),
-        ("/a b", InvalidPattern::Word),
-        ("/é", InvalidPattern::Word),
         ("/a;b", InvalidPattern::Word),
-        ("/%2F", InvalidPattern::Encoding),
-        ("/%41", InvalidPattern::Encoding),
-        ("/%c3", InvalidPattern::Encoding),
-        ("/%", InvalidPattern::Encoding),
+        ("/a\u{7f}", InvalidPattern::Word),
+        ("/a\\b", InvalidPattern::Word),
+        ("/ a", InvalidPattern::Word),
+        ("/%2F", InvalidPattern::Escape),
+        ("/%41", InvalidPattern::Escape),
+        ("/%c3", InvalidPattern::Escape),
+        ("/%", InvalidPattern::Escape),
         (deep.as_str(), InvalidPattern::Deep),
     ] {
         assert_eq!(PathPattern::parse(text), Err(expected), "{text}");

@@ -61,6 +61,7 @@ p.yaml:2:1 unknown section `rolls` (did you mean `roles`?)
 p.yaml:4:3 `Acme` does not parse: a tenant's name starts with a lower-case letter
 p.yaml:5:21 `frozen` is not known here (known here: `active`, `suspended`)
 p.yaml:6:12 tenant `acme` is not defined (did you mean `Acme`?)
+p.yaml:8:35 `order` does not parse: a permission is written `resource:verb`
 p.yaml:8:45 unknown key `denies` (known here: `inherits`, `allow`, `deny`)
 p.yaml:9:39 expected text, found a number (put it in quotes)
 p.yaml:11:23 `100/w` does not parse: a rate is a number per unit of time: `10/s`, `100/m`, `5000/h`, `100000/d`
@@ -68,6 +69,16 @@ p.yaml:11:37 a burst of zero lets nothing through (to close a route, take its pe
 p.yaml:11:54 this part of the key stands here twice
 p.yaml:12:38 a limit without a key is one bucket for everybody (name what shares a bucket: `tenant`, `user`, `client_ip`, `route`)
 p.yaml:13:38 `tenent` is not known here (did you mean `tenant`?)
+p.yaml:16:20 `API.example.com`: a host is written `api.example.com`, `{tenant}.example.com` or `*`, in lower case and without a port
+p.yaml:16:45 `/a/*`: `*` does not stand in a path: `{name}` is one segment, `/**` at the end is everything below
+p.yaml:16:63 `get` is not a method that a route may name (did you mean `GET`?)
+p.yaml:17:15 upstream `order` is not configured (did you mean `orders`?)
+p.yaml:18:23 issuer `main` is not configured
+p.yaml:18:51 `hots` cannot name a tenant (did you mean `host`?)
+p.yaml:19:19 `order:*` does not parse: a route asks for one permission; `*` stands only in a role
+p.yaml:19:30 `FETCH` is not a method that a route may name
+p.yaml:20:14 limit `per_tennant` is not defined (did you mean `per_tenant`?)
+p.yaml:21:15 `10MB` does not parse: a size is a number and a unit: `512B`, `64KiB`, `10MiB`, `1GiB`
 p.yaml:22:12 `stict` is not known here (did you mean `strict`?)
 p.yaml:24:20 the host names a tenant that nothing checks (add `host` to `tenant_from`)
 p.yaml:24:48 the path names a tenant that nothing checks (add `path` to `tenant_from`)
@@ -79,6 +90,8 @@ p.yaml:29:5 this route does not say who may use it (write `auth: none` if everyb
 p.yaml:35:11 `nobody` is not known here (known here: `none`)
 p.yaml:37:9 `GET /a` does not parse: a request is a method and an absolute URL: `GET https://acme.example.com/api/orders`
 p.yaml:40:19 issuer `def` is not configured (did you mean `dev`?)
+p.yaml:40:32 role `viewr` is not defined (did you mean `viewer`?)
+p.yaml:41:21 a test of a policy cannot see `limit.rate` (it sees `auth.invalid.issuer`, `auth.missing`, `policy.denied`, `route.unknown`, `tenant.mismatch`, `tenant.not_member`, `tenant.suspended`, `tenant.unknown`)
 p.yaml:43:21 `tenant.mismach` is not a reason (did you mean `tenant.mismatch`?)
 "#);
 }
@@ -167,6 +180,7 @@ routes:\n- {{ id: r, match: {{ host: \"*\", path: \"/\" }}, upstream: orders, {r
         "auth: { issuers: [corp], tenant_from: [header:X-Org] }",
         "auth: { issuers: [], tenant_from: [] }, allow: { GET: \"a:b\" }",
         "auth: { issuers: [dev, corp], tenant_from: [header:X-Org, header:x-org] }, allow: { GET: \"a:b\" }",
+        "auth: { issuers: [corp], tenant_from: [header:X-One, header:X-Two] }, allow: { GET: \"a:b\" }",
         "auth: { issuers: [corp], tenant_from: [host] }, allow: { GET: \"a:b\" }",
         "auth: { issuers: [corp, corp], tenant_from: [path, path] }, allow: { GET: \"a:b\" }",
     ] {
@@ -192,6 +206,9 @@ p.yaml:3:97 a guarded route says what must name the tenant (write for example `t
 auth: { issuers: [dev, corp], tenant_from: [header:X-Org, header:x-org] }, allow: { GET: "a:b" }
 p.yaml:3:106 tokens of `dev` say themselves who is a member, so the token must name the tenant (add `token` to `tenant_from`)
 p.yaml:3:121 this source stands here twice
+
+auth: { issuers: [corp], tenant_from: [header:X-One, header:X-Two] }, allow: { GET: "a:b" }
+p.yaml:3:116 a route takes the tenant from one header at most
 
 auth: { issuers: [corp], tenant_from: [host] }, allow: { GET: "a:b" }
 p.yaml:3:69 `tenant_from` asks for the host, which names no tenant (write `{tenant}` into `host` under `match`)

@@ -169,3 +169,19 @@ fn a_rule_is_short_and_plain_whatever_files_are_called() {
     let long = rule(&"f".repeat(300), &"r".repeat(64));
     assert!(long.len() <= crate::RuleId::MAX && long.starts_with("ffffffffffff:12 rrr"), "{long}");
 }
+
+#[test]
+fn the_hundredth_permission_is_as_good_as_the_first() {
+    let mut text = "roles: { odd: { allow: [".to_owned();
+    (0..200).filter(|n| n % 2 == 1).for_each(|n| text.push_str(&format!("\"p{n:03}:read\", ")));
+    text.push_str("], deny: [\"p101:*\"] } }\nroutes:\n");
+    for n in 0..200 {
+        text.push_str(&format!(
+            "- {{ id: r{n}, match: {{ host: \"*\", path: /{n} }}, upstream: orders, \
+             auth: {{ issuers: [dev], tenant_from: [token] }}, allow: {{ GET: \"p{n:03}:read\" }} }}\n"
+        ));
+    }
+    let allowed = allowed(&compiled(&text).policy, &["odd".parse().unwrap()]);
+    let expected: Vec<bool> = (0..200).map(|n| n % 2 == 1 && n != 101).collect();
+    assert_eq!(allowed, expected);
+}

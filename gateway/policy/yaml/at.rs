@@ -75,6 +75,51 @@ impl<T: JsonSchema> JsonSchema for At<T> {
     }
 }
 
+/// A value whose mistakes are noted without ending the reading of what it stands in. Without a value there is a finding.
+#[derive(Clone, Debug)]
+pub(crate) struct Tried<T>(pub(crate) Option<T>);
+
+/// How [`Tried`] tells its deserializer to note a mistake and go on.
+pub(super) const TRIED: &str = "Tried";
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Tried<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Maybe<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Maybe<T> {
+            type Value = Tried<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value, or nothing")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut attempt: A) -> Result<Tried<T>, A::Error> {
+                attempt.next_element().map(Tried)
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(TRIED, Maybe(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Tried<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
 /// A mapping in the order in which it is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Pairs<T>(pub(crate) Vec<(At<String>, T)>);

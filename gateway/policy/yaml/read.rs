@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::fmt;
 use std::slice::Iter;
 use std::sync::Arc;
@@ -5,19 +6,24 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
-use terms::Finding;
+use terms::{Finding, Findings};
 
-use super::at::AT;
+use super::at::{AT, TRIED};
 use super::{Kind, Node, Spot};
 
-/// Reads one value off the tree.
-pub(crate) fn read<'de, T: Deserialize<'de>>(node: &'de Node) -> Result<T, Wrong> {
-    T::deserialize(node).map_err(|wrong| wrong.at(node.spot))
+/// Reads one value off the tree. Keys that are not known, and values that are [`super::Tried`], are noted and do not end
+/// the reading; so there may be a value and findings about it.
+pub(crate) fn read<'de, T: Deserialize<'de>>(node: &'de Node, file: &Arc<str>, findings: &mut Findings) -> Option<T> {
+    let noted = RefCell::default();
+    let reader = Reader { node, noted: &noted };
+    let value = T::deserialize(reader).map_err(|wrong| reader.note(wrong)).ok();
+    noted.take().into_iter().for_each(|wrong| findings.push(wrong.finding(file)));
+    value
 }
 
 /// Why a value is not what it should be.
 #[derive(Debug)]
-pub(crate) struct Wrong {
+struct Wrong {
     spot: Option<Spot>,
     message: String,
     help: Option<String>,
@@ -41,7 +47,7 @@ impl Wrong {
         Self { help: Some(help), ..Self::new(message) }
     }
 
-    pub(crate) fn finding(self, file: &Arc<str>) -> Finding {
+    fn finding(self, file: &Arc<str>) -> Finding {
         let Self { spot, message, help } = self;
         Finding { help, ..Finding::error(spot.unwrap_or_default().place(file), message) }
     }
@@ -108,14 +114,35 @@ impl serde::de::Error for Wrong {
     }
 }
 
-impl<'de> Deserializer<'de> for &'de Node {
+/// One value of the tree, and where mistakes are noted that do not end the reading.
+#[derive(Clone, Copy)]
+struct Reader<'de, 'n> {
+    node: &'de Node,
+    noted: &'n RefCell<Vec<Wrong>>,
+}
+
+impl<'de, 'n> Reader<'de, 'n> {
+    fn at(self, node: &'de Node) -> Self {
+        Self { node, ..self }
+    }
+
+    fn note(self, wrong: Wrong) {
+        self.noted.borrow_mut().push(wrong.at(self.node.spot));
+    }
+
+    fn entries(self, pairs: &'de [(Node, Node)], fields: Option<&'static [&'static str]>) -> Entries<'de, 'n> {
+        Entries { reader: self, pairs: pairs.iter(), fields, value: None }
+    }
+}
+
+impl<'de> Deserializer<'de> for Reader<'de, '_> {
     type Error = Wrong;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        match &self.kind {
+        match &self.node.kind {
             Kind::Bool => visitor.visit_bool(true),
-            Kind::List(items) => visitor.visit_seq(Items(items.iter())),
-            Kind::Map(pairs) => visitor.visit_map(Entries { pairs: pairs.iter(), value: None }),
+            Kind::List(items) => visitor.visit_seq(Items { reader: self, nodes: items.iter() }),
+            Kind::Map(pairs) => visitor.visit_map(self.entries(pairs, None)),
             Kind::Null => visitor.visit_unit(),
             Kind::Number(number) => visitor.visit_u64(*number),
             Kind::Odd => visitor.visit_f64(0.0),
@@ -123,9 +150,24 @@ impl<'de> Deserializer<'de> for &'de Node {
         }
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        match &self.node.kind {
+            Kind::Map(pairs) => visitor.visit_map(self.entries(pairs, Some(fields))),
+            Kind::Bool | Kind::List(_) | Kind::Null | Kind::Number(_) | Kind::Odd | Kind::Text(_) => {
+                self.deserialize_any(visitor)
+            }
+        }
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Wrong> {
         match name {
-            AT => visitor.visit_seq(Located { node: self, part: 0 }),
+            AT => visitor.visit_seq(Located { reader: self, part: 0 }),
+            TRIED => visitor.visit_seq(Attempt { reader: self, tried: false }),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -148,59 +190,93 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        tuple_struct map identifier ignored_any
     }
 }
 
 /// What [`super::At`] asks for: line, column, value.
-struct Located<'de> {
-    node: &'de Node,
+struct Located<'de, 'n> {
+    reader: Reader<'de, 'n>,
     part: u8,
 }
 
-impl<'de> SeqAccess<'de> for Located<'de> {
+impl<'de> SeqAccess<'de> for Located<'de, '_> {
     type Error = Wrong;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+        let spot = self.reader.node.spot;
         self.part = self.part.saturating_add(1);
         let value = match self.part {
-            1 => seed.deserialize(self.node.spot.line.into_deserializer()),
-            2 => seed.deserialize(self.node.spot.column.into_deserializer()),
-            3 => seed.deserialize(self.node),
+            1 => seed.deserialize(spot.line.into_deserializer()),
+            2 => seed.deserialize(spot.column.into_deserializer()),
+            3 => seed.deserialize(self.reader),
             _ => return Ok(None),
         };
-        value.map(Some).map_err(|wrong| wrong.at(self.node.spot))
+        value.map(Some).map_err(|wrong| wrong.at(spot))
     }
 }
 
-struct Items<'de>(Iter<'de, Node>);
+/// What [`super::Tried`] asks for: the value, or nothing once what is wrong with it is noted.
+struct Attempt<'de, 'n> {
+    reader: Reader<'de, 'n>,
+    tried: bool,
+}
 
-impl<'de> SeqAccess<'de> for Items<'de> {
+impl<'de> SeqAccess<'de> for Attempt<'de, '_> {
     type Error = Wrong;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
-        self.0.next().map(|node| seed.deserialize(node).map_err(|wrong| wrong.at(node.spot))).transpose()
+        if std::mem::replace(&mut self.tried, true) {
+            return Ok(None);
+        }
+        Ok(seed.deserialize(self.reader).map_err(|wrong| self.reader.note(wrong)).ok())
     }
 }
 
-struct Entries<'de> {
+struct Items<'de, 'n> {
+    reader: Reader<'de, 'n>,
+    nodes: Iter<'de, Node>,
+}
+
+impl<'de> SeqAccess<'de> for Items<'de, '_> {
+    type Error = Wrong;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+        let Some(node) = self.nodes.next() else {
+            return Ok(None);
+        };
+        seed.deserialize(self.reader.at(node)).map(Some).map_err(|wrong| wrong.at(node.spot))
+    }
+}
+
+struct Entries<'de, 'n> {
+    reader: Reader<'de, 'n>,
     pairs: Iter<'de, (Node, Node)>,
+    /// The keys that are known, if not all are.
+    fields: Option<&'static [&'static str]>,
     value: Option<&'de Node>,
 }
 
-impl<'de> MapAccess<'de> for Entries<'de> {
+impl<'de> MapAccess<'de> for Entries<'de, '_> {
     type Error = Wrong;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
-        let Some((key, value)) = self.pairs.next() else {
-            return Ok(None);
-        };
-        self.value = Some(value);
-        seed.deserialize(key).map(Some).map_err(|wrong| wrong.at(key.spot))
+        for (key, value) in self.pairs.by_ref() {
+            match (&key.kind, self.fields) {
+                (Kind::Text(name), Some(fields)) if !fields.contains(&name.as_str()) => {
+                    self.reader.at(key).note(serde::de::Error::unknown_field(name, fields));
+                }
+                _ => {
+                    self.value = Some(value);
+                    return seed.deserialize(self.reader.at(key)).map(Some).map_err(|wrong| wrong.at(key.spot));
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
         let node = self.value.take().ok_or_else(|| Wrong::new("a value without a key".to_owned()))?;
-        seed.deserialize(node).map_err(|wrong| wrong.at(node.spot))
+        seed.deserialize(self.reader.at(node)).map_err(|wrong| wrong.at(node.spot))
     }
 }

@@ -1,0 +1,124 @@
+//! Who may use a route, and what must name the tenant.
+
+use tenancy::MembershipSource;
+use terms::{Finding, Findings, IssuerId};
+
+use super::Reader;
+use crate::compile::names::shown;
+use crate::file::{AuthEntry, GuardEntry, MatchEntry};
+use crate::pattern::{HostPattern, Pattern};
+use crate::route::{Access, TenantSource};
+use crate::yaml::{At, Tried};
+
+impl Reader<'_> {
+    pub(super) fn access(&self, auth: &At<Tried<AuthEntry>>, findings: &mut Findings) -> Option<Access> {
+        let GuardEntry { issuers, tenant_from } = match auth.value.0.as_ref()? {
+            AuthEntry::Nobody(_) => return Some(Access::Public),
+            AuthEntry::Guarded(guard) => guard,
+        };
+        let mut accepted: Vec<IssuerId> = Vec::with_capacity(issuers.value.len());
+        for issuer in &issuers.value {
+            match self.known.issuers.get_key_value(issuer.as_str()) {
+                Some((known, _)) if accepted.contains(known) => {
+                    findings.push(Finding::error(self.place(issuer), "this issuer stands here twice"));
+                }
+                Some((known, _)) => accepted.push(known.clone()),
+                None => {
+                    let message = format!("issuer `{}` is not configured", shown(issuer.as_str()));
+                    let names = self.known.issuers.keys().map(IssuerId::as_str);
+                    findings.push(Finding::error(self.place(issuer), message).did_you_mean(issuer.as_str(), names));
+                }
+            }
+        }
+        if issuers.value.is_empty() {
+            let finding = Finding::error(self.place(issuers), "a route without an issuer lets nobody in");
+            findings.push(finding.help("name whose tokens it accepts, or write `auth: none`"));
+        }
+        let sources = self.tenant_from(tenant_from, findings);
+        let claims =
+            accepted.iter().find(|issuer| self.known.issuers.get(issuer.as_str()) == Some(&MembershipSource::Claims));
+        if let Some(issuer) = claims.filter(|_| !sources.contains(&TenantSource::Token)) {
+            let message =
+                format!("tokens of `{issuer}` say themselves who is a member, so the token must name the tenant");
+            findings.push(Finding::error(self.place(tenant_from), message).help("add `token` to `tenant_from`"));
+        }
+        Some(Access::Guarded { issuers: accepted, tenant_from: sources })
+    }
+
+    fn tenant_from(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<TenantSource> {
+        let mut sources = Vec::with_capacity(written.value.len());
+        for source in &written.value {
+            let parsed = match (source.as_str(), source.as_str().strip_prefix("header:")) {
+                ("host", _) => Some(TenantSource::Host),
+                ("path", _) => Some(TenantSource::Path),
+                ("token", _) => Some(TenantSource::Token),
+                (_, Some(name)) if is_field_name(name) => Some(TenantSource::Header(name.to_ascii_lowercase().into())),
+                _ => None,
+            };
+            match parsed {
+                Some(parsed) if sources.contains(&parsed) => {
+                    findings.push(Finding::error(self.place(source), "this source stands here twice"));
+                }
+                Some(TenantSource::Header(_))
+                    if sources.iter().any(|source| matches!(source, TenantSource::Header(_))) =>
+                {
+                    findings
+                        .push(Finding::error(self.place(source), "a route takes the tenant from one header at most"));
+                }
+                Some(parsed) => sources.push(parsed),
+                None => {
+                    let message = format!("`{}` cannot name a tenant", shown(source.as_str()));
+                    let finding = Finding::error(self.place(source), message);
+                    findings.push(match terms::nearest(source.as_str(), ["host", "path", "token"]) {
+                        Some(name) => finding.help(format!("did you mean `{name}`?")),
+                        None => finding.help("write `token`, `host`, `path` or `header:X-Org`"),
+                    });
+                }
+            }
+        }
+        if written.value.is_empty() {
+            let finding = Finding::error(self.place(written), "a guarded route says what must name the tenant");
+            findings.push(finding.help("write for example `tenant_from: [token, host]`"));
+        }
+        sources
+    }
+
+    /// A tenant that a host or a path names must be checked, and one that is asked for must be there.
+    pub(super) fn check_tenant(
+        &self,
+        written: &MatchEntry,
+        pattern: &Pattern,
+        auth: Option<&At<Tried<AuthEntry>>>,
+        access: Option<&Access>,
+        findings: &mut Findings,
+    ) {
+        let (Some(Access::Guarded { tenant_from, .. }), Some(auth)) = (access, auth) else {
+            return;
+        };
+        let in_host = matches!(pattern.host, HostPattern::Tenant(_));
+        for (word, source, named, at) in [
+            ("host", TenantSource::Host, in_host, &written.host),
+            ("path", TenantSource::Path, pattern.path.tenant().is_some(), &written.path),
+        ] {
+            let (place, message, help) = match (named, tenant_from.contains(&source)) {
+                (true, true) | (false, false) => continue,
+                (true, false) => (
+                    self.place(at),
+                    format!("the {word} names a tenant that nothing checks"),
+                    format!("add `{word}` to `tenant_from`"),
+                ),
+                (false, true) => (
+                    self.place(auth),
+                    format!("`tenant_from` asks for the {word}, which names no tenant"),
+                    format!("write `{{tenant}}` into `{word}` under `match`"),
+                ),
+            };
+            findings.push(Finding::error(place, message).help(help));
+        }
+    }
+}
+
+/// RFC 9110 §5.1, without the characters that some backends take for one another.
+fn is_field_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
