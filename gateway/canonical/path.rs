@@ -78,7 +78,7 @@ impl<'p> Iterator for Segments<'p> {
 }
 
 /// Allocates only where something is escaped.
-fn decode(segment: &str) -> Cow<'_, str> {
+pub(crate) fn decode(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
         return Cow::Borrowed(segment);
     }

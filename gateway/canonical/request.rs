@@ -118,6 +118,13 @@ impl<'h> CanonicalRequest<'h> {
         Segments::of(self.path())
     }
 
+    /// The path with every escape decoded: what a policy is asked about. No `/` can come out of an escape, since those were
+    /// refused. Allocates only where something is escaped.
+    #[must_use]
+    pub fn decoded_path(&self) -> Cow<'_, str> {
+        crate::path::decode(self.path())
+    }
+
     /// The query as it came, without its question mark.
     #[must_use]
     pub fn query(&self) -> Option<&str> {

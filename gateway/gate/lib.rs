@@ -1,1 +1,34 @@
-//! .
+//! The gate: judges one request after the other.
+//!
+//! *What it decides:* whether a request may be forwarded, as whom, to which upstream, and what the client is told if
+//! not. `admit.rs` has the order of all checks on one screen; the order is the security model.
+//!
+//! *What it must never do:* read a file or a socket; know pingora; let anything reach a backend without a [`Permit`].
+//!
+//! *Who gives it what:* ingress the [`canonical::CanonicalRequest`]; cli the compiled [`Rules`] and replaces them whole;
+//! token, tenancy, policy and limit the proofs; audit the journal. The proxy asks [`Gate::admit`], and forwards with the
+//! permit or answers with the refusal.
+//!
+//! *How to add a check:* one file with the proof it yields and its one constructor; a line in `admit.rs`; a cause in
+//! `refusal.rs`; its reason's row in `answer.rs` (it does not compile without); a row in the golden table of answers.
+#![forbid(unsafe_code)]
+
+mod admit;
+mod answer;
+mod arrival;
+mod grant;
+mod identify;
+mod member;
+mod permit;
+mod refusal;
+mod route;
+mod rules;
+mod verdict;
+
+pub use admit::Gate;
+pub use answer::{Answer, Challenge};
+pub use arrival::{Arrival, Seen};
+pub use member::Member;
+pub use permit::Permit;
+pub use refusal::{Cause, Refusal, Who};
+pub use rules::Rules;

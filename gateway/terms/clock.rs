@@ -17,10 +17,7 @@ pub trait Clock: std::fmt::Debug + Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that everything else is told to take"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is told to take")]
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
@@ -39,8 +36,7 @@ impl ManualClock {
 
     /// Moves on.
     pub fn advance(&self, by: Duration) {
-        self.0
-            .fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
+        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 }
 

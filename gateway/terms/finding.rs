@@ -30,31 +30,19 @@ impl Finding {
     /// A finding that keeps its file from being used.
     #[must_use]
     pub fn error(place: Place, message: impl Into<String>) -> Self {
-        Self {
-            place,
-            severity: Severity::Error,
-            message: message.into(),
-            help: None,
-            snippet: None,
-        }
+        Self { place, severity: Severity::Error, message: message.into(), help: None, snippet: None }
     }
 
     /// A finding that is worth a look.
     #[must_use]
     pub fn warning(place: Place, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(place, message)
-        }
+        Self { severity: Severity::Warning, ..Self::error(place, message) }
     }
 
     /// Says how to mend it.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self {
-            help: Some(help.into()),
-            ..self
-        }
+        Self { help: Some(help.into()), ..self }
     }
 
     /// Suggests the nearest of the known names, if one is near.
@@ -75,22 +63,10 @@ impl Finding {
         };
         let number = self.place.line.to_string();
         let before = usize::try_from(self.place.column).unwrap_or(1).saturating_sub(1);
-        let marked = line
-            .chars()
-            .skip(before)
-            .take_while(|c| !matches!(c, ' ' | ',' | ']' | '}' | ':'))
-            .count()
-            .max(1);
+        let marked = line.chars().skip(before).take_while(|c| !matches!(c, ' ' | ',' | ']' | '}' | ':')).count().max(1);
         let margin = " ".repeat(number.len());
-        let snippet = format!(
-            "{number} | {line}\n{margin} | {}{}",
-            " ".repeat(before),
-            "^".repeat(marked)
-        );
-        Self {
-            snippet: Some(snippet),
-            ..self
-        }
+        let snippet = format!("{number} | {line}\n{margin} | {}{}", " ".repeat(before), "^".repeat(marked));
+        Self { snippet: Some(snippet), ..self }
     }
 }
 
@@ -142,6 +118,16 @@ impl Findings {
         self.list
     }
 
+    /// Quotes for each finding the line that it is about, from the texts of the files.
+    #[must_use]
+    pub fn quoting<'t>(self, text_of: impl Fn(&str) -> Option<&'t str>) -> Self {
+        let quote = |finding: Finding| match text_of(&finding.place.file) {
+            Some(text) => finding.quoting(text),
+            None => finding,
+        };
+        self.list.into_iter().map(quote).collect()
+    }
+
     /// The findings as they came.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
         self.list.iter()
@@ -150,9 +136,7 @@ impl Findings {
 
 impl FromIterator<Finding> for Findings {
     fn from_iter<I: IntoIterator<Item = Finding>>(findings: I) -> Self {
-        Self {
-            list: findings.into_iter().collect(),
-        }
+        Self { list: findings.into_iter().collect() }
     }
 }
 
@@ -170,14 +154,8 @@ mod tests {
     fn a_finding_says_where_what_and_how_to_mend_it() {
         let place = Place::new(&"acme.yaml".into(), 2, 14);
         let finding = Finding::error(place, "role `viewr` is not defined").did_you_mean("viewr", ["viewer"]);
-        assert_eq!(
-            finding.to_string(),
-            "acme.yaml:2:14 role `viewr` is not defined (did you mean `viewer`?)"
-        );
+        assert_eq!(finding.to_string(), "acme.yaml:2:14 role `viewr` is not defined (did you mean `viewer`?)");
         let quoted = finding.quoting("roles:\n  inherits: [viewr, other]\n").snippet;
-        assert_eq!(
-            quoted.as_deref(),
-            Some("2 |   inherits: [viewr, other]\n  |              ^^^^^")
-        );
+        assert_eq!(quoted.as_deref(), Some("2 |   inherits: [viewr, other]\n  |              ^^^^^"));
     }
 }

@@ -32,17 +32,13 @@ pub enum InvalidPermission {
 }
 
 fn halves(text: &str) -> Result<(&str, &str), InvalidPermission> {
-    text.split_once(':')
-        .filter(|(_, verb)| !verb.contains(':'))
-        .ok_or(InvalidPermission::Shape)
+    text.split_once(':').filter(|(_, verb)| !verb.contains(':')).ok_or(InvalidPermission::Shape)
 }
 
 fn is_word(half: &str) -> bool {
     half.starts_with(|first: char| first.is_ascii_lowercase())
         && half.len() <= 64
-        && half
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
+        && half.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
 }
 
 impl Permission {
@@ -66,9 +62,7 @@ impl Grant {
         let (Ok((resource, verb)), Ok((asked_resource, asked_verb))) = (halves(&self.0), halves(&permission.0)) else {
             return false; // INVARIANT: both parsed when they were made
         };
-        [(resource, asked_resource), (verb, asked_verb)]
-            .iter()
-            .all(|(given, asked)| *given == "*" || given == asked)
+        [(resource, asked_resource), (verb, asked_verb)].iter().all(|(given, asked)| *given == "*" || given == asked)
     }
 }
 

@@ -16,21 +16,13 @@ impl Place {
     /// A place inside a file.
     #[must_use]
     pub fn new(file: &Arc<str>, line: u32, column: u32) -> Self {
-        Self {
-            file: Arc::clone(file),
-            line,
-            column,
-        }
+        Self { file: Arc::clone(file), line, column }
     }
 
     /// A file as a whole, where no line can be named.
     #[must_use]
     pub fn file(file: &str) -> Self {
-        Self {
-            file: file.into(),
-            line: 0,
-            column: 0,
-        }
+        Self { file: file.into(), line: 0, column: 0 }
     }
 }
 

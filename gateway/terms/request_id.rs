@@ -41,15 +41,9 @@ impl FromStr for RequestId {
     type Err = InvalidRequestId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.len() == 32
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        digits
-            .then(|| u128::from_str_radix(text, 16).ok())
-            .flatten()
-            .map(Self)
-            .ok_or(InvalidRequestId)
+        let digits =
+            text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        digits.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(Self).ok_or(InvalidRequestId)
     }
 }
 
@@ -62,9 +56,6 @@ mod tests {
         let (first, second) = (RequestId::new(1_000, u128::MAX), RequestId::new(1_001, 0));
         assert!(first < second);
         assert_eq!(first.to_string().parse(), Ok(first));
-        assert_eq!(
-            "+0000000000000000000000000000001".parse::<RequestId>(),
-            Err(InvalidRequestId)
-        );
+        assert_eq!("+0000000000000000000000000000001".parse::<RequestId>(), Err(InvalidRequestId));
     }
 }

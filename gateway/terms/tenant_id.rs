@@ -98,11 +98,7 @@ mod tests {
             ("a-", Err(InvalidTenantId::End)),
             (long.as_str(), Err(InvalidTenantId::Long)),
         ] {
-            assert_eq!(
-                text.parse::<TenantId>().map(|id| assert_eq!(id.to_string(), text)),
-                expected,
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<TenantId>().map(|id| assert_eq!(id.to_string(), text)), expected, "{text:?}");
         }
     }
 }

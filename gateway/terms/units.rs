@@ -80,11 +80,7 @@ impl FromStr for Span {
             "d" => 86_400_000,
             _ => return Err(InvalidUnit::Span),
         };
-        number
-            .checked_mul(milliseconds)
-            .map(Duration::from_millis)
-            .map(Self)
-            .ok_or(InvalidUnit::Large)
+        number.checked_mul(milliseconds).map(Duration::from_millis).map(Self).ok_or(InvalidUnit::Large)
     }
 }
 
@@ -109,10 +105,7 @@ impl FromStr for Rate {
 impl fmt::Display for ByteCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        match units
-            .iter()
-            .find(|(size, _)| self.0 >= *size && self.0.is_multiple_of(*size))
-        {
+        match units.iter().find(|(size, _)| self.0 >= *size && self.0.is_multiple_of(*size)) {
             Some((size, unit)) => write!(f, "{}{unit}", self.0 / size),
             None => write!(f, "{}B", self.0),
         }
@@ -124,10 +117,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milliseconds = self.0.as_millis();
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-        match units
-            .iter()
-            .find(|(size, _)| milliseconds >= *size && milliseconds.is_multiple_of(*size))
-        {
+        match units.iter().find(|(size, _)| milliseconds >= *size && milliseconds.is_multiple_of(*size)) {
             Some((size, unit)) => write!(f, "{}{unit}", milliseconds / size),
             None => write!(f, "{milliseconds}ms"),
         }

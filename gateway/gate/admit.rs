@@ -1,0 +1,71 @@
+use std::sync::Arc;
+
+use audit::Journal;
+use canonical::CanonicalRequest;
+use policy::Access;
+use terms::Live;
+use token::Verifier;
+
+use crate::grant::Granted;
+use crate::identify::Identified;
+use crate::member::Entered;
+use crate::route::Routed;
+use crate::{Arrival, Cause, Permit, Refusal, Rules, Seen};
+
+/// Judges requests, by the rules that are in force when they arrive.
+#[derive(Debug)]
+pub struct Gate {
+    rules: Arc<Live<Rules>>,
+    tokens: Arc<Verifier>,
+    journal: Arc<Journal>,
+}
+
+impl Gate {
+    /// A gate with these rules, which may be replaced while it works.
+    #[must_use]
+    pub const fn new(rules: Arc<Live<Rules>>, tokens: Arc<Verifier>, journal: Arc<Journal>) -> Self {
+        Self { rules, tokens, journal }
+    }
+
+    /// Every check there is, in the order in which a request meets them. Each yields a proof that the next one takes;
+    /// the first that fails ends it. What comes out has its record in the journal already.
+    ///
+    /// # Errors
+    /// The refusal, with the last proof that the request reached. It is not recorded yet: see
+    /// [`Gate::record`].
+    pub async fn admit(&self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Permit, Refusal> {
+        let routed = Routed::find(self.rules.snapshot(), request)?; // host, path and method name one route
+        let fitting = routed.fit(request)?; // the route takes such a body and such an upgrade
+        let granted = match &fitting.route().access {
+            Access::Public => Granted::public(fitting)?,
+            Access::Guarded { .. } => {
+                let identified = Identified::verify(fitting, &self.tokens, request).await?; // a token names a caller
+                let entered = Entered::enter(identified, request)?; // the caller is inside the tenant that all name
+                Granted::decide(entered, request)? // a role of the member grants it, and none denies it
+            }
+        };
+        let limited = granted.spend(arrival)?; // all limits have room, and now have less
+        limited.record(&self.journal, arrival, request).await // the decision is kept; only now is there a permit
+    }
+
+    /// Keeps the record of a refusal, and gives the refusal that the client is to be told: another one if the record cannot
+    /// be kept. To be called before the client is answered with `sent` bytes of body.
+    pub fn record(&self, arrival: &Arrival, seen: Seen<'_>, refusal: Refusal, sent: u64) -> Refusal {
+        match crate::verdict::refused(&self.journal, arrival, seen, &refusal, sent) {
+            Ok(()) => refusal,
+            Err(unavailable) => refusal.because(Cause::Unrecorded(unavailable)),
+        }
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.snapshot()
+    }
+
+    /// Where decisions are kept.
+    #[must_use]
+    pub const fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+}

@@ -1,0 +1,84 @@
+use std::sync::Arc;
+
+use canonical::CanonicalRequest;
+use policy::{Access, TenantSource};
+use tenancy::{Identity, Membership, Named, Source};
+use token::Caller;
+
+use crate::Who;
+use crate::identify::Identified;
+use crate::refusal::{Cause, Refusal};
+use crate::route::Routed;
+
+/// A caller inside its tenant.
+#[derive(Clone, Debug)]
+pub struct Member {
+    caller: Arc<Caller>,
+    membership: Membership,
+}
+
+impl Member {
+    /// Who the token says it is.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The tenant, and what the caller is there.
+    #[must_use]
+    pub const fn membership(&self) -> &Membership {
+        &self.membership
+    }
+}
+
+/// Proof that the caller is a member of the tenant that every source names. Only [`Entered::enter`] makes one.
+pub(crate) struct Entered<'r> {
+    pub(crate) routed: Routed<'r>,
+    pub(crate) member: Member,
+}
+
+impl<'r> Entered<'r> {
+    pub(crate) fn enter(identified: Identified<'r>, request: &CanonicalRequest<'_>) -> Result<Self, Refusal> {
+        let Identified { routed, caller } = identified;
+        let sources: &[TenantSource] = match &routed.route().access {
+            Access::Guarded { tenant_from, .. } => tenant_from,
+            Access::Public => &[],
+        };
+        // Every kind of source stands at most once in a route, so four places are enough; none is left out silently.
+        let mut named = [Named { source: Source::Token, tenant: None }; 4];
+        if sources.len() > named.len() {
+            return Err(routed.refuse_as(Cause::Broken("tenant_sources"), Who::Caller(caller)));
+        }
+        for (place, source) in named.iter_mut().zip(sources) {
+            *place = match source {
+                TenantSource::Token => Named { source: Source::Token, tenant: caller.tenant() },
+                TenantSource::Host => Named { source: Source::Host, tenant: routed.tenant_in_host },
+                TenantSource::Path => Named { source: Source::Path, tenant: routed.tenant_in_path.as_deref() },
+                TenantSource::Header(name) => match request.field(name) {
+                    Ok(tenant) => Named { source: Source::Header, tenant },
+                    Err(malformed) => {
+                        return Err(routed.refuse_as(Cause::Malformed(malformed), Who::Caller(caller)));
+                    }
+                },
+            };
+        }
+        let policy = routed.rules().policy();
+        let Some(source) = policy.membership_source(caller.issuer()) else {
+            // FAIL CLOSED: rules that do not know the issuer cannot say who its members are.
+            return Err(routed.refuse_as(Cause::Broken("membership_source"), Who::Caller(caller)));
+        };
+        let identity = Identity {
+            issuer: caller.issuer(),
+            subject: caller.subject(),
+            tenant: caller.tenant(),
+            roles: caller.roles(),
+            members: source,
+        };
+        let entered =
+            tenancy::enter(&identity, named.get(..sources.len()).unwrap_or(&named), policy.tenants(), policy.members());
+        match entered {
+            Ok(membership) => Ok(Self { routed, member: Member { caller, membership } }),
+            Err(outsider) => Err(routed.refuse_as(Cause::Outsider(outsider), Who::Caller(caller))),
+        }
+    }
+}

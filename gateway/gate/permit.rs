@@ -1,0 +1,76 @@
+use std::sync::Arc;
+
+use limit::Standing;
+use policy::Route;
+
+use crate::{Member, Rules};
+
+/// The right to forward one request. Only the last step of [`crate::Gate::admit`] makes one, and by then the decision is
+/// in the journal.
+#[derive(Debug)]
+pub struct Permit {
+    rules: Arc<Rules>,
+    route: Arc<Route>,
+    member: Option<Member>,
+    standing: Standing,
+    open: audit::Open,
+}
+
+impl Permit {
+    pub(crate) const fn new(
+        rules: Arc<Rules>,
+        route: Arc<Route>,
+        member: Option<Member>,
+        standing: Standing,
+        open: audit::Open,
+    ) -> Self {
+        Self { rules, route, member, standing, open }
+    }
+
+    /// The route.
+    #[must_use]
+    pub const fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Who asks; nobody on a public route.
+    #[must_use]
+    pub const fn member(&self) -> Option<&Member> {
+        self.member.as_ref()
+    }
+
+    /// What the backend may be told about who asks; nothing on a public route.
+    #[must_use]
+    pub fn identity(&self) -> Option<assertion::Identity<'_>> {
+        let member = self.member.as_ref()?;
+        let (caller, membership) = (member.caller(), member.membership());
+        Some(assertion::Identity {
+            tenant: membership.tenant(),
+            issuer: caller.issuer(),
+            subject: caller.subject(),
+            roles: membership.roles(),
+            acr: caller.acr(),
+            amr: caller.amr(),
+            auth_time: caller.auth_time(),
+            expires_at: caller.good_until(),
+            token: caller.fingerprint(),
+        })
+    }
+
+    /// What the limits still have.
+    #[must_use]
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The rules that it was judged by.
+    #[must_use]
+    pub const fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Ends the request: writes how it went into its record.
+    pub fn finish(self, outcome: &audit::Outcome) {
+        self.open.finish(outcome);
+    }
+}

@@ -1,0 +1,146 @@
+use std::sync::Arc;
+
+use canonical::Malformed;
+use limit::Exceeded;
+use policy::{Route, RuleId};
+use tenancy::Outsider;
+use terms::Reason;
+use token::{Caller, TokenError};
+
+use crate::{Answer, Member, Rules};
+
+/// Why one request is not forwarded, and how far it came: the last proof it reached says who it was.
+#[derive(Debug)]
+pub struct Refusal {
+    cause: Cause,
+    rules: Arc<Rules>,
+    route: Option<Arc<Route>>,
+    who: Who,
+}
+
+/// How far the identity of a refused request is known.
+#[derive(Clone, Debug)]
+pub enum Who {
+    /// A token was verified; which tenant the caller may act for was not settled.
+    Caller(Arc<Caller>),
+    /// A caller inside its tenant.
+    Member(Member),
+    /// Nothing is known.
+    Nobody,
+}
+
+/// Why a request is not forwarded.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// The body is longer than the route takes.
+    #[error("the body is longer than the route takes")]
+    BodyTooLarge,
+    /// Something of ours broke here.
+    #[error("something broke in {0}")]
+    Broken(&'static str),
+    /// The policy does not grant it, and perhaps a rule speaks against it.
+    #[error("the policy denies it")]
+    Denied(Reason, Option<RuleId>),
+    /// A limit has no room.
+    #[error("a limit has no room")]
+    Limited(Exceeded),
+    /// The request is malformed or ambiguous.
+    #[error("the request is malformed")]
+    Malformed(Malformed),
+    /// No route matches.
+    #[error("no route matches")]
+    NoRoute,
+    /// No token.
+    #[error("no token")]
+    NoToken,
+    /// An `Authorization` that is not one bearer token.
+    #[error("the authorization is not a bearer token")]
+    NotBearer,
+    /// Not a member of the tenant that is asked for.
+    #[error("not inside the tenant")]
+    Outsider(Outsider),
+    /// The token does not name a caller.
+    #[error("the token is not accepted")]
+    Token(TokenError),
+    /// The connection ended, or was ended, before its bytes became a request.
+    #[error("bytes that are no request")]
+    Unparsed(Reason),
+    /// The record cannot be kept.
+    #[error("the decision cannot be recorded")]
+    Unrecorded(audit::Unavailable),
+    /// An upgrade that the route does not allow.
+    #[error("the route does not allow this upgrade")]
+    Upgrade,
+}
+
+impl Refusal {
+    /// A refusal before a route is known.
+    #[must_use]
+    pub const fn new(cause: Cause, rules: Arc<Rules>) -> Self {
+        Self { cause, rules, route: None, who: Who::Nobody }
+    }
+
+    pub(crate) fn on(self, route: Arc<Route>, who: Who) -> Self {
+        Self { route: Some(route), who, ..self }
+    }
+
+    /// The same refusal for another cause: what could not be recorded is answered differently.
+    pub(crate) fn because(self, cause: Cause) -> Self {
+        Self { cause, ..self }
+    }
+
+    /// Why.
+    #[must_use]
+    pub const fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// The stable word for why.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match &self.cause {
+            Cause::BodyTooLarge => Reason::RequestBodyTooLarge,
+            Cause::Broken(_) => Reason::Internal,
+            Cause::Denied(reason, _) | Cause::Unparsed(reason) => *reason,
+            Cause::Limited(exceeded) => exceeded.reason(),
+            Cause::Malformed(malformed) => malformed.reason(),
+            Cause::NoRoute => Reason::RouteUnknown,
+            Cause::NoToken => Reason::AuthMissing,
+            Cause::NotBearer => Reason::AuthInvalidMalformed,
+            Cause::Outsider(outsider) => outsider.reason(),
+            Cause::Token(error) => error.reason(),
+            Cause::Unrecorded(_) => Reason::AuditUnavailable,
+            Cause::Upgrade => Reason::RequestUpgrade,
+        }
+    }
+
+    /// What the client is told.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        Answer::to(self.reason())
+    }
+
+    /// The route, if one was found.
+    #[must_use]
+    pub const fn route(&self) -> Option<&Arc<Route>> {
+        self.route.as_ref()
+    }
+
+    /// The rule that denied it, if one did.
+    #[must_use]
+    pub const fn rule(&self) -> Option<&RuleId> {
+        if let Cause::Denied(_, rule) = &self.cause { rule.as_ref() } else { None }
+    }
+
+    /// How far the identity is known.
+    #[must_use]
+    pub const fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// The rules that it was judged by.
+    #[must_use]
+    pub const fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+}

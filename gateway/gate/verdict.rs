@@ -1,0 +1,86 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit::{Decision, End, Entry, Journal, Open, Outcome, Unavailable};
+use canonical::CanonicalRequest;
+use policy::{Promise, RuleId};
+use terms::Reason;
+
+use crate::refusal::{Cause, Refusal};
+use crate::route::Routed;
+use crate::{Arrival, Member, Seen, Who};
+
+/// Keeps the record of a request that may be forwarded, as its route promises: in the journal that survives us, or on
+/// disk. What comes back is finished when the response is.
+pub(crate) async fn admitted(
+    journal: &Arc<Journal>,
+    arrival: &Arrival,
+    request: &CanonicalRequest<'_>,
+    routed: &Routed<'_>,
+    member: Option<&Member>,
+    rule: Option<&RuleId>,
+) -> Result<Open, Unavailable> {
+    let (route, rules) = (routed.route(), routed.rules());
+    let entry = Entry {
+        tenant: member.map(|member| member.membership().tenant()),
+        subject: member.map(|member| journal.pseudonym(member.caller().issuer(), member.caller().subject())),
+        issuer: member.map(|member| member.caller().issuer()),
+        method: Some(request.method().as_str()),
+        host: Some(request.host()),
+        route: Some(&route.id),
+        rule: rule.map(RuleId::as_str),
+        policy: Some(rules.digest()),
+        upstream: Some(&route.upstream),
+        ..entry(arrival, Decision::Allow, Reason::Allowed)
+    };
+    match route.audit {
+        Promise::Standard => journal.begin(&entry),
+        Promise::Strict => journal.begin_strict(&entry).await,
+    }
+}
+
+/// Keeps the record of a refusal, which is final: nothing comes after the answer.
+pub(crate) fn refused(
+    journal: &Journal,
+    arrival: &Arrival,
+    seen: Seen<'_>,
+    refusal: &Refusal,
+    sent: u64,
+) -> Result<(), Unavailable> {
+    let (caller, tenant) = match (refusal.who(), refusal.cause()) {
+        (Who::Member(member), _) => (Some(member.caller()), Some(member.membership().tenant())),
+        (Who::Caller(caller), Cause::Outsider(outsider)) => (Some(&**caller), outsider.tenant()),
+        (Who::Caller(caller), _) => (Some(&**caller), None),
+        (Who::Nobody, _) => (None, None),
+    };
+    let rule = refusal.rule();
+    let entry = Entry {
+        tenant,
+        subject: caller.map(|caller| journal.pseudonym(caller.issuer(), caller.subject())),
+        issuer: caller.map(token::Caller::issuer),
+        method: seen.method,
+        host: seen.host,
+        route: refusal.route().map(|route| &route.id),
+        rule: rule.map(RuleId::as_str),
+        policy: Some(refusal.rules().digest()),
+        ..entry(arrival, Decision::Deny, refusal.reason())
+    };
+    let end = if matches!(refusal.cause(), Cause::Unparsed(_)) { End::Unparsed } else { End::Complete };
+    let status = (!matches!(refusal.cause(), Cause::Unparsed(_))).then(|| refusal.answer().status.as_u16());
+    journal.whole(&entry, &Outcome { status, bytes_out: sent, took: took(arrival), end, ..Outcome::default() })
+}
+
+/// What is known of every request.
+fn entry<'a>(arrival: &Arrival, decision: Decision, reason: Reason) -> Entry<'a> {
+    Entry {
+        client: Some(arrival.client),
+        protocol: arrival.protocol,
+        deciding: Some(took(arrival)),
+        trace: Some(arrival.trace),
+        ..Entry::new(arrival.id, arrival.at, decision, reason)
+    }
+}
+
+fn took(arrival: &Arrival) -> Duration {
+    arrival.started.elapsed()
+}

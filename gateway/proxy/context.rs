@@ -1,0 +1,103 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use audit::End;
+use canonical::CanonicalRequest;
+use gate::{Arrival, Permit};
+use http::HeaderValue;
+use ingress::Connection;
+use terms::Reason;
+
+use crate::trace::Trace;
+
+/// One request's state between pingora's calls.
+#[derive(Debug, Default)]
+pub struct Context {
+    pub(crate) stage: Stage,
+    pub(crate) connection: Option<InProgress>,
+    /// Body bytes from the client so far.
+    pub(crate) received: u64,
+    /// How many times a backend was tried.
+    pub(crate) attempts: u8,
+    /// When the request was handed to a backend, and then how long its response head took.
+    pub(crate) forwarded: Option<Instant>,
+    /// Why it failed after it was admitted, if it did.
+    pub(crate) failed: Option<(Reason, End)>,
+    /// The status that we answered in place of the backend.
+    pub(crate) answered: Option<u16>,
+    /// Whether what flows is no longer HTTP.
+    pub(crate) upgraded: bool,
+}
+
+/// How far a request has come. Only `Admitted` holds what a backend needs.
+#[derive(Debug, Default)]
+pub(crate) enum Stage {
+    /// Nothing is known yet.
+    #[default]
+    New,
+    /// Its head is there.
+    Arrived(Arrival, Trace),
+    /// It may be forwarded.
+    Admitted(Box<Admitted>),
+    /// It was answered with a refusal, and that is on record.
+    Refused { arrival: Arrival, reason: Reason, route: Option<Arc<policy::Route>> },
+    /// Its record is complete.
+    Recorded,
+}
+
+/// A request that may be forwarded, and how.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) arrival: Arrival,
+    pub(crate) trace: Trace,
+    pub(crate) permit: Permit,
+    pub(crate) forward: Forward,
+}
+
+/// What of the request head must be other than the client wrote it.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    /// The canonical request-target, if it differs from what came.
+    pub(crate) target: Option<String>,
+    /// Host and port, as they were judged.
+    pub(crate) host: HeaderValue,
+    /// The cookies in one field, if they came in several.
+    pub(crate) cookie: Option<HeaderValue>,
+}
+
+impl Forward {
+    /// What differs between a canonical request and what came. `None` if its host does not fit into a field, which a
+    /// canonical host always does.
+    pub(crate) fn of(request: &CanonicalRequest<'_>) -> Option<Self> {
+        let host = match request.port() {
+            None | Some(80) => HeaderValue::from_str(request.host()), // 80 is what `http` means without it (RFC 9110 §4.2.3)
+            Some(_) => HeaderValue::from_str(&request.authority()),
+        };
+        Some(Self {
+            target: request.is_rewritten().then(|| request.target().to_string()),
+            host: host.ok()?,
+            cookie: request.joined_cookie(),
+        })
+    }
+}
+
+/// Tells the connection's guard that a request is in progress, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct InProgress(Arc<Connection>);
+
+impl InProgress {
+    pub(crate) fn on(connection: Arc<Connection>) -> Self {
+        connection.request_started();
+        Self(connection)
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}

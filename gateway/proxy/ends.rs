@@ -1,0 +1,23 @@
+use audit::End;
+use pingora::{Error, ErrorSource, ErrorType};
+use terms::Reason;
+
+/// What a failure after the decision means: why, and how the request ended. `None`: the client went away.
+pub(crate) fn of(error: &Error) -> (Option<Reason>, End) {
+    let timeout = matches!(
+        error.etype(),
+        ErrorType::ConnectTimedout
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout
+    );
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(413)) => (Some(Reason::RequestBodyTooLarge), End::Complete),
+        (ErrorSource::Upstream, _) if timeout => (Some(Reason::UpstreamTimeout), End::UpstreamFailed),
+        (ErrorSource::Upstream, _) => (Some(Reason::UpstreamUnavailable), End::UpstreamFailed),
+        (ErrorSource::Downstream, _) if timeout => (Some(Reason::RequestTimeout), End::ClientGone),
+        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => (Some(Reason::RequestFraming), End::Complete),
+        (ErrorSource::Downstream, _) => (None, End::ClientGone),
+        (ErrorSource::Internal | ErrorSource::Unset, _) => (Some(Reason::Internal), End::UpstreamFailed),
+    }
+}

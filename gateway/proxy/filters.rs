@@ -1,0 +1,255 @@
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use audit::{End, Outcome};
+use bytes::Bytes;
+use futures::FutureExt as _;
+use gate::{Cause, Refusal};
+use ingress::Connection;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use terms::Reason;
+
+use crate::context::{Admitted, Context, InProgress, Stage};
+use crate::proxy::{Proxy, Refused};
+use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
+use crate::trace::Trace;
+use crate::{ends, forward};
+
+/// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
+const ANSWERED: bool = true;
+const FORWARD: bool = false;
+
+/// A refused body up to this size is read to its end, so that the connection can be used again.
+const DRAINED: u64 = 64 << 10;
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::default()
+    }
+
+    /// No module of pingora's has a part in this.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        let connection = session.digest().and_then(Connection::of);
+        let Some(connection) = connection.map(InProgress::on) else {
+            // FAIL CLOSED: a connection that did not come through our ingress has no guard and no address.
+            return Error::e_explain(ErrorType::InternalError, "a connection without a guard");
+        };
+        let client = connection.connection().peer().ip();
+        let trace = Trace::of(&session.req_header().headers, (fastrand::u128(..), fastrand::u64(..)));
+        let arrival = self.arrival(client, Some(session.req_header()), Some(trace));
+        context.connection = Some(connection);
+        context.stage = Stage::Arrived(arrival, trace);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let Stage::Arrived(arrival, trace) = std::mem::take(&mut context.stage) else {
+            return Error::e_explain(ErrorType::InternalError, "a request that did not arrive");
+        };
+        let judged = AssertUnwindSafe(self.judge(session, &arrival)).catch_unwind().await;
+        self.metrics().decided(arrival.started.elapsed().as_secs_f64());
+        let refused = match judged {
+            Ok(Ok((permit, forward))) => {
+                context.stage = Stage::Admitted(Box::new(Admitted { arrival, trace, permit, forward }));
+                return Ok(FORWARD);
+            }
+            Ok(Err(refused)) => refused,
+            Err(_) => {
+                // FAIL CLOSED: a panic of ours costs this request alone, and is told as what it is.
+                let refusal = Refusal::new(Cause::Broken("admit"), self.gate().rules());
+                self.refuse(&arrival, session.req_header(), None, refusal)
+            }
+        };
+        let Refused { reason, route, reply } = refused;
+        context.answered = Some(reply.status());
+        context.stage = Stage::Refused { arrival, reason, route }; // first: a client that hangs up is on record all the same
+        end_of_body(session);
+        reply.send(session).await?;
+        Ok(ANSWERED)
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        let Stage::Admitted(admitted) = &context.stage else {
+            return Error::e_explain(ErrorType::InternalError, "no permit, no peer");
+        };
+        context.attempts = context.attempts.saturating_add(1);
+        context.forwarded.get_or_insert_with(Instant::now);
+        let upstream = self.upstreams().named(&admitted.permit.route().upstream);
+        match upstream.and_then(|upstream| upstream.peer()) {
+            Some(peer) => Ok(Box::new(peer)),
+            None => Error::e_explain(ErrorType::ConnectError, "the upstream has no address")
+                .map_err(|error| error.into_up()),
+        }
+    }
+
+    /// Only a connection that never stood is tried again: no byte of the request has left.
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let attempts = match &context.stage {
+            Stage::Admitted(admitted) => {
+                self.upstreams().named(&admitted.permit.route().upstream).map(|up| up.attempts())
+            }
+            Stage::New | Stage::Arrived(..) | Stage::Refused { .. } | Stage::Recorded => None,
+        };
+        error.set_retry(u32::from(context.attempts) < attempts.unwrap_or(0));
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let Stage::Admitted(admitted) = &context.stage else {
+            return Error::e_explain(ErrorType::InternalError, "no permit, no request");
+        };
+        let injected = self.inject(admitted, session.req_header());
+        let injected =
+            injected.map_err(|error| Error::because(ErrorType::InternalError, "minting an assertion", error))?;
+        let tls = context.connection.as_ref().is_some_and(|connection| connection.connection().tls().is_some());
+        forward::rewrite(head, admitted, injected, tls)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        let Some(chunk) = body else { return Ok(()) };
+        context.received = context.received.saturating_add(chunk.len() as u64);
+        let Stage::Admitted(admitted) = &context.stage else {
+            return Error::e_explain(ErrorType::InternalError, "no permit, no body");
+        };
+        if context.received > admitted.permit.route().max_body.0 && !context.upgraded {
+            return Error::e_explain(ErrorType::HTTPStatus(413), "the body is longer than the route takes");
+        }
+        Ok(())
+    }
+
+    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        if let Some(forwarded) = context.forwarded.take() {
+            self.metrics().responded(forwarded.elapsed().as_secs_f64());
+        }
+        context.upgraded |= head.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        let Stage::Admitted(admitted) = &context.stage else { return Ok(()) };
+        forward::clean(head);
+        head.insert_header(REQUEST_ID, admitted.arrival.id.to_string())?;
+        let (limits, standing) = (admitted.permit.rules().limits(), admitted.permit.standing());
+        if !standing.levels().is_empty() {
+            head.insert_header(POLICY, limits.policy_field(standing))?;
+            head.insert_header(STANDING, limits.standing_field(standing))?;
+        }
+        Ok(())
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let (reason, end) = ends::of(error);
+        if let Some(reason) = reason {
+            context.failed = Some((reason, end));
+        }
+        let id = match &context.stage {
+            Stage::Admitted(admitted) => Some(admitted.arrival.id),
+            Stage::Arrived(arrival, _) | Stage::Refused { arrival, .. } => Some(arrival.id),
+            Stage::New | Stage::Recorded => None,
+        };
+        let (Some(reason), Some(id), None) = (reason, id, session.response_written()) else {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        let grpc = session.get_header_bytes("content-type").starts_with(b"application/grpc");
+        let reply = Reply::failed(reason, id, grpc);
+        let status = reply.status();
+        context.answered = Some(status);
+        session.set_keepalive(None); // what is left of the body is not read
+        if reply.send(session).await.is_err() {
+            context.failed = Some((reason, End::ClientGone));
+        }
+        FailToProxy { error_code: status, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        let status = context.answered.or_else(|| session.response_written().map(|head| head.status.as_u16()));
+        match std::mem::replace(&mut context.stage, Stage::Recorded) {
+            Stage::Admitted(admitted) => {
+                let Admitted { arrival, permit, .. } = *admitted;
+                let (reason, end) = match (context.failed, error) {
+                    (Some((reason, end)), _) => (Some(reason), end),
+                    (None, Some(_)) => (None, End::ClientGone),
+                    (None, None) => (None, End::Complete),
+                };
+                let took = arrival.started.elapsed();
+                self.metrics().answered(
+                    Some(&permit.route().id),
+                    status.unwrap_or(499),
+                    reason.unwrap_or(Reason::Allowed),
+                );
+                self.metrics().finished(took.as_secs_f64());
+                permit.finish(&Outcome {
+                    status,
+                    reason,
+                    attempts: context.attempts,
+                    bytes_in: session.body_bytes_read() as u64,
+                    bytes_out: session.body_bytes_sent() as u64,
+                    took,
+                    end,
+                });
+            }
+            Stage::Refused { arrival, reason, route } => {
+                self.metrics().answered(route.as_ref().map(|route| &route.id), status.unwrap_or(499), reason);
+                self.metrics().finished(arrival.started.elapsed().as_secs_f64());
+            }
+            Stage::Arrived(arrival, _) => {
+                // FAIL CLOSED: something ended this request before it was judged; it is on record all the same.
+                let refusal = Refusal::new(Cause::Broken("filters"), self.gate().rules());
+                let refused = self.refuse(&arrival, session.req_header(), None, refusal);
+                self.metrics().answered(None, status.unwrap_or(499), refused.reason);
+            }
+            Stage::New | Stage::Recorded => {}
+        }
+        context.connection = None; // the guard's clock runs again
+    }
+
+    /// One line for pingora's own logs, which must not quote paths or fields.
+    fn request_summary(&self, _: &Session, context: &Context) -> String {
+        match &context.stage {
+            Stage::Admitted(admitted) => format!("request {}", admitted.arrival.id),
+            Stage::Arrived(arrival, _) | Stage::Refused { arrival, .. } => format!("request {}", arrival.id),
+            Stage::New | Stage::Recorded => "a request".into(),
+        }
+    }
+
+    /// What went wrong with a request is in its record and in the metrics.
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        true
+    }
+}
+
+/// Decides what becomes of the rest of a refused request's body: a short one is read, before a long one the connection ends.
+fn end_of_body(session: &mut Session) {
+    let length = session.get_header_bytes("content-length");
+    let length = std::str::from_utf8(length)
+        .ok()
+        .and_then(|digits| if digits.is_empty() { Some(0) } else { digits.parse().ok() });
+    let short = length.is_some_and(|bytes: u64| bytes <= DRAINED) && session.get_header("transfer-encoding").is_none();
+    if short {
+        session.set_total_drain_timeout(Some(Duration::from_secs(1)));
+    } else {
+        session.set_keepalive(None);
+    }
+}

@@ -1,0 +1,64 @@
+use http::header;
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use crate::context::Admitted;
+
+/// Fields of the client's that are ours to write, besides those that `assertion::reserved` names.
+const OURS: [&str; 6] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-request-id"];
+
+/// Turns the head that the client sent into the one that the backend gets: what was judged, without a field that only
+/// Cloister may write, and with those that it wrote.
+pub(crate) fn rewrite(
+    head: &mut RequestHeader,
+    admitted: &Admitted,
+    injected: Option<assertion::Injected>,
+    tls: bool,
+) -> pingora::Result<()> {
+    let Admitted { arrival, trace, permit, forward } = admitted;
+    strip(head);
+    if let Some(target) = &forward.target {
+        head.set_raw_path(target.as_bytes())?;
+    }
+    head.insert_header(header::HOST, forward.host.clone())?;
+    head.insert_header("x-forwarded-host", forward.host.clone())?;
+    if let Some(cookie) = &forward.cookie {
+        head.insert_header(header::COOKIE, cookie.clone())?;
+    }
+    if permit.member().is_some() {
+        head.remove_header(&header::AUTHORIZATION); // the backend gets the assertion; a token is for us alone
+    }
+    for (name, value) in injected.into_iter().flat_map(assertion::Injected::into_fields) {
+        head.insert_header(name, value)?;
+    }
+    head.insert_header("x-request-id", arrival.id.to_string())?;
+    head.insert_header("traceparent", trace.to_string())?;
+    head.insert_header("x-forwarded-for", arrival.client.to_canonical().to_string())?;
+    head.insert_header("x-forwarded-proto", if tls { "https" } else { "http" })?;
+    Ok(())
+}
+
+/// Removes every field that only Cloister may write, in all spellings.
+fn strip(head: &mut RequestHeader) {
+    // The names are looked at in place; a list is made only for a client that tries.
+    let forged: Vec<_> = head
+        .headers
+        .keys()
+        .filter(|name| assertion::reserved(name.as_str()) || OURS.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    for name in &forged {
+        head.remove_header(name);
+    }
+}
+
+/// Takes out of a response what is no client's business: who the backend is, and what only Cloister may say.
+pub(crate) fn clean(head: &mut ResponseHeader) {
+    head.remove_header(&header::SERVER);
+    head.remove_header("x-powered-by");
+    let forged: Vec<_> =
+        head.headers.keys().filter(|name| assertion::reserved_in_response(name.as_str())).cloned().collect();
+    for name in &forged {
+        head.remove_header(name);
+    }
+}

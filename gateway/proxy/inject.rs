@@ -1,0 +1,30 @@
+use assertion::{Forwarded, MintError};
+use pingora::http::RequestHeader;
+
+use crate::context::Admitted;
+use crate::proxy::Proxy;
+
+impl Proxy {
+    /// What the backend of an admitted request is told about who asks. On a public route that is nothing: nobody was asked.
+    pub(crate) fn inject(
+        &self,
+        admitted: &Admitted,
+        came: &RequestHeader,
+    ) -> Result<Option<assertion::Injected>, MintError> {
+        let Some(identity) = admitted.permit.identity() else { return Ok(None) };
+        let Some(upstream) = self.upstreams().named(&admitted.permit.route().upstream) else {
+            return Err(MintError::Unsignable); // FAIL CLOSED: rules and upstreams do not fit together
+        };
+        let target = match &admitted.forward.target {
+            Some(target) => target.as_str(),
+            None => std::str::from_utf8(came.raw_path()).map_err(|_| MintError::Unsignable)?,
+        };
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        let authority = admitted.forward.host.to_str().map_err(|_| MintError::Unsignable)?;
+        let request = Forwarded { id: admitted.arrival.id, method: came.method.as_str(), authority, path, query };
+        self.minter().inject(&identity, &request, upstream.assertion()).map(Some)
+    }
+}

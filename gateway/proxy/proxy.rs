@@ -1,0 +1,150 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, UNIX_EPOCH};
+
+use audit::Protocol;
+use canonical::{Bounds, CanonicalRequest, Head, Malformed};
+use gate::{Arrival, Cause, Gate, Permit, Refusal, Seen};
+use http::{Method, Version};
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+use policy::Route;
+use terms::{Clock, Reason, RequestId};
+
+use crate::context::Forward;
+use crate::metrics::Metrics;
+use crate::reply::Reply;
+use crate::trace::Trace;
+use crate::upstream::Upstreams;
+
+/// What stands between pingora and the gate.
+#[derive(Debug)]
+pub struct Proxy {
+    gate: Gate,
+    upstreams: Upstreams,
+    minter: Arc<assertion::Minter>,
+    metrics: Metrics,
+    bounds: Bounds,
+    clock: Arc<dyn Clock>,
+}
+
+impl Proxy {
+    /// A proxy that forwards what `gate` permits.
+    #[must_use]
+    pub const fn new(
+        gate: Gate,
+        upstreams: Upstreams,
+        minter: Arc<assertion::Minter>,
+        metrics: Metrics,
+        bounds: Bounds,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { gate, upstreams, minter, metrics, bounds, clock }
+    }
+
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) const fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
+    }
+
+    pub(crate) const fn minter(&self) -> &Arc<assertion::Minter> {
+        &self.minter
+    }
+
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Notes that a request is there, before any of it is judged.
+    pub(crate) fn arrival(&self, client: IpAddr, head: Option<&RequestHeader>, trace: Option<Trace>) -> Arrival {
+        let at = self.clock.now();
+        let milliseconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let protocol = head.and_then(|head| match head.version {
+            Version::HTTP_10 => Some(Protocol::Http10),
+            Version::HTTP_11 => Some(Protocol::Http11),
+            Version::HTTP_2 => Some(Protocol::Http2),
+            _ => None,
+        });
+        Arrival {
+            id: RequestId::new(u64::try_from(milliseconds).unwrap_or(0), fastrand::u128(..)),
+            client,
+            protocol,
+            trace: trace.map_or(0, |trace| trace.id),
+            at,
+            started: Instant::now(),
+        }
+    }
+
+    /// Judges the request of a session. A refusal is on record when this returns.
+    pub(crate) async fn judge(&self, session: &Session, arrival: &Arrival) -> Result<(Permit, Forward), Refused> {
+        let head = session.req_header();
+        let request = match read(session, head, &self.bounds) {
+            Ok(request) => request,
+            Err(malformed) => {
+                let refusal = Refusal::new(Cause::Malformed(malformed), self.gate.rules());
+                return Err(self.refuse(arrival, head, None, refusal));
+            }
+        };
+        match self.gate.admit(arrival, &request).await {
+            Ok(permit) => match Forward::of(&request) {
+                Some(forward) => Ok((permit, forward)),
+                // FAIL CLOSED: dropping the permit leaves a record that says so.
+                None => Err(self.refuse(
+                    arrival,
+                    head,
+                    Some(&request),
+                    Refusal::new(Cause::Broken("forward"), self.gate.rules()),
+                )),
+            },
+            Err(refusal) => Err(self.refuse(arrival, head, Some(&request), refusal)),
+        }
+    }
+
+    /// Keeps the record of a refusal, and puts its answer together: another one if the record could not be kept.
+    pub(crate) fn refuse(
+        &self,
+        arrival: &Arrival,
+        head: &RequestHeader,
+        request: Option<&CanonicalRequest<'_>>,
+        refusal: Refusal,
+    ) -> Refused {
+        let grpc = request.is_some_and(CanonicalRequest::is_grpc);
+        let reason = refusal.reason();
+        let reply = Reply::to(&refusal, arrival.id, grpc);
+        let sent = if head.method == Method::HEAD { 0 } else { reply.length() };
+        let seen = Seen { method: Some(head.method.as_str()), host: request.map(CanonicalRequest::host) };
+        let refusal = self.gate.record(arrival, seen, refusal, sent);
+        let reply = if refusal.reason() == reason { reply } else { Reply::to(&refusal, arrival.id, grpc) };
+        if refusal.answer().status.is_server_error() {
+            self.metrics.failed_closed(refusal.reason());
+        }
+        Refused { reason: refusal.reason(), route: refusal.route().cloned(), reply }
+    }
+}
+
+/// A request that is answered with a refusal, which is on record.
+pub(crate) struct Refused {
+    pub(crate) reason: Reason,
+    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) reply: Reply,
+}
+
+/// Reads a head in the one way it can be read. HTTP/1 heads are looked at as they came over the wire, too.
+fn read<'h>(session: &Session, head: &'h RequestHeader, bounds: &Bounds) -> Result<CanonicalRequest<'h>, Malformed> {
+    if !session.is_http2() {
+        canonical::check_wire(&session.to_h1_raw(), &head.headers)?;
+    }
+    let authority = head.uri.authority().map(http::uri::Authority::as_str).filter(|_| session.is_http2());
+    let target = head.raw_path();
+    CanonicalRequest::parse(
+        &Head { method: &head.method, target, authority, version: head.version, fields: &head.headers },
+        bounds,
+    )
+}

@@ -1,0 +1,115 @@
+use bytes::Bytes;
+use gate::{Answer, Cause, Challenge, Refusal};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use limit::{Exceeded, Limits};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use serde_json::json;
+use terms::{Reason, RequestId};
+
+/// The name of the field that tells clients which request to ask us about.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What may be spent (draft-ietf-httpapi-ratelimit-headers).
+pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// What is left of it.
+pub(crate) const STANDING: HeaderName = HeaderName::from_static("ratelimit");
+
+/// A refusal as it goes out: a problem document (RFC 9457), or a gRPC status for a gRPC client.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    status: StatusCode,
+    fields: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl Reply {
+    /// The answer to one refused request.
+    pub(crate) fn to(refusal: &Refusal, id: RequestId, grpc: bool) -> Self {
+        let answer = refusal.answer();
+        let exceeded = match refusal.cause() {
+            Cause::Limited(exceeded) => Some((exceeded, refusal.rules().limits())),
+            _ => None,
+        };
+        let mut reply = Self::of(answer, id, grpc, exceeded);
+        if let Some((exceeded, limits)) = exceeded {
+            reply.field(header::RETRY_AFTER, &exceeded.retry_after().to_string());
+            reply.field(POLICY, &limits.policy_field(exceeded.standing()));
+            reply.field(STANDING, &limits.standing_field(exceeded.standing()));
+        }
+        reply
+    }
+
+    /// The answer to a request that failed after it was admitted.
+    pub(crate) fn failed(reason: Reason, id: RequestId, grpc: bool) -> Self {
+        Self::of(Answer::to(reason), id, grpc, None)
+    }
+
+    fn of(answer: Answer, id: RequestId, grpc: bool, exceeded: Option<(&Exceeded, &Limits)>) -> Self {
+        let mut reply = if grpc { Self::grpc(answer) } else { Self::problem(answer, id, exceeded) };
+        reply.field(REQUEST_ID, &id.to_string());
+        reply.field(header::CACHE_CONTROL, "no-store");
+        match answer.challenge {
+            Challenge::None => {}
+            Challenge::Scheme => reply.field(header::WWW_AUTHENTICATE, "Bearer"),
+            Challenge::Error => reply.field(header::WWW_AUTHENTICATE, &format!("Bearer error=\"{}\"", answer.code)),
+        }
+        reply
+    }
+
+    fn problem(answer: Answer, id: RequestId, exceeded: Option<(&Exceeded, &Limits)>) -> Self {
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": answer.title,
+            "status": answer.status.as_u16(),
+            "code": answer.code,
+            "instance": format!("urn:cloister:request:{id}"),
+        });
+        let violated = exceeded.and_then(|(exceeded, limits)| limits.limit(exceeded.deciding()?.limit));
+        if let (Some(members), Some(limit)) = (problem.as_object_mut(), violated) {
+            members.insert("type".into(), "https://iana.org/assignments/http-problem-types#quota-exceeded".into());
+            members.insert("violated-policies".into(), json!([limit.id.as_str()]));
+        }
+        let mut reply = Self { status: answer.status, fields: Vec::with_capacity(8), body: problem.to_string().into() };
+        reply.field(header::CONTENT_TYPE, "application/problem+json");
+        reply.field(header::CONTENT_LENGTH, &reply.body.len().to_string());
+        reply
+    }
+
+    /// gRPC carries its status in the head of a response without a body ("trailers-only").
+    fn grpc(answer: Answer) -> Self {
+        let mut reply = Self { status: StatusCode::OK, fields: Vec::with_capacity(8), body: Bytes::new() };
+        reply.field(header::CONTENT_TYPE, "application/grpc");
+        reply.field(HeaderName::from_static("grpc-status"), &answer.grpc.to_string());
+        reply.field(HeaderName::from_static("grpc-message"), answer.code);
+        reply
+    }
+
+    fn field(&mut self, name: HeaderName, value: &str) {
+        // INVARIANT: all values are numbers, names of limits and constants, so that none is left out here.
+        self.fields.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
+    }
+
+    /// How many bytes of body it has.
+    pub(crate) fn length(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// The status code that goes out.
+    pub(crate) fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// Sends it. A `HEAD` request gets the head alone (RFC 9110 §9.3.2).
+    pub(crate) async fn send(self, session: &mut Session) -> pingora::Result<()> {
+        let mut head = ResponseHeader::build_no_case(self.status, Some(self.fields.len()))?;
+        for (name, value) in self.fields {
+            head.insert_header(name, value)?;
+        }
+        let no_body = self.body.is_empty() || session.req_header().method == Method::HEAD;
+        session.write_response_header(Box::new(head), no_body).await?;
+        if !no_body {
+            session.write_response_body(Some(self.body), true).await?;
+        }
+        Ok(())
+    }
+}
