@@ -1,0 +1,215 @@
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use terms::{IssuerId, Reason, RequestId, RouteId, TenantId, UpstreamId};
+
+use crate::Pseudonym;
+
+/// What is known of a request once it has been judged: everything but how it went on.
+///
+/// No field can hold a header, a body, a token, a query string or a raw path: what must not be in a record cannot be
+/// put there. What is missing is left out of the record.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// The request. Exactly one final record carries it.
+    pub id: RequestId,
+    /// When it arrived.
+    pub at: SystemTime,
+    /// The tenant that it acts for, once that is proved.
+    pub tenant: Option<&'a TenantId>,
+    /// Who acts, as [`crate::Journal::pseudonym`] hides it.
+    pub subject: Option<Pseudonym>,
+    /// Which issuer vouched for the subject.
+    pub issuer: Option<&'a IssuerId>,
+    /// The client's address. The record keeps its first 24 bits (IPv4) or 48 bits (IPv6).
+    pub client: Option<IpAddr>,
+    /// The method as the client wrote it. At most 32 characters are kept.
+    pub method: Option<&'a str>,
+    /// The host as the client wrote it. At most 255 characters are kept.
+    pub host: Option<&'a str>,
+    /// The version of HTTP that the client spoke.
+    pub protocol: Option<Protocol>,
+    /// The route that was chosen: it stands in place of the path.
+    pub route: Option<&'a RouteId>,
+    /// Whether the request may be forwarded.
+    pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
+    /// The rule that decided. At most 96 characters are kept.
+    pub rule: Option<&'a str>,
+    /// The policy that decided.
+    pub policy: Option<Digest>,
+    /// The backend that the request goes to.
+    pub upstream: Option<&'a UpstreamId>,
+    /// How long the decision took.
+    pub deciding: Option<Duration>,
+    /// The W3C trace that the request belongs to.
+    pub trace: Option<u128>,
+}
+
+impl<'a> Entry<'a> {
+    /// An entry that knows nothing more than this: for a request that never parsed, and to fill in the rest by name.
+    #[must_use]
+    pub const fn new(id: RequestId, at: SystemTime, decision: Decision, reason: Reason) -> Self {
+        Self {
+            id,
+            at,
+            tenant: None,
+            subject: None,
+            issuer: None,
+            client: None,
+            method: None,
+            host: None,
+            protocol: None,
+            route: None,
+            decision,
+            reason,
+            rule: None,
+            policy: None,
+            upstream: None,
+            deciding: None,
+            trace: None,
+        }
+    }
+}
+
+/// How a request went on after it was judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// The status that the client got, if it got one.
+    pub status: Option<u16>,
+    /// A reason that came later than the decision and replaces its reason: the backend could not be reached.
+    pub reason: Option<Reason>,
+    /// How many times a backend was asked.
+    pub attempts: u8,
+    /// How many bytes of body the client sent.
+    pub bytes_in: u64,
+    /// How many bytes of body the client got.
+    pub bytes_out: u64,
+    /// From the arrival of the request to the end of its response.
+    pub took: Duration,
+    /// How it ended.
+    pub end: End,
+}
+
+/// Whether a request may be forwarded.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Decision {
+    /// It was forwarded.
+    Allow,
+    /// It was answered with a refusal.
+    Deny,
+}
+
+impl Decision {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// How a request ended, as far as its caller can know. A record may also say `abandoned` (the request was dropped
+/// without an outcome: something of ours broke) or `interrupted` (the process ended before the request did).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum End {
+    /// The client went away before it had the whole response.
+    ClientGone,
+    /// The response was sent whole.
+    #[default]
+    Complete,
+    /// The bytes on the connection never became a request.
+    Unparsed,
+    /// The backend could not be reached, or broke off.
+    UpstreamFailed,
+}
+
+impl End {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientGone => "client_gone",
+            Self::Complete => "complete",
+            Self::Unparsed => "unparsed",
+            Self::UpstreamFailed => "upstream_failed",
+        }
+    }
+}
+
+/// The version of HTTP that a client spoke.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Protocol {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2.
+    Http2,
+}
+
+impl Protocol {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "1.0",
+            Self::Http11 => "1.1",
+            Self::Http2 => "2",
+        }
+    }
+}
+
+/// The first 64 bits of a SHA-256: enough to tell one version of a file from the next. 16 hexadecimal digits in records.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Digest(u64);
+
+impl From<[u8; 32]> for Digest {
+    fn from(sha256: [u8; 32]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = sha256;
+        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
+
+impl Digest {
+    /// The bits as a number.
+    #[must_use]
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+/// Something that happened to the gateway itself and belongs in its log.
+#[derive(Clone, Copy, Debug)]
+pub enum Note<'a> {
+    /// Other files are in force now.
+    Changed {
+        /// Which files.
+        what: Files,
+        /// What was in force before; nothing at the first start.
+        old: Option<Digest>,
+        /// What is in force now.
+        new: Digest,
+    },
+    /// New files were not taken; the old ones stay in force.
+    Refused {
+        /// Which files.
+        what: Files,
+        /// What stays in force.
+        old: Option<Digest>,
+        /// Why the new ones were refused. At most 400 characters are kept.
+        why: &'a str,
+    },
+}
+
+/// What a [`Note`] is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Files {
+    /// `cloister.yaml` and what it names.
+    Config,
+    /// The policies.
+    Policy,
+}

@@ -1,0 +1,82 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::Outcome;
+use crate::lane::Lane;
+use crate::lane::local::{self, Ending};
+use crate::lane::slot::State;
+use crate::line::Line;
+
+/// A request in flight, from [`crate::Journal::begin`] to its one final record. It may be finished on any thread.
+///
+/// Dropped without [`Open::finish`], as a panic does, its record ends with `abandoned`.
+#[derive(Debug)]
+#[must_use = "dropped, it records the request as abandoned"]
+pub struct Open {
+    lane: Arc<Lane>,
+    slot: u32,
+    ended: bool,
+}
+
+impl Open {
+    pub(crate) const fn new(lane: Arc<Lane>, slot: u32) -> Self {
+        Self { lane, slot, ended: false }
+    }
+
+    /// Writes the final record. Call it when the response is over, whatever became of it. It always succeeds: what the
+    /// ring cannot take stays in the place that was kept for this request.
+    pub fn finish(mut self, outcome: &Outcome) {
+        self.end(Ending::Outcome(outcome));
+    }
+
+    /// Gives the place up without a record, which the caller writes by other means.
+    pub(crate) fn forget(mut self) {
+        self.ended = true;
+        if let Some(slot) = self.lane.slot(self.slot)
+            && slot.turn(State::Open, State::Free)
+        {
+            self.lane.closed.0.fetch_add(1, Ordering::Relaxed);
+            self.lane.give_back(self.slot);
+        }
+    }
+
+    fn end(&mut self, ending: Ending<'_>) {
+        self.ended = true;
+        let (lane, slot) = (&self.lane, self.slot);
+        let closed = local::with(&lane.journal, |writer| writer.close(lane, slot, ending));
+        if !closed.unwrap_or(false) {
+            self.end_in_place(ending);
+        }
+    }
+
+    /// Leaves the record in the slot, for the committer to find. Allocates; it is not the usual way.
+    fn end_in_place(&self, ending: Ending<'_>) {
+        let Some(slot) = self.lane.slot(self.slot) else {
+            return;
+        };
+        let mut line = Line::new();
+        let held = slot.read(line.bytes_mut());
+        let keep = held.map_or(0, |held| if ending.replaces_reason() { held.reason } else { held.length });
+        line.clear();
+        ending.write(&mut line);
+        slot.end(line.as_bytes(), keep);
+        if slot.turn(State::Open, State::Done) {
+            self.lane.done.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Open {
+    pub(crate) const fn place(&self) -> (&Arc<Lane>, u32) {
+        (&self.lane, self.slot)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(Ending::Abandoned);
+        }
+    }
+}

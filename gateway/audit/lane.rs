@@ -1,0 +1,217 @@
+//! One lane: the file through which one thread hands its records to the committer.
+//!
+//! Layout, in words of 8 bytes: a header of 64, the table of requests in flight, the ring. The thread alone writes the
+//! ring and `head`; the committer alone reads behind it; anybody may end a request, through the state of its slot. A
+//! lane file lives as long as its run: the next start takes what is left in it and removes it.
+
+pub(crate) mod local;
+pub(crate) mod map;
+pub(crate) mod ring;
+pub(crate) mod slot;
+
+use std::io;
+use std::path::Path;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::journal::Shared;
+use crate::lane::map::Map;
+use crate::lane::ring::Ring;
+use crate::lane::slot::{SLOT_WORDS, Slot};
+
+const MAGIC: u64 = u64::from_be_bytes(*b"clstrlan");
+const VERSION: u64 = 1;
+const HEADER_WORDS: usize = 64;
+const HEAD: usize = 16; // away from the other words of the header, which never change
+const NONE: u32 = u32::MAX;
+
+/// The lanes that a run may have. A slot names one in ten bits.
+pub(crate) const LANES_MAX: u16 = 1_023;
+
+/// How large a lane is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Shape {
+    pub(crate) slots: u32,
+    pub(crate) ring_words: u64,
+}
+
+/// To whom a lane belongs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Owner {
+    /// The run: chosen at random at each start.
+    pub(crate) epoch: u64,
+    /// The boot of the machine: what another boot left has gone through a power cut, maybe.
+    pub(crate) boot: [u64; 2],
+    pub(crate) number: u16,
+}
+
+/// Keeps what one thread writes off the cache lines that others write.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(pub(crate) T);
+
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) owner: Owner,
+    pub(crate) journal: Weak<Shared>,
+    shape: Shape,
+    map: Map,
+    /// How far the committer has read. Not in the file: after a crash the log itself says it.
+    pub(crate) tail: Apart<AtomicU64>,
+    /// Slots that others than the owner freed: a stack, taken whole by the owner.
+    returned: Apart<AtomicU32>,
+    next: Box<[AtomicU32]>,
+    /// Slots in the state `Done`, for the committer to look for.
+    pub(crate) done: AtomicU32,
+    pub(crate) counts: Apart<Counts>,
+    pub(crate) closed: Apart<AtomicU64>,
+}
+
+/// What only the owner of the lane counts.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) opened: AtomicU64,
+    pub(crate) finals: AtomicU64,
+    /// One more than the highest slot that was ever used.
+    pub(crate) slots_used: AtomicU32,
+}
+
+impl Counts {
+    /// Adds one, without an atomic read-modify-write: there is one writer.
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
+impl Lane {
+    pub(crate) fn create(path: &Path, owner: Owner, shape: Shape, journal: Weak<Shared>) -> io::Result<Self> {
+        let slots = usize::try_from(shape.slots).map_err(io::Error::other)?;
+        let ring = usize::try_from(shape.ring_words).map_err(io::Error::other)?;
+        let map = Map::create(path, HEADER_WORDS + slots * SLOT_WORDS + ring)?;
+        let header = header(owner, shape);
+        for (cell, word) in map.words().iter().zip(header) {
+            cell.store(word, Ordering::Release);
+        }
+        Ok(Self::of(map, owner, shape, journal))
+    }
+
+    /// Opens the lane that an earlier run left, or nothing if the file is not a whole lane.
+    pub(crate) fn left_behind(path: &Path) -> io::Result<Option<Self>> {
+        let map = Map::open(path)?;
+        let word = |at: usize| map.words().get(at).map_or(0, |cell| cell.load(Ordering::Acquire));
+        let owner =
+            Owner { epoch: word(2), boot: [word(6), word(7)], number: u16::try_from(word(3)).unwrap_or(u16::MAX) };
+        let shape = Shape { slots: u32::try_from(word(4)).unwrap_or(u32::MAX), ring_words: word(5) };
+        let words = u64::from(shape.slots)
+            .saturating_mul(SLOT_WORDS as u64)
+            .saturating_add(shape.ring_words)
+            .saturating_add(HEADER_WORDS as u64);
+        let whole = (0..).zip(header(owner, shape)).all(|(at, expected)| word(at) == expected)
+            && map.words().len() as u64 == words;
+        Ok(whole.then(|| Self::of(map, owner, shape, Weak::new())))
+    }
+
+    fn of(map: Map, owner: Owner, shape: Shape, journal: Weak<Shared>) -> Self {
+        Self {
+            owner,
+            journal,
+            shape,
+            map,
+            tail: Apart::default(),
+            returned: Apart(AtomicU32::new(NONE)),
+            next: (0..shape.slots).map(|_| AtomicU32::new(NONE)).collect(),
+            done: AtomicU32::new(0),
+            counts: Apart::default(),
+            closed: Apart::default(),
+        }
+    }
+
+    pub(crate) const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Up to where the ring is published.
+    pub(crate) fn head(&self) -> u64 {
+        self.map.words().get(HEAD).map_or(0, |cell| cell.load(Ordering::Acquire))
+    }
+
+    /// Publishes the ring up to here. ORDER: after the frames, so that who sees the head sees them.
+    pub(crate) fn publish(&self, head: u64) {
+        if let Some(cell) = self.map.words().get(HEAD) {
+            cell.store(head, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn ring(&self) -> Ring<'_> {
+        let start = HEADER_WORDS + usize::try_from(self.shape.slots).unwrap_or(0) * SLOT_WORDS;
+        Ring {
+            cells: self.map.words().get(start..).unwrap_or_default(),
+            epoch: self.owner.epoch,
+            lane: self.owner.number,
+        }
+    }
+
+    pub(crate) fn slot(&self, number: u32) -> Option<Slot<'_>> {
+        let start = HEADER_WORDS + usize::try_from(number).ok()? * SLOT_WORDS;
+        if number >= self.shape.slots {
+            return None;
+        }
+        let cells = self.map.words().get(start..start + SLOT_WORDS)?;
+        Slot::new(cells, self.owner.epoch, self.owner.number, number)
+    }
+
+    /// Gives a free slot back to the owner, from any thread.
+    pub(crate) fn give_back(&self, slot: u32) {
+        let Some(next) = usize::try_from(slot).ok().and_then(|slot| self.next.get(slot)) else {
+            return;
+        };
+        let mut top = self.returned.0.load(Ordering::Relaxed);
+        loop {
+            next.store(top, Ordering::Relaxed);
+            let swapped = self.returned.0.compare_exchange_weak(top, slot, Ordering::Release, Ordering::Relaxed);
+            match swapped {
+                Ok(_) => return,
+                Err(now) => top = now,
+            }
+        }
+    }
+
+    /// Takes all slots that were given back. Only the owner calls this, and it takes the whole stack, so that a slot that
+    /// comes back in between cannot be mistaken for another.
+    pub(crate) fn take_back(&self, into: &mut Vec<u32>) {
+        let mut slot = self.returned.0.swap(NONE, Ordering::Acquire);
+        while let Some(next) = usize::try_from(slot).ok().and_then(|slot| self.next.get(slot)) {
+            into.push(slot);
+            slot = next.load(Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Lane {
+    /// Makes the file look as if another boot of the machine had left it.
+    pub(crate) fn pretend_other_boot(&self) {
+        let owner = Owner { boot: [1, 2], ..self.owner };
+        for (cell, word) in self.map.words().iter().zip(header(owner, self.shape)) {
+            cell.store(word, Ordering::Relaxed);
+        }
+    }
+}
+
+fn header(owner: Owner, shape: Shape) -> [u64; 9] {
+    let Owner { epoch, boot, number } = owner;
+    let Shape { slots, ring_words } = shape;
+    let [first, second] = boot;
+    let fields = [MAGIC, VERSION, epoch, u64::from(number), u64::from(slots), ring_words, first, second];
+    let checksum = fields.iter().fold(0, |sum, field| crc32c::crc32c_append(sum, &field.to_le_bytes()));
+    let [a, b, c, d, e, f, g, h] = fields;
+    [a, b, c, d, e, f, g, h, u64::from(checksum)]
+}
+
+/// The boot that this machine is in, or zeros where it cannot be told: then nothing is taken to be of this boot.
+pub(crate) fn this_boot() -> [u64; 2] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let bits = u128::from_str_radix(&digits, 16).unwrap_or(0);
+    [bits >> 64, bits & u128::from(u64::MAX)].map(|half| u64::try_from(half).unwrap_or(0))
+}

@@ -1,0 +1,189 @@
+use std::io;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::segment::commit::Commit;
+use crate::segment::frame::{self, Kind};
+use crate::segment::{Header, LogId, Segment};
+
+/// The log as its one writer has it: everything up to the last commit is on disk, and what comes after is in memory.
+#[derive(Debug)]
+pub(crate) struct Log {
+    directory: PathBuf,
+    id: LogId,
+    /// The run that writes.
+    epoch: u64,
+    tip: Tip,
+    /// Nothing after a failure, until [`Log::heal`].
+    segment: Option<Segment>,
+    batch: Vec<u8>,
+    batched: u64,
+    chain: u32,
+}
+
+/// Where the log ends on disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tip {
+    /// The sequence of the last commit.
+    pub(crate) sequence: u64,
+    /// How many records there are.
+    pub(crate) records: u64,
+    /// The last checksum.
+    pub(crate) chain: u32,
+    /// The first index of the last segment.
+    pub(crate) first: u64,
+    /// How many bytes of it are committed.
+    pub(crate) length: u64,
+}
+
+impl Log {
+    /// Goes on with a log, of which the last segment is to be taken up by [`Log::heal`].
+    pub(crate) const fn at(directory: PathBuf, id: LogId, epoch: u64, tip: Tip) -> Self {
+        Self { directory, id, epoch, tip, segment: None, batch: Vec::new(), batched: 0, chain: tip.chain }
+    }
+
+    pub(crate) const fn tip(&self) -> Tip {
+        self.tip
+    }
+
+    pub(crate) const fn id(&self) -> LogId {
+        self.id
+    }
+
+    /// From here on commits speak of the lanes of this run.
+    pub(crate) const fn new_run(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// The sequence that the next commit will have.
+    pub(crate) const fn next_sequence(&self) -> u64 {
+        self.tip.sequence + 1
+    }
+
+    /// Puts a record into the batch.
+    pub(crate) fn record(&mut self, payload: &[u8]) {
+        frame::append(&mut self.batch, &mut self.chain, Kind::Record, payload);
+        self.batched += 1;
+    }
+
+    pub(crate) const fn batched(&self) -> u64 {
+        self.batched
+    }
+
+    pub(crate) const fn batch_bytes(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Forgets the batch: its records are still where they came from.
+    pub(crate) fn discard(&mut self) {
+        self.batch.clear();
+        self.batched = 0;
+        self.chain = self.tip.chain;
+    }
+
+    /// Brings the batch to disk. ORDER: everything that is promised about a record is promised after this.
+    ///
+    /// # Errors
+    /// When it could not be written or synced. The segment is then let go of: only [`Log::heal`] opens it again.
+    pub(crate) fn commit(&mut self, lanes: &[(u16, u64)], at: SystemTime) -> io::Result<()> {
+        let Some(segment) = &mut self.segment else {
+            self.discard();
+            return Err(io::Error::other("there is no segment to write to"));
+        };
+        let commit = Commit {
+            offset: segment.length + self.batch.len() as u64,
+            start: segment.length,
+            sequence: self.tip.sequence + 1,
+            records: self.tip.records + self.batched,
+            epoch: self.epoch,
+            at: milliseconds(at),
+            lanes: lanes.to_vec(),
+        };
+        let payload = commit.encode(self.id);
+        frame::append(&mut self.batch, &mut self.chain, Kind::Commit, &payload);
+        let written = segment.append(&self.batch);
+        let length = segment.length;
+        if written.is_ok() {
+            self.tip =
+                Tip { sequence: commit.sequence, records: commit.records, chain: self.chain, length, ..self.tip };
+        } else {
+            self.segment = None;
+        }
+        self.discard();
+        written
+    }
+
+    /// Seals the segment and begins the next one.
+    ///
+    /// # Errors
+    /// As [`Log::commit`].
+    pub(crate) fn roll(&mut self, lanes: &[(u16, u64)], at: SystemTime) -> io::Result<()> {
+        match self.segment.take() {
+            Some(segment) => segment.seal()?,
+            None => return Err(io::Error::other("there is no segment to seal")),
+        }
+        self.begin(lanes, at)
+    }
+
+    /// Opens the log from scratch after a failure: cuts what was not committed, seals, and begins a new segment.
+    ///
+    /// # Errors
+    /// When the reason of the failure is still there.
+    pub(crate) fn heal(&mut self, lanes: &[(u16, u64)], at: SystemTime) -> io::Result<()> {
+        self.discard();
+        let segment = Segment::resume(&self.directory, self.tip.first, self.tip.length)?;
+        if self.tip.records == self.tip.first {
+            self.segment = Some(segment); // it has no record, so the new one would have its name
+            return Ok(());
+        }
+        segment.seal()?;
+        self.begin(lanes, at)
+    }
+
+    /// Takes up the last segment where it ends.
+    pub(crate) fn resume(&mut self) -> io::Result<()> {
+        self.segment = Some(Segment::resume(&self.directory, self.tip.first, self.tip.length)?);
+        Ok(())
+    }
+
+    /// Begins the next segment: header and a first commit, so that a segment that is there says all by itself how the
+    /// lanes stand.
+    pub(crate) fn begin(&mut self, lanes: &[(u16, u64)], at: SystemTime) -> io::Result<()> {
+        let header = Header { log: self.id, first: self.tip.records, created: milliseconds(at), chain: self.tip.chain };
+        let mut bytes = header.encode().to_vec();
+        let (_, mut chain) = Header::decode(&bytes).map_err(io::Error::other)?;
+        let commit = Commit {
+            offset: bytes.len() as u64,
+            start: bytes.len() as u64,
+            sequence: self.tip.sequence + 1,
+            records: self.tip.records,
+            epoch: self.epoch,
+            at: header.created,
+            lanes: lanes.to_vec(),
+        };
+        frame::append(&mut bytes, &mut chain, Kind::Commit, &commit.encode(self.id));
+        let segment = Segment::create(&self.directory, header.first, &bytes)?;
+        self.tip = Tip {
+            sequence: commit.sequence,
+            records: commit.records,
+            chain,
+            first: header.first,
+            length: segment.length,
+        };
+        self.chain = chain;
+        self.segment = Some(segment);
+        Ok(())
+    }
+
+    /// The file that is written now, for messages.
+    pub(crate) fn segment_path(&self) -> PathBuf {
+        self.segment
+            .as_ref()
+            .map_or_else(|| crate::segment::path(&self.directory, self.tip.first), |segment| segment.path().into())
+    }
+}
+
+fn milliseconds(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,171 @@
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use crate::line::Line;
+use crate::{Entry, Files, Note, Outcome};
+
+/// The JSON Schema of every record that the log holds: requests (`stage`) and the log's own (`kind`).
+#[must_use]
+pub const fn record_schema() -> &'static str {
+    include_str!("record.schema.json")
+}
+
+/// The longest request record up to its reason, in bytes.
+pub(crate) const PREFIX_MAX: usize = 1216;
+/// The longest rest of a request record, in bytes.
+pub(crate) const SUFFIX_MAX: usize = 256;
+
+pub(crate) const INTERRUPTED: &str = ",\"end\":\"interrupted\"}";
+pub(crate) const ABANDONED: &str = ",\"end\":\"abandoned\"}";
+
+/// Which of a request's records this is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stage {
+    /// The decision, before the request is forwarded: only where a route asks for it.
+    Decided,
+    /// The one record that every request has.
+    Final,
+}
+
+impl Stage {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decided => "decided",
+            Self::Final => "final",
+        }
+    }
+}
+
+/// Writes what is known of a request, the reason last, the object left open. Answers where the reason begins, so that a
+/// later reason can take its place.
+pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entry<'_>) -> usize {
+    line.raw("{\"v\":1");
+    line.hex("id", entry.id.as_u128(), 32);
+    line.time("time", entry.at);
+    line.word("stage", stage.as_str());
+    line.word("instance", instance);
+    if let Some(tenant) = entry.tenant {
+        line.word("tenant", tenant.as_str());
+    }
+    if let Some(subject) = &entry.subject {
+        line.word("sub", subject.as_str());
+    }
+    if let Some(issuer) = entry.issuer {
+        line.word("iss", issuer.as_str());
+    }
+    if let Some(client) = entry.client {
+        network(line, client);
+    }
+    if let Some(method) = entry.method {
+        line.text("method", method, 32);
+    }
+    if let Some(host) = entry.host {
+        line.text("host", host, 255);
+    }
+    if let Some(protocol) = entry.protocol {
+        line.word("proto", protocol.as_str());
+    }
+    if let Some(route) = entry.route {
+        line.word("route", route.as_str());
+    }
+    if let Some(rule) = entry.rule {
+        line.text("rule", rule, 96);
+    }
+    if let Some(policy) = entry.policy {
+        line.hex("policy", u128::from(policy.as_u64()), 16);
+    }
+    if let Some(upstream) = entry.upstream {
+        line.word("upstream", upstream.as_str());
+    }
+    if let Some(deciding) = entry.deciding {
+        line.number("us", u64::try_from(deciding.as_micros()).unwrap_or(u64::MAX));
+    }
+    if let Some(trace) = entry.trace {
+        line.hex("trace", trace, 32);
+    }
+    line.word("decision", entry.decision.as_str());
+    let reason = line.len();
+    line.word("reason", entry.reason.as_str());
+    reason
+}
+
+/// Writes how a request went on, and closes the object.
+pub(crate) fn suffix(line: &mut Line, outcome: &Outcome) {
+    if let Some(reason) = outcome.reason {
+        line.word("reason", reason.as_str());
+    }
+    if let Some(status) = outcome.status {
+        line.number("status", u64::from(status));
+    }
+    if outcome.attempts > 0 {
+        line.number("attempts", u64::from(outcome.attempts));
+    }
+    line.number("in", outcome.bytes_in);
+    line.number("out", outcome.bytes_out);
+    line.number("ms", u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX));
+    line.word("end", outcome.end.as_str());
+    line.raw("}");
+}
+
+/// Begins one of the log's own records.
+pub(crate) fn own(line: &mut Line, kind: &'static str, at: SystemTime, instance: &str) {
+    line.clear();
+    line.raw("{\"v\":1");
+    line.word("kind", kind);
+    line.time("time", at);
+    line.word("instance", instance);
+}
+
+pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &str) {
+    match *note {
+        Note::Changed { what, old, new } => {
+            let kind = match what {
+                Files::Config => "config.changed",
+                Files::Policy => "policy.changed",
+            };
+            own(line, kind, at, instance);
+            if let Some(old) = old {
+                line.hex("old", u128::from(old.as_u64()), 16);
+            }
+            line.hex("new", u128::from(new.as_u64()), 16);
+        }
+        Note::Refused { what, old, why } => {
+            let kind = match what {
+                Files::Config => "config.refused",
+                Files::Policy => "policy.refused",
+            };
+            own(line, kind, at, instance);
+            if let Some(old) = old {
+                line.hex("old", u128::from(old.as_u64()), 16);
+            }
+            line.text("why", why, 400);
+        }
+    }
+    line.raw("}");
+}
+
+/// The client's network: precise enough to see an attack, too coarse to be a person.
+fn network(line: &mut Line, client: IpAddr) {
+    line.raw(",\"ip\":\"");
+    match client.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            for octet in [a, b, c] {
+                line.decimal(u64::from(octet));
+                line.raw(".");
+            }
+            line.raw("0/24\"");
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            for segment in [a, b, c] {
+                line.hex_digits(u128::from(segment), 4);
+                line.raw(":");
+            }
+            line.raw(":/48\"");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::lane::slot::State;
+use crate::lane::{Lane, this_boot};
+use crate::line::Line;
+use crate::log::Tip;
+use crate::open::OpenError;
+use crate::segment::batches::{Batch, Batches, Flaw};
+use crate::segment::commit::Commit;
+use crate::segment::{self, HEADER, Header, LogId};
+
+/// How an earlier run left the log.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) id: LogId,
+    pub(crate) tip: Tip,
+    /// The last segment is gone, as it was never begun in earnest: a new one is to be begun.
+    pub(crate) headless: bool,
+    /// The commit that the log ends with.
+    pub(crate) last: Commit,
+    pub(crate) damage: Damage,
+}
+
+/// What was not as a clean end leaves it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Damage {
+    /// The last record is not `log.closed`.
+    pub(crate) unclean: bool,
+    /// Bytes of a batch that was never promised to anybody.
+    pub(crate) dropped_bytes: u64,
+    /// Records that were in lanes only.
+    pub(crate) replayed: u64,
+    /// Requests that were in flight.
+    pub(crate) interrupted: u64,
+    /// Words of lanes that a power cut has garbled, and slots and lanes that cannot be read.
+    pub(crate) unreadable: u64,
+}
+
+/// Reads how the log ends. Nothing in it means that there is none yet.
+pub(crate) fn find(directory: &Path) -> Result<Option<Found>, OpenError> {
+    let mut segments = segment::list(directory).map_err(|e| OpenError::io("read", directory, e))?;
+    let (mut headless, mut dropped_bytes) = (false, 0);
+    let mut removed: Vec<PathBuf> = Vec::new();
+    while let Some(first) = segments.pop() {
+        let path = segment::path(directory, first);
+        let bytes = fs::read(&path).map_err(|e| OpenError::io("read", &path, e))?;
+        if let Some((id, mut found)) = last_of(&path, first, &bytes, segments.is_empty())? {
+            for path in removed {
+                fs::remove_file(&path).map_err(|e| OpenError::io("remove", &path, e))?;
+            }
+            found.damage.dropped_bytes += dropped_bytes;
+            return Ok(Some(Found { id, headless, ..found }));
+        }
+        headless = true;
+        dropped_bytes += bytes.len() as u64;
+        removed.push(path);
+    }
+    Ok(None)
+}
+
+/// Reads one segment to its last commit, or nothing if it was never begun in earnest.
+fn last_of(path: &Path, first: u64, bytes: &[u8], only: bool) -> Result<Option<(LogId, Found)>, OpenError> {
+    let corrupt = |offset: u64, what: String| OpenError::Corrupt { segment: path.to_owned(), offset, what };
+    let (header, chain) = match Header::decode(bytes) {
+        Ok(decoded) => decoded,
+        // A creation that a power cut has broken off leaves no bytes, or zeros.
+        Err(_) if bytes.len() < HEADER || bytes.iter().all(|byte| *byte == 0) => return Ok(None),
+        Err(error) => return Err(corrupt(0, error.to_string())),
+    };
+    if header.first != first {
+        return Err(corrupt(0, format!("it begins with record {}, not {first}", header.first)));
+    }
+    let mut damage = Damage::default();
+    let mut last: Option<(Commit, u64, u32, bool)> = None;
+    for batch in Batches::new(bytes, 0, HEADER, chain, header.log) {
+        match batch {
+            Ok(Batch { records, commit, end, chain }) => {
+                let closed = match records.last() {
+                    Some((_, record)) => record.starts_with(br#"{"v":1,"kind":"log.closed""#),
+                    None => last.as_ref().is_none_or(|(.., closed)| *closed),
+                };
+                last = Some((commit, end, chain, closed));
+            }
+            Err(Flaw::Damaged { offset, damage, .. }) => return Err(corrupt(offset, damage.to_string())),
+            Err(Flaw::Torn { bytes, .. }) => damage.dropped_bytes = bytes,
+        }
+    }
+    let Some((last, length, chain, closed)) = last else {
+        // The first commit is written with the header: without it, nothing was ever promised.
+        return if only && bytes.len() > HEADER + 4096 {
+            Err(corrupt(HEADER as u64, "no batch of it is whole".into()))
+        } else {
+            Ok(None)
+        };
+    };
+    damage.unclean = !closed;
+    let tip = Tip { sequence: last.sequence, records: last.records, chain, first, length };
+    let found = Found { id: header.log, tip, headless: false, last, damage };
+    Ok(Some((header.log, found)))
+}
+
+/// Takes what the lanes of the last run hold beyond the log: each record once, in the order of its lane, then one for
+/// each request that was in flight.
+pub(crate) fn take_lanes(directory: &Path, found: &mut Found, mut record: impl FnMut(&[u8])) -> Result<(), OpenError> {
+    let lanes = lanes_of(directory, &mut found.damage, found.last.epoch)?;
+    let mut line = Line::new();
+    let mut ids = HashSet::new();
+    for lane in &lanes {
+        let committed = found.last.lanes.iter().find(|(number, _)| *number == lane.owner.number);
+        let mut position = committed.map_or(0, |(_, position)| *position);
+        let head = lane.head();
+        while position < head {
+            line.clear();
+            match lane.ring().read(position, head, line.bytes_mut()) {
+                Some(next) => {
+                    ids.extend(final_id(line.as_bytes()));
+                    record(line.as_bytes());
+                    found.damage.replayed += 1;
+                    position = next;
+                }
+                None => {
+                    found.damage.unreadable += head - position;
+                    position = head;
+                }
+            }
+        }
+    }
+    let in_flight = in_flight(&lanes, found);
+    // Within one boot the states of the slots are exact. After a power cut each page may be from another moment.
+    if lanes.iter().any(|lane| lane.owner.boot != this_boot() || lane.owner.boot == [0, 0]) {
+        let from = in_flight.iter().map(|(index, _)| *index).min();
+        if let Some(from) = from {
+            ids.extend(finals_from(directory, found.id, from)?);
+        }
+    }
+    for (_, text) in in_flight {
+        if final_id(&text).is_none_or(|id| ids.insert(id)) {
+            record(&text);
+            found.damage.interrupted += 1;
+        }
+    }
+    Ok(())
+}
+
+fn lanes_of(directory: &Path, damage: &mut Damage, epoch: u64) -> Result<Vec<Lane>, OpenError> {
+    let mut lanes = Vec::new();
+    for path in lane_files(directory)? {
+        match Lane::left_behind(&path) {
+            Ok(Some(lane)) if lane.owner.epoch == epoch => lanes.push(lane),
+            Ok(Some(_)) => {} // of an earlier run, whose lanes have been taken already
+            Ok(None) => damage.unreadable += 1,
+            Err(error) if fs::metadata(&path).is_ok_and(|file| file.len() == 0) => {
+                tracing::debug!(path = %path.display(), %error, "a lane was never made");
+            }
+            Err(error) => return Err(OpenError::io("map", &path, error)),
+        }
+    }
+    lanes.sort_by_key(|lane| lane.owner.number);
+    Ok(lanes)
+}
+
+pub(crate) fn lane_files(directory: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let lanes = directory.join("lanes");
+    let list = || -> io::Result<_> { fs::read_dir(&lanes)?.map(|entry| Ok(entry?.path())).collect() };
+    list().map_err(|error| OpenError::io("read", &lanes, error))
+}
+
+/// The final records that slots still owe, each with the index that the log had when its request began.
+fn in_flight(lanes: &[Lane], found: &mut Found) -> Vec<(u64, Vec<u8>)> {
+    let published = |number: u16, end: u64| {
+        let lane = lanes.iter().find(|lane| lane.owner.number == number);
+        lane.is_some_and(|lane| lane.head() >= end)
+    };
+    let mut owed = Vec::new();
+    for lane in lanes {
+        for slot in (0..lane.shape().slots).filter_map(|number| lane.slot(number)) {
+            let settled = match slot.state() {
+                State::Free => true,
+                State::Open | State::Done => false,
+                State::Closing { lane, end } => published(lane, end),
+                State::Collected { sequence } => sequence <= found.last.sequence,
+            };
+            if settled {
+                continue;
+            }
+            let mut text = Vec::new();
+            match slot.finished(&mut text) {
+                Some(held) => owed.push((held.index, text)),
+                None => found.damage.unreadable += 1,
+            }
+        }
+    }
+    owed
+}
+
+/// The requests whose final record is in the log from this index on.
+fn finals_from(directory: &Path, log: LogId, from: u64) -> Result<HashSet<u128>, OpenError> {
+    let segments = segment::list(directory).map_err(|e| OpenError::io("read", directory, e))?;
+    let mut ids = HashSet::new();
+    for (at, first) in segments.iter().enumerate() {
+        if segments.get(at + 1).is_some_and(|next| *next <= from) {
+            continue;
+        }
+        let path = segment::path(directory, *first);
+        let bytes = fs::read(&path).map_err(|e| OpenError::io("read", &path, e))?;
+        let Ok((_, chain)) = Header::decode(&bytes) else {
+            continue;
+        };
+        for batch in Batches::new(&bytes, 0, HEADER, chain, log).flatten() {
+            ids.extend(batch.records.iter().filter_map(|(_, record)| final_id(record)));
+        }
+    }
+    Ok(ids)
+}
+
+/// The request whose final record this is. The fields before the stage have fixed lengths.
+fn final_id(record: &[u8]) -> Option<u128> {
+    let rest = record.strip_prefix(br#"{"v":1,"id":""#)?;
+    let (id, rest) = rest.split_at_checked(32)?;
+    let rest = rest.strip_prefix(br#"","time":""#)?.get(24..)?;
+    rest.strip_prefix(br#"","stage":"final""#)?;
+    u128::from_str_radix(std::str::from_utf8(id).ok()?, 16).ok()
+}

@@ -1,0 +1,304 @@
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::row::Row;
+use crate::segment::batches::{Batches, Flaw};
+use crate::segment::{self, HEADER, Header, InvalidHeader, LogId};
+use crate::{Damage, row::InvalidRecord};
+
+/// So many problems are listed; more are counted.
+const LISTED: usize = 1_000;
+
+/// What a look at every byte of a log has shown.
+///
+/// It shows that the log is whole as far as it goes. That it has not been cut at the end of a batch, it can only tell
+/// from the outside: a log that was closed ends with `log.closed`.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many files.
+    pub segments: u64,
+    /// How many records.
+    pub records: u64,
+    /// How many of them are the final record of a request.
+    pub finals: u64,
+    /// How many of them are decisions.
+    pub decided: u64,
+    /// How many of them are the log's own.
+    pub own: u64,
+    /// Requests that the log says were answered without a record (`log.gap`).
+    pub unrecorded: u64,
+    /// Decisions without a final record in runs that were cut off: a power cut can do that.
+    pub undetermined: u64,
+    /// The first record: its index and time.
+    pub first: Option<(u64, String)>,
+    /// The last record.
+    pub last: Option<(u64, String)>,
+    /// Whether the last record is `log.closed`.
+    pub closed: bool,
+    /// An unfinished batch at the end: the gateway is at it, or was when it ended. Not a problem.
+    pub torn: Option<Torn>,
+    /// What is wrong, the first thousand.
+    pub problems: Vec<Problem>,
+    /// How many more problems there are.
+    pub more_problems: u64,
+}
+
+/// An unfinished batch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Torn {
+    /// The file.
+    pub segment: PathBuf,
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: u64,
+}
+
+/// Something that is not as the gateway writes it.
+#[derive(Debug, thiserror::Error)]
+#[error("`{segment}`, byte {offset}, record {index}")]
+pub struct Problem {
+    /// The file.
+    pub segment: PathBuf,
+    /// Where.
+    pub offset: u64,
+    /// The record there, or the one that would come next.
+    pub index: u64,
+    /// What is wrong.
+    #[source]
+    pub what: Fault,
+}
+
+/// What is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// A commit counts other records than there are.
+    #[error("the commit here counts {found} records, where there are {expected}")]
+    Count {
+        /// How many there are.
+        expected: u64,
+        /// How many it counts.
+        found: u64,
+    },
+    /// Bytes changed.
+    #[error("{0}")]
+    Damaged(Damage),
+    /// A request has two final records.
+    #[error("request {0} has a second final record")]
+    Duplicate(String),
+    /// A segment's beginning is not whole.
+    #[error("the segment cannot be read")]
+    Header(#[source] InvalidHeader),
+    /// A segment is missing, or does not belong to this log, or the one before it was shortened.
+    #[error("this segment does not follow the one before it")]
+    Order,
+    /// A commit goes back, in its sequence or in a lane.
+    #[error("this commit goes back behind an earlier one")]
+    Back,
+    /// A record is not one.
+    #[error("this is not a record")]
+    Record(#[source] InvalidRecord),
+    /// A decision was recorded, the run was closed well, and there is no final record.
+    #[error("request {0} was decided and has no final record")]
+    Unfinished(String),
+    /// A segment that is not the last ends with bytes that are not committed.
+    #[error("{0} bytes at the end of a segment that was closed are not committed")]
+    Trailing(u64),
+}
+
+/// Looks at every byte of the log in this directory, which may be in use or a copy.
+///
+/// Takes 16 bytes of memory for each request in the log, and as much as the largest segment.
+///
+/// # Errors
+/// When a file or folder cannot be read at all.
+pub fn verify(directory: &Path) -> io::Result<Report> {
+    let mut looking = Looking::default();
+    let segments = segment::list(directory)?;
+    for (at, first) in segments.iter().enumerate() {
+        let path = segment::path(directory, *first);
+        let bytes = fs::read(&path)?;
+        looking.segment(&path, *first, &bytes, at + 1 == segments.len());
+    }
+    looking.duplicates(directory)?;
+    Ok(looking.report)
+}
+
+#[derive(Debug, Default)]
+struct Looking {
+    report: Report,
+    log: Option<LogId>,
+    /// What the next segment's header must say of the last checksum, unless that cannot be known.
+    chain: Option<u32>,
+    index: u64,
+    sequence: u64,
+    epoch: u64,
+    lanes: BTreeMap<u16, u64>,
+    finals: Vec<u128>,
+    /// Requests that are decided and not final, in this run.
+    decided: HashSet<u128>,
+}
+
+impl Looking {
+    fn problem(&mut self, segment: &Path, offset: u64, what: Fault) {
+        if self.report.problems.len() < LISTED {
+            self.report.problems.push(Problem { segment: segment.to_owned(), offset, index: self.index, what });
+        } else {
+            self.report.more_problems += 1;
+        }
+    }
+
+    fn segment(&mut self, path: &Path, first: u64, bytes: &[u8], last: bool) {
+        self.report.segments += 1;
+        let (header, chain) = match Header::decode(bytes) {
+            Ok(decoded) => decoded,
+            Err(InvalidHeader::Damaged) if last && bytes.len() < HEADER => {
+                self.report.torn = Some(Torn { segment: path.to_owned(), offset: 0, bytes: bytes.len() as u64 });
+                return;
+            }
+            Err(invalid) => {
+                self.problem(path, 0, Fault::Header(invalid));
+                self.chain = None;
+                return;
+            }
+        };
+        // The first segment there is may follow others that were removed by plan.
+        let follows = self.log.is_none_or(|log| log == header.log && first == self.index)
+            && self.chain.is_none_or(|chain| chain == header.chain);
+        if !follows || header.first != first {
+            self.problem(path, 0, Fault::Order);
+        }
+        self.log = Some(header.log);
+        self.index = first;
+        self.chain = Some(chain);
+        for batch in Batches::new(bytes, 0, HEADER, chain, header.log) {
+            match batch {
+                Ok(batch) => {
+                    for (offset, json) in &batch.records {
+                        self.record(path, *offset, json);
+                    }
+                    self.chain = Some(batch.chain);
+                    self.commit(path, &batch.commit);
+                }
+                Err(Flaw::Damaged { offset, damage, found, chain, .. }) => {
+                    self.problem(path, offset, Fault::Damaged(damage));
+                    self.chain = Some(chain);
+                    self.index = found.records;
+                    self.commit(path, &found);
+                }
+                Err(Flaw::Torn { start, bytes, .. }) if last => {
+                    self.report.torn = Some(Torn { segment: path.to_owned(), offset: start, bytes });
+                }
+                Err(Flaw::Torn { start, bytes, damage }) => {
+                    let what = match damage {
+                        Damage::Short => Fault::Trailing(bytes),
+                        Damage::Checksum | Damage::Commit | Damage::Kind => Fault::Damaged(damage),
+                    };
+                    self.problem(path, start, what);
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, path: &Path, commit: &crate::segment::commit::Commit) {
+        if commit.records != self.index {
+            let expected = self.index;
+            self.problem(path, commit.offset, Fault::Count { expected, found: commit.records });
+            self.index = commit.records;
+        }
+        if commit.epoch != self.epoch {
+            self.epoch = commit.epoch;
+            self.lanes.clear();
+        }
+        let mut back = commit.sequence <= self.sequence;
+        for (lane, position) in &commit.lanes {
+            back |= self.lanes.insert(*lane, *position).is_some_and(|before| before > *position);
+        }
+        if back {
+            self.problem(path, commit.offset, Fault::Back);
+        }
+        self.sequence = self.sequence.max(commit.sequence);
+    }
+
+    fn record(&mut self, path: &Path, offset: u64, json: &[u8]) {
+        self.report.records += 1;
+        self.report.closed = false;
+        match Row::parse(json) {
+            Ok(row) => {
+                let edge = || Some((self.index, row.time.to_owned()));
+                if self.report.first.is_none() {
+                    self.report.first = edge();
+                }
+                self.report.last = edge();
+                self.row(path, offset, &row);
+            }
+            Err(invalid) => self.problem(path, offset, Fault::Record(invalid)),
+        }
+        self.index += 1;
+    }
+
+    fn row(&mut self, path: &Path, offset: u64, row: &Row<'_>) {
+        if let Some(id) = row.request_id().map(terms::RequestId::as_u128) {
+            if row.stage == Some("final") {
+                self.report.finals += 1;
+                self.finals.push(id);
+                self.decided.remove(&id);
+            } else {
+                self.report.decided += 1;
+                self.decided.insert(id);
+            }
+            return;
+        }
+        self.report.own += 1;
+        self.report.unrecorded += row.unrecorded.unwrap_or(0);
+        match row.kind {
+            Some("log.closed") => {
+                self.report.closed = true;
+                for id in std::mem::take(&mut self.decided) {
+                    let id = terms::RequestId::from(id).to_string();
+                    self.problem(path, offset, Fault::Unfinished(id));
+                }
+            }
+            Some("log.opened") => self.report.undetermined += std::mem::take(&mut self.decided).len() as u64,
+            Some(_) | None => {}
+        }
+    }
+
+    /// Finds requests with two final records, and only if there are any goes through the log again to say where.
+    fn duplicates(&mut self, directory: &Path) -> io::Result<()> {
+        self.finals.sort_unstable();
+        let twice = self.finals.windows(2).filter_map(|pair| match pair {
+            [a, b] if a == b => Some(*a),
+            _ => None,
+        });
+        let twice: HashSet<u128> = twice.collect();
+        if twice.is_empty() {
+            return Ok(());
+        }
+        let mut seen = HashSet::new();
+        for first in segment::list(directory)? {
+            let path = segment::path(directory, first);
+            let bytes = fs::read(&path)?;
+            let Ok((header, chain)) = Header::decode(&bytes) else {
+                continue;
+            };
+            self.index = first;
+            for batch in Batches::new(&bytes, 0, HEADER, chain, header.log).flatten() {
+                self.index = batch.commit.records - batch.records.len() as u64;
+                for (offset, json) in batch.records {
+                    let row = Row::parse(json).ok().filter(|row| row.stage == Some("final"));
+                    let id = row.and_then(|row| row.request_id()).map(terms::RequestId::as_u128);
+                    if let Some(id) = id.filter(|id| twice.contains(id))
+                        && !seen.insert(id)
+                    {
+                        self.problem(&path, offset, Fault::Duplicate(terms::RequestId::from(id).to_string()));
+                    }
+                    self.index += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
