@@ -15,7 +15,6 @@ use terms::{Finding, Findings, IssuerId, Severity, UpstreamId};
 
 use crate::file::File;
 use crate::policy::Policy;
-use crate::yaml;
 
 /// One file: what the user calls it, and what is in it.
 #[derive(Clone, Copy, Debug)]

@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use terms::{Finding, Findings};
+use terms::Findings;
 
 use crate::limit::KeyPart;
 use crate::route::Promise;
-use crate::yaml::{At, Kind, Node, Pairs, Tried, read};
+use yaml::{At, Named, Node, Pairs, Tried};
 
 /// A policy file: tenants, their members, roles, limits, routes and tests. Every section may stand in any file, and all
 /// files share their names.
@@ -36,13 +36,6 @@ pub(crate) struct File {
     /// Requests and what must become of them. Files whose tests fail are not used.
     #[schemars(with = "Option<Vec<TestEntry>>")]
     pub(crate) tests: Vec<At<TestEntry>>,
-}
-
-/// A named entry. One that could not be read keeps its name, so that others may still refer to it.
-#[derive(Debug)]
-pub(crate) struct Named<T> {
-    pub(crate) name: At<String>,
-    pub(crate) entry: Option<T>,
 }
 
 /// A tenant.
@@ -235,59 +228,19 @@ impl File {
     /// Reads every section of a file, and of each section every entry that can be read.
     pub(crate) fn read(file: &Arc<str>, node: &Node, findings: &mut Findings) -> Self {
         let mut read = Self::default();
-        let sections = match &node.kind {
-            Kind::Map(sections) => sections.as_slice(),
-            Kind::Null => &[],
-            Kind::Bool | Kind::List(_) | Kind::Number(_) | Kind::Odd | Kind::Text(_) => {
-                let known = Self::SECTIONS.join("`, `");
-                let finding = Finding::error(node.spot.place(file), "a policy file is a mapping of sections");
-                findings.push(finding.help(format!("known here: `{known}`")));
-                &[]
-            }
-        };
-        for (key, value) in sections {
-            let Kind::Text(section) = &key.kind else { continue };
-            match section.as_str() {
-                "limits" => read.limits = named(file, value, findings),
-                "members" => read.members = named(file, value, findings),
-                "roles" => read.roles = named(file, value, findings),
-                "routes" => read.routes = listed(file, value, findings),
-                "tenants" => read.tenants = named(file, value, findings),
-                "tests" => read.tests = listed(file, value, findings),
-                unknown => {
-                    let finding = Finding::error(key.spot.place(file), format!("unknown section `{unknown}`"));
-                    findings.push(match terms::nearest(unknown, Self::SECTIONS) {
-                        Some(name) => finding.help(format!("did you mean `{name}`?")),
-                        None => finding.help(format!("known here: `{}`", Self::SECTIONS.join("`, `"))),
-                    });
-                }
+        for (spot, section, value) in yaml::sections("a policy file", file, node, &Self::SECTIONS, findings) {
+            match section {
+                "limits" => read.limits = yaml::named(file, value, findings),
+                "members" => read.members = yaml::named(file, value, findings),
+                "roles" => read.roles = yaml::named(file, value, findings),
+                "routes" => read.routes = yaml::listed(file, value, findings),
+                "tenants" => read.tenants = yaml::named(file, value, findings),
+                "tests" => read.tests = yaml::listed(file, value, findings),
+                unknown => findings.push(yaml::unknown_section(file, spot, unknown, &Self::SECTIONS)),
             }
         }
         read
     }
-}
-
-fn named<'de, T: Deserialize<'de>>(file: &Arc<str>, node: &'de Node, findings: &mut Findings) -> Vec<Named<T>> {
-    let Kind::Map(pairs) = &node.kind else {
-        let finding = Finding::error(node.spot.place(file), "this section is a mapping of names to entries");
-        findings.push(finding);
-        return Vec::new();
-    };
-    let mut entries = Vec::with_capacity(pairs.len());
-    for (key, value) in pairs {
-        let Kind::Text(name) = &key.kind else { continue };
-        let name = At { spot: key.spot, value: name.clone() };
-        entries.push(Named { name, entry: read(value, file, findings) });
-    }
-    entries
-}
-
-fn listed<'de, T: Deserialize<'de>>(file: &Arc<str>, node: &'de Node, findings: &mut Findings) -> Vec<At<T>> {
-    let Kind::List(items) = &node.kind else {
-        findings.push(Finding::error(node.spot.place(file), "this section is a list of entries"));
-        return Vec::new();
-    };
-    items.iter().filter_map(|item| read(item, file, findings)).collect()
 }
 
 impl<'de> Deserialize<'de> for AuthEntry {

@@ -56,7 +56,6 @@ mod schema;
 mod table;
 #[cfg(test)]
 mod tests;
-mod yaml;
 
 pub use case::CaseResult;
 pub use compile::{Compiled, Known, Source, canonical_bytes, compile};

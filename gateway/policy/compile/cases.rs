@@ -9,7 +9,7 @@ use super::{Known, Written};
 use crate::case::{Case, Expected};
 use crate::file::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 use crate::judge::{Asked, Asker, Question};
-use crate::yaml::At;
+use yaml::At;
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
 const VISIBLE: [Reason; 8] = [

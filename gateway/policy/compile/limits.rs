@@ -9,7 +9,7 @@ use super::names::{Names, parse};
 use crate::file::LimitEntry;
 use crate::limit::{KeyPart, LimitRule};
 use crate::route::Route;
-use crate::yaml::{At, Tried};
+use yaml::{At, Tried};
 
 /// All limits, in the order of the files, and their names.
 pub(super) struct Limits {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use terms::{Finding, Findings, Place};
 
-use crate::yaml::At;
+use yaml::At;
 
 /// The names of one kind, over all files, each with where it was first given.
 pub(super) struct Names<T> {

@@ -9,7 +9,7 @@ use crate::decide::RuleId;
 use crate::file::RoleEntry;
 use crate::role::{self, Role, Rules};
 use crate::route::Route;
-use crate::yaml::At;
+use yaml::At;
 
 /// A role whose references have been checked.
 pub(super) struct Draft {

@@ -14,7 +14,7 @@ use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
 use crate::route::{Access, Asks, Route, Upgrade};
 use crate::table::{Ambiguous, Table};
-use crate::yaml::{At, Pairs};
+use yaml::{At, Pairs};
 
 /// What [`read`] makes. Complete only if it noted no error.
 pub(super) struct Compiled {

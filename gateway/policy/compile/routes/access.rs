@@ -8,7 +8,7 @@ use crate::compile::names::shown;
 use crate::file::{AuthEntry, GuardEntry, MatchEntry};
 use crate::pattern::{HostPattern, Pattern};
 use crate::route::{Access, TenantSource};
-use crate::yaml::{At, Tried};
+use yaml::{At, Tried};
 
 impl Reader<'_> {
     pub(super) fn access(&self, auth: &At<Tried<AuthEntry>>, findings: &mut Findings) -> Option<Access> {

@@ -8,23 +8,29 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// A line and a column of one file, both from 1.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Spot {
-    pub(crate) line: u32,
-    pub(crate) column: u32,
+pub struct Spot {
+    /// The line.
+    pub line: u32,
+    /// The column, in characters.
+    pub column: u32,
 }
 
 /// A value and where it stands. Read only off a [`super::Node`], which knows this name and tells the spot.
 #[derive(Clone, Debug)]
-pub(crate) struct At<T> {
-    pub(crate) spot: Spot,
-    pub(crate) value: T,
+pub struct At<T> {
+    /// Where it stands.
+    pub spot: Spot,
+    /// What stands there.
+    pub value: T,
 }
 
 /// How [`At`] asks its deserializer for the spot.
-pub(super) const AT: &str = "At";
+pub(crate) const AT: &str = "At";
 
 impl At<String> {
-    pub(crate) fn as_str(&self) -> &str {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.value
     }
 }
@@ -77,7 +83,7 @@ impl<T: JsonSchema> JsonSchema for At<T> {
 
 /// A value whose mistakes are noted without ending the reading of what it stands in. Without a value there is a finding.
 #[derive(Clone, Debug)]
-pub(crate) struct Tried<T>(pub(crate) Option<T>);
+pub struct Tried<T>(pub Option<T>);
 
 /// How [`Tried`] tells its deserializer to note a mistake and go on.
 pub(super) const TRIED: &str = "Tried";
@@ -122,7 +128,7 @@ impl<T: JsonSchema> JsonSchema for Tried<T> {
 
 /// A mapping in the order in which it is written.
 #[derive(Clone, Debug)]
-pub(crate) struct Pairs<T>(pub(crate) Vec<(At<String>, T)>);
+pub struct Pairs<T>(pub Vec<(At<String>, T)>);
 
 impl<T> Default for Pairs<T> {
     fn default() -> Self {

@@ -15,28 +15,36 @@ const LONGEST: usize = 16 << 20;
 
 /// One value of a YAML file and where it stands.
 #[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) spot: Spot,
-    pub(crate) kind: Kind,
+pub struct Node {
+    /// Where it begins.
+    pub spot: Spot,
+    /// What it is.
+    pub kind: Kind,
 }
 
+/// What a value is, as far as our files know any difference.
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// `true` or `false`.
     Bool,
+    /// A list.
     List(Vec<Node>),
-    /// Keys are always [`Kind::Text`].
+    /// A mapping. Keys are always [`Kind::Text`].
     Map(Vec<(Node, Node)>),
+    /// Nothing.
     Null,
     /// A whole number that is not negative; any other is [`Kind::Odd`].
     Number(u64),
+    /// A number that is none of ours.
     Odd,
+    /// A text.
     Text(String),
 }
 
 /// Parses one file. Keys that stand twice are noted and left out; any other mistake of syntax ends the file.
-pub(crate) fn parse(file: &Arc<str>, text: &str, findings: &mut Findings) -> Option<Node> {
+pub fn parse(file: &Arc<str>, text: &str, findings: &mut Findings) -> Option<Node> {
     if text.len() > LONGEST {
-        findings.push(Finding::error(Place::file(file), "a policy file has at most 16 MiB"));
+        findings.push(Finding::error(Place::file(file), "a file has at most 16 MiB"));
         return None;
     }
     // Aliases may shorten a file, not multiply it; a merge key would hide from the reader what an entry says.
@@ -72,7 +80,7 @@ fn syntax(file: &Arc<str>, error: &serde_saphyr::Error) -> Finding {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
     if matches!(error.without_snippet(), serde_saphyr::Error::MultipleDocuments { .. }) {
-        return Finding::error(place, "a policy file is one YAML document");
+        return Finding::error(place, "a file is one YAML document");
     }
     if matches!(error.without_snippet(), serde_saphyr::Error::NullIntoString { .. }) {
         return Finding::error(place, "a key is text").help("put it in quotes");
@@ -106,7 +114,9 @@ impl Node {
 }
 
 impl Spot {
-    pub(crate) fn place(self, file: &Arc<str>) -> Place {
+    /// The place that it is in this file.
+    #[must_use]
+    pub fn place(self, file: &Arc<str>) -> Place {
         Place::new(file, self.line, self.column)
     }
 }

@@ -13,7 +13,7 @@ use super::{Kind, Node, Spot};
 
 /// Reads one value off the tree. Keys that are not known, and values that are [`super::Tried`], are noted and do not end
 /// the reading; so there may be a value and findings about it.
-pub(crate) fn read<'de, T: Deserialize<'de>>(node: &'de Node, file: &Arc<str>, findings: &mut Findings) -> Option<T> {
+pub fn read<'de, T: Deserialize<'de>>(node: &'de Node, file: &Arc<str>, findings: &mut Findings) -> Option<T> {
     let noted = RefCell::default();
     let reader = Reader { node, noted: &noted };
     let value = T::deserialize(reader).map_err(|wrong| reader.note(wrong)).ok();
