@@ -1,0 +1,89 @@
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use terms::{Clock, Live};
+
+use crate::tls::load;
+use crate::{Certificates, ListenerSettings, TlsError};
+
+/// Why a listener cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be listened on: most often, somebody else does already.
+    #[error("cannot listen on `{address}`")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Its certificate or key cannot be served with.
+    #[error("cannot speak tls on `{address}`")]
+    Tls {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong.
+        source: Box<TlsError>,
+    },
+}
+
+/// Sockets that listen already, and have all they need to serve. Connections wait until the service starts.
+#[derive(Debug)]
+pub struct Listeners {
+    pub(crate) sockets: Vec<Socket>,
+    certificates: Certificates,
+}
+
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<Arc<Live<ServerConfig>>>,
+}
+
+impl Listeners {
+    /// Binds every address and reads every certificate.
+    ///
+    /// # Errors
+    /// The first listener that cannot be had; then none is.
+    pub fn bind(settings: &[ListenerSettings], clock: Arc<dyn Clock>) -> Result<Self, BindError> {
+        let mut sockets = Vec::new();
+        let mut served = Vec::new();
+        for ListenerSettings { bind, tls } in settings {
+            let address = *bind;
+            let config = tls
+                .as_ref()
+                .map(|files| load(files, &*clock).map(|config| Arc::new(Live::new(config))))
+                .transpose()
+                .map_err(|source| BindError::Tls { address, source: Box::new(source) })?;
+            let listener = listen(address).map_err(|source| BindError::Bind { address, source })?;
+            if let (Some(files), Some(config)) = (tls, &config) {
+                served.push((files.clone(), Arc::clone(config)));
+            }
+            sockets.push(Socket { listener, tls: config });
+        }
+        Ok(Self { sockets, certificates: Certificates::new(clock, served) })
+    }
+
+    /// The addresses, with the ports that the system chose where the settings say 0.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets.iter().map(|socket| socket.listener.local_addr()).collect()
+    }
+
+    /// The certificates in use, to be replaced while they are served.
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        self.certificates.clone()
+    }
+}
+
+/// The standard library sets SO_REUSEADDR, so that a restart need not wait for the connections of the last run to fade.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}

@@ -1,0 +1,145 @@
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::Counters;
+
+/// How many connections there are, in all and per client, and how many there may be.
+///
+/// One lock, taken when a connection comes and when it goes, never for a request.
+#[derive(Debug)]
+pub(crate) struct Caps {
+    total: usize,
+    per_client: usize,
+    open: Mutex<Open>,
+    empty: Notify,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    /// Only clients that have a connection, so never more than `total`.
+    clients: HashMap<IpAddr, usize>,
+}
+
+/// One connection's place. Dropped, it is free again.
+#[derive(Debug)]
+pub(crate) struct Place {
+    caps: Arc<Caps>,
+    client: IpAddr,
+}
+
+/// Why there is no place for a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Full {
+    Client,
+    Gateway,
+}
+
+impl Caps {
+    pub(crate) fn new(total: usize, per_client: usize, counters: Arc<Counters>) -> Self {
+        Self { total, per_client, open: Mutex::default(), empty: Notify::new(), counters }
+    }
+
+    /// Takes a place for a connection from this address.
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+        let client = client(address);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { total, clients } = &mut *open;
+        if *total >= self.total {
+            self.counters.refused_full.up();
+            return Err(Full::Gateway);
+        }
+        if clients.get(&client).copied().unwrap_or_default() >= self.per_client {
+            self.counters.refused_client.up();
+            return Err(Full::Client);
+        }
+        *total += 1;
+        *clients.entry(client).or_default() += 1;
+        drop(open);
+        self.counters.open.up();
+        Ok(Place { caps: Arc::clone(self), client })
+    }
+
+    /// Waits until the last connection is gone.
+    pub(crate) async fn until_empty(&self) {
+        loop {
+            let notified = self.empty.notified();
+            if self.open.lock().unwrap_or_else(PoisonError::into_inner).total == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.caps.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { total, clients } = &mut *open;
+        *total = total.saturating_sub(1);
+        if let Some(count) = clients.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&self.client);
+            }
+        }
+        let empty = *total == 0;
+        drop(open);
+        self.caps.counters.open.down();
+        if empty {
+            self.caps.empty.notify_waiters();
+        }
+    }
+}
+
+/// One client, whatever address of its own it takes: IPv4 is itself also where it comes mapped into IPv6 (RFC 4291
+/// §2.5.5.2), and of IPv6 a client chooses freely among the addresses of a /64.
+fn client(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        address @ IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caps(total: usize, per_client: usize) -> Arc<Caps> {
+        Arc::new(Caps::new(total, per_client, Arc::default()))
+    }
+
+    #[test]
+    fn a_client_is_one_in_whatever_spelling_its_address_comes() {
+        for (one, other) in [("127.0.0.1", "::ffff:127.0.0.1"), ("2001:db8::1", "2001:db8::ffff:1")] {
+            let caps = caps(10, 1);
+            let _place = caps.enter(one.parse().unwrap()).unwrap();
+            assert_eq!(caps.enter(other.parse().unwrap()).unwrap_err(), Full::Client);
+            assert!(caps.enter("2001:db8:0:1::1".parse().unwrap()).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_dropped() {
+        let caps = caps(2, 2);
+        let address = "192.0.2.1".parse().unwrap();
+        let first = caps.enter(address).unwrap();
+        let _second = caps.enter("192.0.2.2".parse().unwrap()).unwrap();
+        assert_eq!(caps.enter(address).unwrap_err(), Full::Gateway);
+        drop(first);
+        assert!(caps.enter(address).is_ok());
+        assert_eq!(caps.counters.snapshot().open, 1);
+        assert_eq!(caps.open.lock().unwrap().clients.len(), 1, "nothing is kept of those who left");
+    }
+
+    #[test]
+    fn zero_is_not_unlimited() {
+        let address = "192.0.2.1".parse().unwrap();
+        assert_eq!(caps(0, 1).enter(address).unwrap_err(), Full::Gateway);
+        assert_eq!(caps(1, 0).enter(address).unwrap_err(), Full::Client);
+    }
+}

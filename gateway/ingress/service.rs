@@ -1,0 +1,180 @@
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::apps::ServerApp;
+use pingora::server::{ListenFds, ShutdownWatch};
+use pingora::services::Service;
+use rustls::ServerConfig;
+use terms::Live;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::bind::Socket;
+use crate::cap::Caps;
+use crate::reception::Reception;
+use crate::{Counters, GuardSettings, Listeners, Unparsed};
+
+/// The service that accepts connections and hands them to one application of pingora's.
+///
+/// When the server shuts down it stops listening at once and tells the application, which closes what is idle; it is done
+/// when the last connection is gone.
+pub struct Ingress<A> {
+    sockets: Vec<Socket>,
+    app: Arc<A>,
+    caps: Arc<Caps>,
+    reception: Arc<Reception>,
+    counters: Arc<Counters>,
+}
+
+impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
+    /// Puts the service together. It listens already, and serves as soon as pingora starts it.
+    pub fn new(listeners: Listeners, app: Arc<A>, guard: GuardSettings, unparsed: Arc<dyn Unparsed>) -> Self {
+        let counters = Arc::new(Counters::default());
+        Self {
+            sockets: listeners.sockets,
+            app,
+            caps: Arc::new(Caps::new(guard.connections, guard.connections_per_ip, Arc::clone(&counters))),
+            reception: Arc::new(Reception { guard, counters: Arc::clone(&counters), unparsed }),
+            counters,
+        }
+    }
+
+    /// What is counted of connections, for metrics.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    fn start(&self, listener: &Arc<TcpListener>, tls: Option<&Arc<Live<ServerConfig>>>) -> Accepting<A> {
+        Accepting {
+            listener: Arc::clone(listener),
+            tls: tls.map(Arc::clone),
+            app: Arc::clone(&self.app),
+            caps: Arc::clone(&self.caps),
+            reception: Arc::clone(&self.reception),
+        }
+    }
+}
+
+#[async_trait]
+impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
+    async fn start_service(&mut self, _: Option<ListenFds>, shutdown: ShutdownWatch, tasks_per_listener: usize) {
+        let mut tasks = Vec::new();
+        for Socket { listener, tls } in std::mem::take(&mut self.sockets) {
+            let listener = match TcpListener::from_std(listener) {
+                Ok(listener) => Arc::new(listener),
+                Err(error) => {
+                    // FAIL CLOSED: an address on which nothing is served.
+                    tracing::error!(%error, "cannot listen");
+                    continue;
+                }
+            };
+            for _ in 0..tasks_per_listener.max(1) {
+                let accepting = self.start(&listener, tls.as_ref());
+                // pingora makes the runtime, so what runs in it is spawned here and not listed by cli.
+                tasks.push(pingora_runtime::current_handle().spawn(accepting.run(shutdown.clone())));
+            }
+        }
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "an accept loop broke off");
+            }
+        }
+        self.app.cleanup().await;
+        self.caps.until_empty().await;
+    }
+
+    fn name(&self) -> &'static str {
+        "ingress"
+    }
+}
+
+/// One accept loop.
+struct Accepting<A> {
+    listener: Arc<TcpListener>,
+    tls: Option<Arc<Live<ServerConfig>>>,
+    app: Arc<A>,
+    caps: Arc<Caps>,
+    reception: Arc<Reception>,
+}
+
+impl<A: ServerApp + Send + Sync + 'static> Accepting<A> {
+    /// Until shutdown. With it the last of a listener's loops drops the socket, and new clients are turned away by the
+    /// kernel.
+    async fn run(self, mut shutdown: ShutdownWatch) {
+        while !*shutdown.borrow_and_update() {
+            tokio::select! {
+                biased;
+                changed = shutdown.changed() => {
+                    if changed.is_err() {
+                        return; // whoever could say so is gone
+                    }
+                }
+                accepted = self.listener.accept() => match accepted {
+                    Ok((tcp, peer)) => {
+                        self.reception.counters.accepted.up();
+                        match self.caps.enter(peer.ip()) {
+                            Ok(place) => {
+                                let (app, reception) = (Arc::clone(&self.app), Arc::clone(&self.reception));
+                                let (tls, shutdown) = (self.tls.as_ref().map(|tls| tls.snapshot()), shutdown.clone());
+                                pingora_runtime::current_handle().spawn(async move {
+                                    let mut next = reception.receive(tcp, peer, tls, place).await;
+                                    while let Some(stream) = next {
+                                        next = app.process_new(stream, &shutdown).await;
+                                    }
+                                });
+                            }
+                            Err(full) => {
+                                tracing::debug!(%peer, ?full, "no place for a connection");
+                                if self.tls.is_none() {
+                                    turn_away(tcp);
+                                }
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        self.reception.counters.accept_failures.up();
+                        tracing::warn!(%error, "cannot accept a connection");
+                        if !is_of_one_client(&error) {
+                            // Out of descriptors or memory: the connection stays in the queue, so wait for others to end.
+                            tokio::time::sleep(PAUSE).await;
+                        }
+                    }
+                },
+            }
+        }
+    }
+}
+
+const PAUSE: Duration = Duration::from_millis(100);
+
+fn is_of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// Says why, as far as that can be said without waiting.
+fn turn_away(tcp: TcpStream) {
+    use std::io::{Read, Write};
+    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let told = tcp.into_std().and_then(|mut tcp| {
+        tcp.write_all(FULL)?;
+        tcp.shutdown(std::net::Shutdown::Write)?;
+        // A socket that is closed with bytes left in it is reset, and the answer may be lost.
+        tcp.read(&mut [0; 4096])
+    });
+    if let Err(error) = told {
+        tracing::trace!(%error, "turned a client away without a word");
+    }
+}
+
+impl<A> fmt::Debug for Ingress<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingress")
+            .field("sockets", &self.sockets)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,62 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+
+/// Where to listen, and whether with TLS.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListenerSettings {
+    /// The address. `[::]` takes IPv4 too, where the system is set up so (Linux is).
+    pub bind: SocketAddr,
+    /// With TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2; without it, HTTP/1.1 alone.
+    pub tls: Option<TlsFiles>,
+}
+
+/// A certificate and its key, in PEM files.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TlsFiles {
+    /// The certificate, and after it those that lead from it to a root.
+    pub certificate: PathBuf,
+    /// Its private key. Nobody but its owner and group may read the file.
+    pub key: PathBuf,
+}
+
+/// What one connection may take, and how many there may be. Zero is never unlimited: it lets nothing through.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct GuardSettings {
+    /// Connections at once, over all listeners.
+    pub connections: usize,
+    /// Connections at once per client: per IPv4 address, per /64 of IPv6 (which is one customer's network).
+    pub connections_per_ip: usize,
+    /// The longest TLS handshake.
+    pub handshake: Duration,
+    /// The longest time for a whole head: from its first byte on, and for the first on a connection from the start.
+    pub head: Duration,
+    /// The longest time without a request, once there was one, or once HTTP/2 is spoken.
+    pub idle: Duration,
+    /// The longest head, in bytes.
+    pub head_bytes: usize,
+    /// The most fields of a head. Counted where they are parsed, not here.
+    pub fields: usize,
+}
+
+/// HTTP/2 as this gateway speaks it. pingora's own bounds hold only where no options are given, so each stands here: the
+/// proxy puts this into `HttpProxy::h2_options`.
+#[must_use]
+pub fn h2_options(guard: &GuardSettings) -> H2Options {
+    let mut options = default_h2_options();
+    options
+        .max_concurrent_streams(100)
+        .max_header_list_size(u32::try_from(guard.head_bytes).unwrap_or(u32::MAX))
+        .max_frame_size(16 * 1024)
+        // What one stream, and one connection, may send before somebody reads it: the memory that a client can take.
+        .initial_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_send_buffer_size(256 * 1024)
+        // Rapid reset (CVE-2023-44487) and its reverse, made by provoking errors (CVE-2025-8671).
+        .max_pending_accept_reset_streams(20)
+        .max_concurrent_reset_streams(20)
+        .max_local_error_reset_streams(Some(256));
+    options
+}

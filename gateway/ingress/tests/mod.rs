@@ -1,0 +1,9 @@
+//! Promises about connections, kept over real sockets with pingora's own proxy behind them.
+
+mod caps;
+mod certificates;
+mod deadlines;
+mod house;
+mod http2;
+mod leftovers;
+mod life;
