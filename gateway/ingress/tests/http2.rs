@@ -77,6 +77,26 @@ async fn the_client_chooses_between_http_1_and_2() {
     assert_eq!(house.logged().len(), 4);
 }
 
+/// pingora's own bounds end where options are given (CVE-2026-105297), so what a client is told is looked at.
+#[tokio::test]
+async fn a_client_is_told_how_many_streams_and_how_long_heads_it_may_send() {
+    let house = House::tls(GUARD);
+    let mut client = open(&house).await;
+    let mut head = [0; 9];
+    client.0.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], SETTINGS);
+    let mut payload = vec![0; usize::from(head[2])];
+    client.0.read_exact(&mut payload).await.unwrap();
+    let settings: HashMap<u16, u32> = payload
+        .chunks(6)
+        .map(|s| (u16::from_be_bytes([s[0], s[1]]), u32::from_be_bytes([s[2], s[3], s[4], s[5]])))
+        .collect();
+    let (max_concurrent_streams, initial_window_size, max_header_list_size) = (3, 4, 6);
+    assert_eq!(settings[&max_concurrent_streams], 100);
+    assert_eq!(settings[&initial_window_size], 256 * 1024);
+    assert_eq!(settings[&max_header_list_size], 8 * 1024);
+}
+
 #[tokio::test]
 async fn half_a_preface_is_cut_and_told_once() {
     let house = House::tls(GuardSettings { head: ms(150), ..GUARD });
@@ -105,7 +125,7 @@ async fn what_is_no_preface_is_told_once() {
 
 #[tokio::test]
 async fn a_connection_without_streams_is_cut_and_one_with_a_stream_is_not() {
-    let house = House::tls(GuardSettings { head: ms(100), idle: ms(150), ..GUARD });
+    let house = House::tls(GuardSettings { idle: ms(150), ..GUARD });
     let mut unused = open(&house).await;
     assert!(unused.rest().await.1 >= ms(120));
 
