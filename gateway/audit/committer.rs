@@ -187,10 +187,10 @@ impl Committer {
             return;
         }
         self.own("log.gap", |line, gap| {
-            line.number("unrecorded", unrecorded);
-            line.number("unreadable", gap.unreadable);
+            line.number(r#","unrecorded":"#, unrecorded);
+            line.number(r#","unreadable":"#, gap.unreadable);
             if let Some(why) = &gap.why {
-                line.text("why", why, 200);
+                line.text(r#","why":""#, why, 200);
             }
         });
         if self.gap.unreadable > 0 {

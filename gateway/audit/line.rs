@@ -39,52 +39,42 @@ impl Line {
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    /// `,"key":"value"` for a value whose type allows nothing that JSON would escape.
-    pub(crate) fn word(&mut self, key: &'static str, value: &str) {
-        self.key(key);
-        self.0.push(b'"');
+    /// A lead such as `,"key":"`, then a value whose type allows nothing that JSON would escape, then the quote.
+    pub(crate) fn word(&mut self, lead: &'static str, value: &str) {
+        self.raw(lead);
         self.raw(value);
         self.0.push(b'"');
     }
 
-    /// `,"key":"value"` for text that someone else chose: escaped, and cut so that it takes at most `most` characters.
-    pub(crate) fn text(&mut self, key: &'static str, value: &str, most: usize) {
-        self.key(key);
-        self.0.push(b'"');
+    /// As [`Line::word`] for text that someone else chose: escaped, and cut so that it takes at most `most` characters.
+    pub(crate) fn text(&mut self, lead: &'static str, value: &str, most: usize) {
         if value.len() <= most && value.bytes().all(is_plain) {
-            self.raw(value);
+            self.word(lead, value);
         } else {
+            self.raw(lead);
             self.escaped(value, most);
+            self.0.push(b'"');
         }
-        self.0.push(b'"');
     }
 
-    /// `,"key":value`.
-    pub(crate) fn number(&mut self, key: &'static str, value: u64) {
-        self.key(key);
+    /// A lead such as `,"key":`, then the number.
+    pub(crate) fn number(&mut self, lead: &'static str, value: u64) {
+        self.raw(lead);
         self.decimal(value);
     }
 
-    /// `,"key":"hex"` with the given number of digits.
-    pub(crate) fn hex(&mut self, key: &'static str, value: u128, digits: u32) {
-        self.key(key);
-        self.0.push(b'"');
+    /// As [`Line::word`] with the given number of hexadecimal digits.
+    pub(crate) fn hex(&mut self, lead: &'static str, value: u128, digits: usize) {
+        self.raw(lead);
         self.hex_digits(value, digits);
         self.0.push(b'"');
     }
 
-    /// `,"key":"2026-01-31T12:00:00.000Z"` (RFC 3339, UTC, milliseconds).
-    pub(crate) fn time(&mut self, key: &'static str, value: SystemTime) {
-        self.key(key);
-        self.0.push(b'"');
+    /// As [`Line::word`] with a time: `2026-01-31T12:00:00.000Z` (RFC 3339, UTC, milliseconds).
+    pub(crate) fn time(&mut self, lead: &'static str, value: SystemTime) {
+        self.raw(lead);
         self.instant(value);
         self.0.push(b'"');
-    }
-
-    fn key(&mut self, key: &'static str) {
-        self.raw(",\"");
-        self.raw(key);
-        self.raw("\":");
     }
 
     fn escaped(&mut self, value: &str, most: usize) {
@@ -109,11 +99,14 @@ impl Line {
         }
     }
 
-    pub(crate) fn hex_digits(&mut self, value: u128, digits: u32) {
-        for digit in (0..digits).rev() {
-            let nibble = u8::try_from((value >> (4 * digit)) & 15).unwrap_or(0);
-            self.0.push(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    pub(crate) fn hex_digits(&mut self, value: u128, digits: usize) {
+        let mut text = [0; 32];
+        let (pairs, _) = text.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(value.to_be_bytes()) {
+            *pair = [byte >> 4, byte & 15].map(|nibble| nibble + if nibble < 10 { b'0' } else { b'a' - 10 });
         }
+        let (_, last) = text.split_at(text.len().saturating_sub(digits));
+        self.0.extend_from_slice(last);
     }
 
     pub(crate) fn decimal(&mut self, value: u64) {
@@ -131,10 +124,9 @@ impl Line {
         }
     }
 
-    fn padded(&mut self, value: u32, digits: u32) {
-        for digit in (0..digits).rev() {
-            self.0.push(b'0' + u8::try_from(value / 10_u32.pow(digit) % 10).unwrap_or(0));
-        }
+    /// Two digits and what comes after them.
+    fn two(&mut self, value: u8, after: u8) {
+        self.0.extend_from_slice(&[b'0' + value / 10 % 10, b'0' + value % 10, after]);
     }
 
     pub(crate) fn instant(&mut self, at: SystemTime) {
@@ -143,19 +135,17 @@ impl Line {
             .ok()
             .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        self.padded(u32::try_from(at.year()).unwrap_or(0), 4);
-        self.0.push(b'-');
-        self.padded(u32::from(u8::from(at.month())), 2);
-        self.0.push(b'-');
-        self.padded(u32::from(at.day()), 2);
-        self.0.push(b'T');
-        self.padded(u32::from(at.hour()), 2);
-        self.0.push(b':');
-        self.padded(u32::from(at.minute()), 2);
-        self.0.push(b':');
-        self.padded(u32::from(at.second()), 2);
-        self.0.push(b'.');
-        self.padded(since.subsec_millis(), 3);
+        let (year, milliseconds) = (at.year().rem_euclid(10_000), since.subsec_millis());
+        let [century, year] = [year / 100, year % 100].map(|half| u8::try_from(half).unwrap_or(0));
+        self.0.extend_from_slice(&[b'0' + century / 10, b'0' + century % 10]);
+        self.two(year, b'-');
+        self.two(u8::from(at.month()), b'-');
+        self.two(at.day(), b'T');
+        self.two(at.hour(), b':');
+        self.two(at.minute(), b':');
+        self.two(at.second(), b'.');
+        let [tens, ones] = [milliseconds / 10, milliseconds % 10].map(|part| u8::try_from(part).unwrap_or(0));
+        self.two(tens, b'0' + ones);
         self.0.push(b'Z');
     }
 }
@@ -175,7 +165,7 @@ mod tests {
     fn text(value: &str, most: usize) -> String {
         let mut line = Line::new();
         line.raw("{\"v\":1");
-        line.text("t", value, most);
+        line.text(",\"t\":\"", value, most);
         line.raw("}");
         String::from_utf8(line.as_bytes().to_vec()).unwrap()
     }

@@ -164,16 +164,16 @@ fn tell(log: &mut Log, instance: &str, damage: Damage, now: std::time::SystemTim
         let Damage { unclean: _, dropped_bytes, replayed, interrupted, unreadable } = damage;
         tracing::warn!(dropped_bytes, replayed, interrupted, unreadable, "the audit log was not closed; recovered");
         record::own(&mut line, "log.recovered", now, instance);
-        line.number("dropped_bytes", dropped_bytes);
-        line.number("replayed", replayed);
-        line.number("interrupted", interrupted);
-        line.number("unreadable", unreadable);
+        line.number(r#","dropped_bytes":"#, dropped_bytes);
+        line.number(r#","replayed":"#, replayed);
+        line.number(r#","interrupted":"#, interrupted);
+        line.number(r#","unreadable":"#, unreadable);
         line.raw("}");
         log.record(line.as_bytes());
     }
     record::own(&mut line, "log.opened", now, instance);
-    line.hex("log", u128::from_be_bytes(log.id()), 32);
-    line.number("records", log.tip().records);
+    line.hex(r#","log":""#, u128::from_be_bytes(log.id()), 32);
+    line.number(r#","records":"#, log.tip().records);
     line.raw("}");
     log.record(line.as_bytes());
 }

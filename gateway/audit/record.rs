@@ -40,70 +40,70 @@ impl Stage {
 /// later reason can take its place.
 pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entry<'_>) -> usize {
     line.raw("{\"v\":1");
-    line.hex("id", entry.id.as_u128(), 32);
-    line.time("time", entry.at);
-    line.word("stage", stage.as_str());
-    line.word("instance", instance);
+    line.hex(r#","id":""#, entry.id.as_u128(), 32);
+    line.time(r#","time":""#, entry.at);
+    line.word(r#","stage":""#, stage.as_str());
+    line.word(r#","instance":""#, instance);
     if let Some(tenant) = entry.tenant {
-        line.word("tenant", tenant.as_str());
+        line.word(r#","tenant":""#, tenant.as_str());
     }
     if let Some(subject) = &entry.subject {
-        line.word("sub", subject.as_str());
+        line.word(r#","sub":""#, subject.as_str());
     }
     if let Some(issuer) = entry.issuer {
-        line.word("iss", issuer.as_str());
+        line.word(r#","iss":""#, issuer.as_str());
     }
     if let Some(client) = entry.client {
         network(line, client);
     }
     if let Some(method) = entry.method {
-        line.text("method", method, 32);
+        line.text(r#","method":""#, method, 32);
     }
     if let Some(host) = entry.host {
-        line.text("host", host, 255);
+        line.text(r#","host":""#, host, 255);
     }
     if let Some(protocol) = entry.protocol {
-        line.word("proto", protocol.as_str());
+        line.word(r#","proto":""#, protocol.as_str());
     }
     if let Some(route) = entry.route {
-        line.word("route", route.as_str());
+        line.word(r#","route":""#, route.as_str());
     }
     if let Some(rule) = entry.rule {
-        line.text("rule", rule, 96);
+        line.text(r#","rule":""#, rule, 96);
     }
     if let Some(policy) = entry.policy {
-        line.hex("policy", u128::from(policy.as_u64()), 16);
+        line.hex(r#","policy":""#, u128::from(policy.as_u64()), 16);
     }
     if let Some(upstream) = entry.upstream {
-        line.word("upstream", upstream.as_str());
+        line.word(r#","upstream":""#, upstream.as_str());
     }
     if let Some(deciding) = entry.deciding {
-        line.number("us", u64::try_from(deciding.as_micros()).unwrap_or(u64::MAX));
+        line.number(r#","us":"#, u64::try_from(deciding.as_micros()).unwrap_or(u64::MAX));
     }
     if let Some(trace) = entry.trace {
-        line.hex("trace", trace, 32);
+        line.hex(r#","trace":""#, trace, 32);
     }
-    line.word("decision", entry.decision.as_str());
+    line.word(r#","decision":""#, entry.decision.as_str());
     let reason = line.len();
-    line.word("reason", entry.reason.as_str());
+    line.word(r#","reason":""#, entry.reason.as_str());
     reason
 }
 
 /// Writes how a request went on, and closes the object.
 pub(crate) fn suffix(line: &mut Line, outcome: &Outcome) {
     if let Some(reason) = outcome.reason {
-        line.word("reason", reason.as_str());
+        line.word(r#","reason":""#, reason.as_str());
     }
     if let Some(status) = outcome.status {
-        line.number("status", u64::from(status));
+        line.number(r#","status":"#, u64::from(status));
     }
     if outcome.attempts > 0 {
-        line.number("attempts", u64::from(outcome.attempts));
+        line.number(r#","attempts":"#, u64::from(outcome.attempts));
     }
-    line.number("in", outcome.bytes_in);
-    line.number("out", outcome.bytes_out);
-    line.number("ms", u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX));
-    line.word("end", outcome.end.as_str());
+    line.number(r#","in":"#, outcome.bytes_in);
+    line.number(r#","out":"#, outcome.bytes_out);
+    line.number(r#","ms":"#, u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX));
+    line.word(r#","end":""#, outcome.end.as_str());
     line.raw("}");
 }
 
@@ -111,9 +111,9 @@ pub(crate) fn suffix(line: &mut Line, outcome: &Outcome) {
 pub(crate) fn own(line: &mut Line, kind: &'static str, at: SystemTime, instance: &str) {
     line.clear();
     line.raw("{\"v\":1");
-    line.word("kind", kind);
-    line.time("time", at);
-    line.word("instance", instance);
+    line.word(r#","kind":""#, kind);
+    line.time(r#","time":""#, at);
+    line.word(r#","instance":""#, instance);
 }
 
 pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &str) {
@@ -125,9 +125,9 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             };
             own(line, kind, at, instance);
             if let Some(old) = old {
-                line.hex("old", u128::from(old.as_u64()), 16);
+                line.hex(r#","old":""#, u128::from(old.as_u64()), 16);
             }
-            line.hex("new", u128::from(new.as_u64()), 16);
+            line.hex(r#","new":""#, u128::from(new.as_u64()), 16);
         }
         Note::Refused { what, old, why } => {
             let kind = match what {
@@ -136,9 +136,9 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             };
             own(line, kind, at, instance);
             if let Some(old) = old {
-                line.hex("old", u128::from(old.as_u64()), 16);
+                line.hex(r#","old":""#, u128::from(old.as_u64()), 16);
             }
-            line.text("why", why, 400);
+            line.text(r#","why":""#, why, 400);
         }
     }
     line.raw("}");

@@ -122,11 +122,9 @@ impl Writer {
             return false;
         };
         self.line.clear();
-        let Some(held) = slot.read(self.line.bytes_mut()) else {
-            return false;
-        };
+        let reason = slot.read_own(self.line.bytes_mut());
         if ending.replaces_reason() {
-            self.line.truncate(held.reason);
+            self.line.truncate(reason);
         }
         ending.write(&mut self.line);
         if self.room(frame_words(self.line.len())).is_err() {
