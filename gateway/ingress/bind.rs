@@ -85,5 +85,10 @@ impl Listeners {
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
+    // Once more, for a longer queue than the 128 that the standard library asks for.
+    rustix::net::listen(&listener, QUEUE)?;
     Ok(listener)
 }
+
+/// Connections that wait to be accepted. The system has a bound of its own (Linux: net.core.somaxconn, 4096).
+const QUEUE: i32 = 4096;
