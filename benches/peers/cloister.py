@@ -1,0 +1,67 @@
+"""Cloister doing the work, in the two ways of telling a backend who asks. All that it reads is written here."""
+
+import os
+from pathlib import Path
+
+from .peer import Start
+from .world import AUDIENCE, ISSUER, LIMIT_PER_SECOND, PATH, ROLE, TENANTS, World, free_port
+
+
+def reuse(world: World, folder: Path, port: int) -> Start:
+    """The assertion says who and is used again for half of its life; an HMAC says this request (RFC 9421)."""
+    key = folder / "backend.key"
+    key.touch(mode=0o600)
+    key.write_text(os.urandom(32).hex())
+    return start(world, folder, port, f'{{ audience: orders, binding: reuse, key: "${{file:{key}}}" }}')
+
+
+def per_request(world: World, folder: Path, port: int) -> Start:
+    """A new ES256 assertion for each request, with its method and path inside."""
+    return start(world, folder, port, "{ audience: orders, binding: per_request }")
+
+
+def start(world: World, folder: Path, port: int, assertion: str) -> Start:
+    config = folder / "cloister.yaml"
+    config.write_text(f"""
+version: 1
+listeners: [ {{ bind: "127.0.0.1:{port}" }} ]
+workers: 1
+admin: {{ bind: "127.0.0.1:{free_port()}" }}
+state: {{ directory: {folder}/state }}
+issuers:
+  main:
+    issuer: "{ISSUER}"
+    audiences: [{AUDIENCE}]
+    algorithms: [{world.algorithm}]
+    jwks: {{ file: {world.jwks} }}
+    tenant_claim: tenant_id
+    roles_claim: roles
+upstreams:
+  orders:
+    addresses: ["127.0.0.1:{world.backend_port}"]
+    assertion: {assertion}
+assertion: {{ issuer: "https://gateway.example" }}
+audit: {{ directory: {folder}/audit }}
+telemetry: {{ log: {{ format: json, level: warn }} }}
+""")
+    policies = folder / "policies"
+    policies.mkdir(exist_ok=True)
+    tenants = "\n".join(f"  tenant-{number}: {{ status: active }}" for number in range(TENANTS))
+    (policies / "policies.yaml").write_text(f"""
+tenants:
+{tenants}
+roles:
+  {ROLE}: {{ allow: ["order:read"] }}
+  editor: {{ allow: ["order:write"] }}
+limits:
+  per_tenant: {{ rate: {LIMIT_PER_SECOND}/s, burst: {LIMIT_PER_SECOND}, key: [tenant] }}
+routes:
+  - id: orders
+    match: {{ host: "*", path: "{PATH}/**" }}
+    upstream: orders
+    auth: {{ issuers: [main], tenant_from: [token] }}
+    allow: {{ GET: "order:read" }}
+    limits: [per_tenant]
+    audit: standard
+""")
+    return Start([world.binaries["cloister"], "run", "--config", str(config), "--policies", str(policies)])

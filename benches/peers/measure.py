@@ -1,0 +1,194 @@
+"""Runs one proxy under load, and reads what it cost."""
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .peer import Peer, Unavailable
+from .world import HOST, LOAD_CPU, PATH, PROXY_CPU, World, free_port
+
+
+@dataclass(frozen=True)
+class Load:
+    seconds: int
+    warmup: int
+    connections: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    requests_per_second: float
+    cpu_us_per_request: float
+    p50_us: float
+    p99_us: float
+    rss_mib: float
+    errors: int
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def measure(peer: Peer, world: World, load: Load, *, check: bool) -> Sample:
+    """One round of one proxy: start it, see that it does what it is compared for, warm it up, measure it, stop it."""
+    folder = world.folder / peer.name
+    folder.mkdir()
+    port = free_port()
+    start = peer.start(world, folder, port)
+    with (start.stdout or folder / "stdout").open("ab") as stdout, (folder / "stderr").open("ab") as stderr:
+        process = subprocess.Popen(
+            ["taskset", "-c", PROXY_CPU, *start.argv],
+            stdout=stdout,
+            stderr=stderr,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | start.env,
+            start_new_session=True,
+        )
+    try:
+        await_port(port, process, folder)
+        await_service(world, port, process)
+        if check:
+            inspect(peer, world, port)
+        run_wrk(world, port, load.connections, load.warmup)
+        before = cpu_seconds(process.pid)
+        requests, micros, p50, p99, errors = run_wrk(world, port, load.connections, load.seconds)
+        spent = cpu_seconds(process.pid) - before
+        if process.poll() is not None:
+            raise Unavailable(f"ended under load with {process.returncode}: {last_words(folder)}")
+        if errors > requests / 1000:
+            raise Unavailable(f"{errors} of {requests} requests failed under load")
+        return Sample(requests / (micros / 1e6), spent / requests * 1e6, p50, p99, rss_mib(process.pid), errors)
+    finally:
+        stop(process)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def await_port(port: int, process: subprocess.Popen | None, folder: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if process and process.poll() is not None:
+            raise Unavailable(f"ended with {process.returncode}: {last_words(folder)}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise Unavailable(f"does not listen after 30 s: {last_words(folder)}")
+
+
+def await_service(world: World, port: int, process: subprocess.Popen) -> None:
+    """A proxy may listen before it has read the issuer's keys."""
+    deadline = time.monotonic() + 10
+    while (status := ask(port, world.good)[0]) != 200:
+        if time.monotonic() > deadline or process.poll() is not None:
+            raise Unavailable(f"answers a good token with {status}")
+        time.sleep(0.05)
+
+
+def last_words(folder: Path) -> str:
+    text = (folder / "stderr").read_text(errors="replace").strip()
+    return " | ".join(text.splitlines()[-5:])[-600:] or "it said nothing"
+
+
+def inspect(peer: Peer, world: World, port: int) -> None:
+    """A proxy that lets intruders in would be quick, and no peer."""
+    if not peer.guards:
+        return
+    _, tenant = ask(port, world.good)
+    if tenant != world.tenant:
+        raise Unavailable(f"tells the backend of tenant {tenant!r} in place of {world.tenant!r}")
+    for what, token in world.intruders.items():
+        status, _ = ask(port, token)
+        if status not in (401, 403):
+            raise Unavailable(f"answers {what} with {status}")
+
+
+def ask(port: int, token: str) -> tuple[int, str | None]:
+    """The status, and the tenant that the backend was told of."""
+    fields = {"Host": HOST, "X-Tenant-Id": "spoofed"}
+    if token:
+        fields["Authorization"] = f"Bearer {token}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", f"{PATH}/1", headers=fields)
+        response = connection.getresponse()
+        response.read()
+        return response.status, response.getheader("X-Seen-Tenant")
+    except OSError as error:
+        raise Unavailable(f"does not answer: {error}") from error
+    finally:
+        connection.close()
+
+
+def run_wrk(world: World, port: int, connections: int, seconds: int) -> list[int]:
+    """Requests, microseconds, p50, p99, errors."""
+    if seconds == 0:
+        return []
+    argv = ["taskset", "-c", LOAD_CPU, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(world.load)]
+    done = subprocess.run([*argv, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, timeout=seconds + 60)
+    for line in done.stdout.splitlines():
+        if line.startswith("RESULT "):
+            result = [int(word) for word in line.split()[1:]]
+            if result[0] == 0:
+                raise Unavailable("answers nothing under load")
+            return result
+    raise Unavailable(f"wrk failed: {done.stdout}{done.stderr}")
+
+
+def family(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue  # it ended while we looked
+            children.setdefault(parent, []).append(int(entry.name))
+    members, todo = [], [pid]
+    while todo:
+        member = todo.pop()
+        members.append(member)
+        todo += children.get(member, [])
+    return members
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and its descendants have used, in user and kernel mode."""
+    ticks = 0
+    for member in family(pid):
+        try:
+            fields = Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mib(pid: int) -> float:
+    kib = 0
+    for member in family(pid):
+        try:
+            lines = Path(f"/proc/{member}/status").read_text().splitlines()
+        except OSError:
+            continue
+        kib += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    return kib / 1024
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Ends the group that was started for it, and only that."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(10)
+        except ProcessLookupError:
+            process.wait()
+            return
+        except subprocess.TimeoutExpired:
+            continue

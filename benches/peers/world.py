@@ -1,0 +1,165 @@
+"""What all proxies see alike: one issuer, its tokens, one backend, one load."""
+
+import base64
+import json
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+ISSUER, AUDIENCE = "https://idp.example", "saas-api"
+HOST = "app.example"
+PATH = "/api/orders"
+TENANTS = 100
+ROLE = "viewer"
+# Above what any of them reaches, so that the limit is kept but never hit.
+LIMIT_PER_SECOND = 1_000_000
+
+PROXY_CPU, LOAD_CPU = "0", "1"
+
+
+@dataclass
+class World:
+    folder: Path
+    algorithm: str
+    backend_port: int
+    binaries: dict[str, str]
+    good: str = ""
+    tenant: str = ""
+    intruders: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def jwks(self) -> Path:
+        return self.folder / "jwks.json"
+
+    @property
+    def public_key(self) -> Path:
+        return self.folder / "issuer.pem"
+
+    @property
+    def load(self) -> Path:
+        return self.folder / "load.lua"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def make_world(folder: Path, algorithm: str, tokens: int, binaries: dict[str, str]) -> World:
+    world = World(folder, algorithm, free_port(), binaries)
+    key = make_key(algorithm)
+    world.jwks.write_text(json.dumps({"keys": [public_jwk(key, algorithm)]}))
+    world.public_key.write_bytes(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    now = int(time.time())
+
+    def token(number: int, signer=key, **changes) -> str:
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": f"user-{number}",
+            "tenant_id": f"tenant-{number % TENANTS}",
+            "roles": [ROLE, "editor"],
+            "role": ROLE,  # for proxies that compare a single text
+            "iat": now,
+            "nbf": now - 5,
+            "exp": now + 7200,
+            "jti": f"{number:032x}",
+        }
+        return jwt.encode(claims | changes, signer, algorithm=algorithm, headers={"kid": "k1", "typ": "at+jwt"})
+
+    load = [token(number) for number in range(tokens)]
+    world.good, world.tenant = load[0], "tenant-0"
+    world.intruders = {
+        "no token": "",
+        "a forged token": token(1, signer=make_key(algorithm)),
+        "an expired token": token(2, exp=now - 3600),
+        "a token for somebody else": token(3, aud="other-api"),
+        "a token of another issuer": token(4, iss="https://other.example"),
+        "a role without the permission": token(5, roles=["nobody"], role="nobody"),
+    }
+    (folder / "tokens.txt").write_text("\n".join(load) + "\n")
+    world.load.write_text(load_script(folder / "tokens.txt"))
+    return world
+
+
+def make_key(algorithm: str):
+    if algorithm == "RS256":
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    if algorithm == "ES256":
+        return ec.generate_private_key(ec.SECP256R1())
+    return ed25519.Ed25519PrivateKey.generate()
+
+
+def public_jwk(key, algorithm: str) -> dict:
+    public = key.public_key()
+    if algorithm == "RS256":
+        numbers = public.public_numbers()
+        jwk = {"kty": "RSA", "n": unsigned(numbers.n, 256), "e": unsigned(numbers.e, 3)}
+    elif algorithm == "ES256":
+        numbers = public.public_numbers()
+        jwk = {"kty": "EC", "crv": "P-256", "x": unsigned(numbers.x, 32), "y": unsigned(numbers.y, 32)}
+    else:
+        raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": base64url(raw)}
+    return jwk | {"kid": "k1", "alg": algorithm, "use": "sig"}
+
+
+def unsigned(number: int, size: int) -> str:
+    return base64url(number.to_bytes(size, "big"))
+
+
+def base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def load_script(tokens: Path) -> str:
+    """Every request another token, in turn, each with a tenant header that lies."""
+    return f"""
+local requests, turn = {{}}, 0
+function init()
+  for token in io.lines("{tokens}") do
+    requests[#requests + 1] = wrk.format("GET", "{PATH}/" .. #requests, {{
+      ["Host"] = "{HOST}", ["Authorization"] = "Bearer " .. token,
+      ["X-Tenant-Id"] = "spoofed", ["Accept"] = "application/json" }})
+  end
+end
+function request() turn = turn % #requests + 1; return requests[turn] end
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99), e.status + e.connect + e.read + e.write + e.timeout))
+end
+"""
+
+
+def start_backend(world: World) -> subprocess.Popen:
+    """An nginx that answers at once with 1 KiB, and says which tenant it was told of."""
+    folder = world.folder / "backend"
+    folder.mkdir()
+    body = json.dumps({"orders": ["x" * 60] * 15})
+    config = folder / "nginx.conf"
+    config.write_text(f"""
+daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 100000000; keepalive_timeout 1h;
+  large_client_header_buffers 4 16k;
+  server {{
+    listen 127.0.0.1:{world.backend_port};
+    default_type application/json;
+    add_header X-Seen-Tenant $http_x_tenant_id;
+    location / {{ return 200 '{body}'; }}
+  }}
+}}
+""")
+    argv = ["taskset", "-c", LOAD_CPU, world.binaries["nginx"], "-c", str(config), "-p", str(folder)]
+    return subprocess.Popen(argv, stderr=(folder / "stderr").open("wb"))
