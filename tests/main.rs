@@ -1,2 +1,5 @@
-//! .
-fn main() {}
+//! The promises of the program as a whole, told against the real binary. Promises that a part can show by itself stand
+//! in that part.
+
+mod harness;
+mod stories;

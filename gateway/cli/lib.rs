@@ -1,1 +1,89 @@
-//! .
+//! The program: what can be typed, and how the parts are put together for it.
+//!
+//! *What it decides:* nothing about requests. It reads the command line and the files, takes clock, environment and
+//! sockets from the world and gives them to the parts, and lists every task that runs in the background (`serve.rs`).
+//!
+//! *What it must never do:* accept a setting and ignore it; start with a file that has a mistake; print a secret.
+//!
+//! *Who gives it what:* the user. `main.rs` calls [`run`] and ends with its exit code.
+//!
+//! *How to add a command:* a variant in `args.rs` with a help text, a module with one function, a line in [`run`]. *How
+//! to add a setting:* a field in `settings/file.rs` with a doc comment (it becomes the schema), its use in
+//! `settings/compile.rs`, a line with its reason in `config/cloister.yaml`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod audit_log;
+mod background;
+mod check;
+mod demonstrate;
+mod drain;
+mod explain;
+mod failure;
+mod front;
+mod load;
+mod metrics;
+mod print;
+mod probe;
+mod ready;
+mod rules;
+mod serve;
+mod settings;
+mod telemetry;
+mod watch_files;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory as _, Parser as _};
+use terms::{Clock, SystemClock};
+
+use crate::args::{Arguments, Command, Run, SchemaOf};
+use crate::failure::Failure;
+
+/// Runs the command that was typed.
+#[must_use]
+pub fn run() -> ExitCode {
+    match dispatch(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let code = failure.exit_code();
+            print::failure(failure);
+            code
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Audit(command) => audit_log::run(command),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "cloister", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Demo(arguments) => demonstrate::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Probe { url } => probe::run(&url),
+        Command::Run(Run { files }) => {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let loaded = load::all(&files, &clock)?;
+            telemetry::start(loaded.settings.log_format, loaded.settings.log_level);
+            check::warn(&loaded);
+            serve::Gateway::assemble(loaded, &files.policies, clock)?.serve(Vec::new())
+        }
+        Command::Schema { of } => schema(of),
+        Command::Test(arguments) => check::test(&arguments),
+    }
+}
+
+fn schema(of: SchemaOf) -> Result<(), Failure> {
+    let schema = match of {
+        SchemaOf::Config => serde_json::to_value(settings::Settings::schema()),
+        SchemaOf::Policy => Ok(policy::schema()),
+        SchemaOf::Record => serde_json::from_str(audit::record_schema()),
+    };
+    let text = schema.and_then(|schema| serde_json::to_string_pretty(&schema));
+    print::line(text.map_err(|error| Failure::broke("the schema", &error))?);
+    Ok(())
+}

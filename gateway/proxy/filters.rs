@@ -14,7 +14,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use terms::Reason;
 
 use crate::context::{Admitted, Context, InProgress, Stage};
-use crate::proxy::{Proxy, Refused};
+use crate::proxy::{Refused, Serving};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
 use crate::trace::Trace;
 use crate::{ends, forward};
@@ -27,7 +27,7 @@ const FORWARD: bool = false;
 const DRAINED: u64 = 64 << 10;
 
 #[async_trait]
-impl ProxyHttp for Proxy {
+impl ProxyHttp for Serving {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
@@ -43,6 +43,7 @@ impl ProxyHttp for Proxy {
             // FAIL CLOSED: a connection that did not come through our ingress has no guard and no address.
             return Error::e_explain(ErrorType::InternalError, "a connection without a guard");
         };
+        session.set_pipelining_enabled(true); // or pingora drops what comes behind, unanswered and unrecorded
         let client = connection.connection().peer().ip();
         let trace = Trace::of(&session.req_header().headers, (fastrand::u128(..), fastrand::u64(..)));
         let arrival = self.arrival(client, Some(session.req_header()), Some(trace));

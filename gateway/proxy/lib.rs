@@ -26,6 +26,6 @@ mod upstream;
 
 pub use context::Context;
 pub use metrics::Metrics;
-pub use proxy::Proxy;
+pub use proxy::{Proxy, Serving};
 pub use unparsed::Recorder;
 pub use upstream::{Timeouts, Upstream, Upstreams};

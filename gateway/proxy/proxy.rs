@@ -22,7 +22,7 @@ use crate::upstream::Upstreams;
 pub struct Proxy {
     gate: Gate,
     upstreams: Upstreams,
-    minter: Arc<assertion::Minter>,
+    minter: assertion::Minter,
     metrics: Metrics,
     bounds: Bounds,
     clock: Arc<dyn Clock>,
@@ -34,7 +34,7 @@ impl Proxy {
     pub const fn new(
         gate: Gate,
         upstreams: Upstreams,
-        minter: Arc<assertion::Minter>,
+        minter: assertion::Minter,
         metrics: Metrics,
         bounds: Bounds,
         clock: Arc<dyn Clock>,
@@ -50,16 +50,12 @@ impl Proxy {
         &self.upstreams
     }
 
-    pub(crate) const fn minter(&self) -> &Arc<assertion::Minter> {
+    pub(crate) const fn minter(&self) -> &assertion::Minter {
         &self.minter
     }
 
     pub(crate) const fn metrics(&self) -> &Metrics {
         &self.metrics
-    }
-
-    pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.clock
     }
 
     /// Notes that a request is there, before any of it is judged.
@@ -126,6 +122,18 @@ impl Proxy {
             self.metrics.failed_closed(refusal.reason());
         }
         Refused { reason: refusal.reason(), route: refusal.route().cloned(), reply }
+    }
+}
+
+/// A proxy as pingora takes it. What records unparsed bytes holds the same one.
+#[derive(Debug)]
+pub struct Serving(pub Arc<Proxy>);
+
+impl std::ops::Deref for Serving {
+    type Target = Proxy;
+
+    fn deref(&self) -> &Proxy {
+        &self.0
     }
 }
 

@@ -51,6 +51,12 @@ impl Upstream {
         Self { id, addresses, timeouts, assertion, next: AtomicUsize::new(0) }
     }
 
+    /// What the configuration calls it.
+    #[must_use]
+    pub const fn id(&self) -> &UpstreamId {
+        &self.id
+    }
+
     /// What this backend is told about who asks.
     pub(crate) const fn assertion(&self) -> &assertion::Backend {
         &self.assertion

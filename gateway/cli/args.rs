@@ -1,0 +1,235 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Cloister: a security gateway for multi-tenant SaaS.
+///
+/// It verifies who asks, keeps tenants apart, enforces roles and limits, tells your backends in one signed header who is
+/// there, and records every decision.
+#[derive(Debug, Parser)]
+#[command(name = "cloister", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, and the answer is yes
+  1  done, and the answer is no: a policy test failed, the log does not verify, a tour step went wrong
+  2  not done: the command line, a file or the environment is not as it must be; each finding is on standard error
+  3  not done: something broke while running";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the gateway.
+    Run(Run),
+    /// Run a whole small world on loopback: issuer, tenants, users, two backends and the gateway.
+    Demo(Demo),
+    /// Check configuration, policies and policy tests, and say all that is wrong with its place.
+    Check(Check),
+    /// Run the tests that stand in the policy files.
+    Test(Check),
+    /// Say how one request would be decided, and which rules were asked in which order.
+    Explain(Explain),
+    /// Print the JSON Schema of a file format.
+    Schema {
+        /// Which one.
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+    /// Read the audit log.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Ask a URL and exit 0 if the answer is 2xx: a health check for images that have no curl.
+    Probe {
+        /// For example http://127.0.0.1:9901/readyz
+        url: String,
+    },
+    /// Print a completion script for your shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// Where the files are.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Files {
+    /// Where it runs: listeners, issuers, upstreams, audit.
+    #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+    pub(crate) config: PathBuf,
+    /// What is allowed: a folder, of which every `*.yaml` is read.
+    #[arg(long, env = "CLOISTER_POLICIES", value_name = "FOLDER", default_value = "policies")]
+    pub(crate) policies: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Demo {
+    /// Make some twenty requests, show each decision, query and verify the log, and exit.
+    #[arg(long)]
+    pub(crate) tour: bool,
+    /// Where the gateway listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) bind: SocketAddr,
+    /// Where the admin listener listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9901")]
+    pub(crate) admin: SocketAddr,
+    /// Where keys and the audit log are kept. Without it, in a temporary folder that is removed at the end.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) state: Option<PathBuf>,
+    /// The policies to run with. Without it, the example set that is built in.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) policies: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// The method, for example GET.
+    pub(crate) method: String,
+    /// The whole URL, for example http://acme.localhost/api/orders
+    pub(crate) url: String,
+    /// The tenant that the token names.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// The roles that the token names, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) roles: Vec<String>,
+    /// The subject of the token.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Which issuer the token is from; by default the first that the route accepts.
+    #[arg(long)]
+    pub(crate) issuer: Option<String>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Print the records that fit all conditions.
+    Query(Query),
+    /// Check every byte of the log: frames, order, one final record per request.
+    Verify {
+        #[command(flatten)]
+        log: Log,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print records as they come, until interrupted.
+    Tail {
+        #[command(flatten)]
+        log: Log,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+/// Which log.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Log {
+    /// The folder of the log. Without it, the one that the configuration names.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The configuration that names the folder.
+    #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Query {
+    #[command(flatten)]
+    pub(crate) log: Log,
+    /// Only this tenant.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Only this subject, as the token names it. The log knows it by a keyed hash, so this must be able to read its key.
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// Only this reason, for example tenant.mismatch
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Only this route.
+    #[arg(long)]
+    pub(crate) route: Option<String>,
+    /// Only this request.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Only from this time on (RFC 3339, for example 2026-11-23T12:00:00Z).
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Only before this time (RFC 3339).
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+    /// At most so many, the latest of them.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Every record, also those about the gateway itself and the decisions of strict routes.
+    #[arg(long, conflicts_with_all = ["tenant", "subject", "reason", "route", "id", "from", "to"])]
+    pub(crate) all: bool,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+impl Query {
+    /// The latest records of a log, as text.
+    pub(crate) const fn latest(log: Log, limit: usize) -> Self {
+        Self {
+            log,
+            tenant: None,
+            subject: None,
+            reason: None,
+            route: None,
+            id: None,
+            from: None,
+            to: None,
+            limit,
+            all: false,
+            format: Format::Text,
+        }
+    }
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people: aligned columns.
+    #[default]
+    Text,
+    /// For machines: one JSON document, or one per line where there are many records.
+    Json,
+}
+
+/// A file format.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// cloister.yaml
+    Config,
+    /// Files in policies/
+    Policy,
+    /// A record of the audit log.
+    Record,
+}

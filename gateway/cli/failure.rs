@@ -1,0 +1,46 @@
+use std::fmt;
+use std::process::ExitCode;
+
+use terms::Findings;
+
+/// Why a command did not say yes.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It was done, and the answer is no; what is wrong has been printed.
+    No,
+    /// Files that a user wrote are not as they must be.
+    Findings(Findings),
+    /// Files are not as they must be; what is wrong has been printed.
+    Listed,
+    /// Something else is not as it must be before the command can start.
+    Setup(String),
+    /// Something broke while it ran.
+    Broke(String),
+}
+
+impl Failure {
+    /// A failure of the set-up, with all causes of the error on one line.
+    pub(crate) fn setup(what: impl fmt::Display, error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Setup(format!("{what}: {}", terms::chain(error)))
+    }
+
+    /// A failure while running, with all causes of the error on one line.
+    pub(crate) fn broke(what: impl fmt::Display, error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Broke(format!("{what}: {}", terms::chain(error)))
+    }
+
+    /// The exit code, as the help text lists them.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::No => 1,
+            Self::Findings(_) | Self::Listed | Self::Setup(_) => 2,
+            Self::Broke(_) => 3,
+        })
+    }
+}
+
+impl From<Findings> for Failure {
+    fn from(findings: Findings) -> Self {
+        Self::Findings(findings)
+    }
+}

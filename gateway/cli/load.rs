@@ -1,0 +1,163 @@
+//! Files from disk, compiled.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use policy::{Compiled, Known, Policy, Source};
+use secrets::ProcessEnvironment;
+use terms::{Clock, Finding, Findings, IssuerId, Place};
+use token::{SettingsError, Verifier};
+
+use crate::args::Files;
+use crate::settings::Settings;
+
+/// How many verified tokens are remembered.
+const TOKENS: usize = 100_000;
+
+/// `cloister.yaml` and the policy files, compiled and fitting together.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) settings: Settings,
+    pub(crate) tokens: Verifier,
+    pub(crate) config_digest: [u8; 32],
+    pub(crate) policies: Policies,
+}
+
+/// The policy files, compiled.
+#[derive(Debug)]
+pub(crate) struct Policies {
+    pub(crate) policy: Policy,
+    pub(crate) warnings: Findings,
+    pub(crate) digest: [u8; 32],
+}
+
+/// Loads all that a gateway runs on. All findings of all files come at once.
+pub(crate) fn all(files: &Files, clock: &Arc<dyn Clock>) -> Result<Loaded, Findings> {
+    let (settings, config_digest) = config(&files.config)?;
+    let tokens = verifier(&settings, &files.config, clock);
+    let policies = policies(&files.policies, &known(&settings));
+    match (tokens, policies) {
+        (Ok(tokens), Ok(policies)) => Ok(Loaded { settings, tokens, config_digest, policies }),
+        (Err(findings), Ok(_)) | (Ok(_), Err(findings)) => Err(findings),
+        (Err(mut findings), Err(more)) => {
+            findings.append(more);
+            Err(findings)
+        }
+    }
+}
+
+/// What verifies tokens. Its faults are those of single issuers, so each is told at the place of its issuer.
+fn verifier(settings: &Settings, config: &Path, clock: &Arc<dyn Clock>) -> Result<Verifier, Findings> {
+    provider();
+    Verifier::new(settings.issuers.clone(), Arc::clone(clock), TOKENS).map_err(|SettingsError { faults }| {
+        let place = |id: Option<&IssuerId>| id.and_then(|id| settings.issuer_places.get(id)).cloned();
+        let finding = |(id, unfit): (Option<IssuerId>, token::Unfit)| {
+            Finding::error(place(id.as_ref()).unwrap_or_else(|| self::place(config)), terms::chain(&unfit))
+        };
+        faults.into_iter().map(finding).collect()
+    })
+}
+
+/// Makes ring the cryptography of TLS. Two are linked, so rustls wants to be told which.
+fn provider() {
+    // A second start in one process (the demo) finds it in place already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// Loads `cloister.yaml`.
+pub(crate) fn config(path: &Path) -> Result<(Settings, [u8; 32]), Findings> {
+    let text = read(path)?;
+    let settings = Settings::compile(path, &text, &ProcessEnvironment)?;
+    Ok((settings, sha256(text.as_bytes())))
+}
+
+/// Loads every `*.yaml` below a folder, and runs the tests in them.
+pub(crate) fn policies(folder: &Path, known: &Known) -> Result<Policies, Findings> {
+    let texts = texts(folder)?;
+    let policies = compile_untested(&texts, known)?;
+    let failed = failed_cases(&policies.policy);
+    if failed.is_empty() {
+        return Ok(policies);
+    }
+    let text_of = |file: &str| texts.iter().find(|(path, _)| path == file).map(|(_, text)| text.as_str());
+    Err(failed.quoting(text_of))
+}
+
+/// Reads every `*.yaml` below a folder: its path, and its text.
+pub(crate) fn texts(folder: &Path) -> Result<Vec<(String, String)>, Findings> {
+    let mut paths = Vec::new();
+    collect(folder, &mut paths)?;
+    if paths.is_empty() {
+        let finding = Finding::error(place(folder), "there is no policy file here");
+        return Err(finding.help("a folder with files that end in `.yaml`").into());
+    }
+    paths.sort();
+    paths.iter().map(|path| Ok((path.display().to_string(), read(path)?))).collect()
+}
+
+/// Compiles policy files without running their tests.
+pub(crate) fn compile_untested(texts: &[(String, String)], known: &Known) -> Result<Policies, Findings> {
+    let sources: Vec<Source<'_>> = texts.iter().map(|(path, text)| Source { path, text }).collect();
+    let Compiled { policy, warnings } = policy::compile(&sources, known)?;
+    Ok(Policies { policy, warnings, digest: sha256(&policy::canonical_bytes(&sources)) })
+}
+
+/// What the policy files may refer to.
+pub(crate) fn known(settings: &Settings) -> Known {
+    let upstreams: BTreeSet<_> = settings.upstreams.iter().map(|upstream| upstream.id().clone()).collect();
+    Known { issuers: settings.members.clone(), upstreams }
+}
+
+/// The tests in the policy files that do not hold, as findings: files whose tests fail are not used.
+fn failed_cases(policy: &Policy) -> Findings {
+    let failed = policy.run_cases().into_iter().filter(|case| !case.passed);
+    failed
+        .map(|case| {
+            let message =
+                format!("policy test failed: {}: expected `{}`, got `{}`", case.title, case.expected, case.got);
+            Finding::error(case.place, message).help("`cloister explain` says which rules were asked")
+        })
+        .collect()
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Findings> {
+    let unreadable =
+        |error: std::io::Error| Findings::from(Finding::error(place(folder), format!("cannot be read: {error}")));
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if hidden {
+            continue; // what editors and Kubernetes leave beside the files
+        }
+        if path.is_dir() {
+            collect(&path, paths)?;
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String, Findings> {
+    fs::read_to_string(path).map_err(|error| {
+        let help = match error.kind() {
+            std::io::ErrorKind::NotFound => "is the path right? `cloister help` names the defaults",
+            std::io::ErrorKind::InvalidData => "save it as UTF-8",
+            _ => "the user that cloister runs as must be able to read it",
+        };
+        Finding::error(place(path), format!("cannot be read: {error}")).help(help).into()
+    })
+}
+
+fn place(path: &Path) -> Place {
+    Place::file(&path.display().to_string())
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}

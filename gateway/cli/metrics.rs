@@ -1,0 +1,188 @@
+//! What Prometheus sees of the parts that count for themselves: read off them at each scrape, so that nothing is counted
+//! twice and nothing on the way of a request is done for the scrape's sake.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use audit::{COMMIT_BOUNDS_MICROS, Journal};
+use ingress::Counters;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Error, Registry};
+use token::Verifier;
+
+/// The parts that count for themselves.
+pub(crate) struct Parts {
+    pub(crate) tokens: Arc<Verifier>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) ingress: Arc<Counters>,
+}
+
+impl Parts {
+    /// Hands them to the registry.
+    pub(crate) fn register(self, registry: &Registry) -> Result<(), Error> {
+        let name = "cloister_parts".to_owned();
+        let parts = Desc::new(name, "What the parts count for themselves".to_owned(), Vec::new(), HashMap::new())?;
+        registry.register(Box::new(Counted { parts: self, desc: parts }))
+    }
+}
+
+/// The parts, with the one description that the registry wants to know them by.
+struct Counted {
+    parts: Parts,
+    desc: Desc,
+}
+
+impl Collector for Counted {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut families = self.parts.of_tokens();
+        families.extend(self.parts.of_journal());
+        families.extend(self.parts.of_ingress());
+        families
+    }
+}
+
+impl Parts {
+    fn of_tokens(&self) -> Vec<MetricFamily> {
+        let cache = self.tokens.cache_stats();
+        let issuers = self.tokens.issuers();
+        let of_each = |value: &dyn Fn(&token::IssuerState) -> f64| {
+            issuers.iter().map(|issuer| (vec![("issuer", issuer.id.as_str())], value(issuer))).collect::<Vec<_>>()
+        };
+        let age = of_each(&|issuer| issuer.age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
+        vec![
+            counter("cloister_token_cache_hits_total", "Tokens found verified", cache.hits),
+            counter("cloister_token_cache_misses_total", "Tokens that had to be verified", cache.misses),
+            gauge("cloister_token_cache_entries", "Verified tokens that are remembered", cache.entries as u64),
+            family(
+                "cloister_jwks_age_seconds",
+                "Time since an issuer's keys were last fetched well",
+                MetricType::GAUGE,
+                age,
+            ),
+            family(
+                "cloister_jwks_refresh_failures_total",
+                "Times that an issuer's keys could not be fetched",
+                MetricType::COUNTER,
+                of_each(&|issuer| float(issuer.failures)),
+            ),
+        ]
+    }
+
+    fn of_journal(&self) -> Vec<MetricFamily> {
+        let stats = self.journal.stats();
+        let bounds = COMMIT_BOUNDS_MICROS.iter().map(|micros| float(*micros) / 1e6).chain([f64::INFINITY]);
+        let mut cumulative = 0;
+        let buckets = bounds.zip(stats.commit_buckets).map(|(bound, count)| {
+            cumulative += count;
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(bound);
+            bucket.set_cumulative_count(cumulative);
+            bucket
+        });
+        let mut histogram = Histogram::default();
+        histogram.set_bucket(buckets.collect());
+        histogram.set_sample_count(stats.commits);
+        histogram.set_sample_sum(stats.commit_time.as_secs_f64());
+        let mut metric = Metric::default();
+        metric.set_histogram(histogram);
+        vec![
+            counter("cloister_journal_records_total", "Final records accepted", stats.finals),
+            counter(
+                "cloister_journal_unrecorded_total",
+                "Requests answered without a record, for want of room",
+                stats.unrecorded,
+            ),
+            gauge("cloister_journal_open", "Requests in flight that have a place in the journal", stats.open),
+            gauge("cloister_journal_pending_bytes", "Bytes that wait for the disk", stats.pending_bytes),
+            counter("cloister_journal_failures_total", "Times that the log could not be written", stats.failures),
+            gauge("cloister_journal_up", "Whether requests can be recorded", u64::from(stats.healthy)),
+            named(
+                "cloister_journal_commit_seconds",
+                "Time to bring a batch to disk",
+                MetricType::HISTOGRAM,
+                vec![metric],
+            ),
+        ]
+    }
+
+    fn of_ingress(&self) -> Vec<MetricFamily> {
+        let counters = self.ingress.snapshot();
+        let why = |pairs: &[(&'static str, u64)]| {
+            pairs.iter().map(|(why, count)| (vec![("why", *why)], float(*count))).collect()
+        };
+        let refused = [("full", counters.refused_full), ("client", counters.refused_client)];
+        let cut = [
+            ("handshake_failed", counters.handshake_failures),
+            ("handshake_timeout", counters.handshake_timeouts),
+            ("head_timeout", counters.head_timeouts),
+            ("head_too_large", counters.heads_too_large),
+            ("idle", counters.idle_timeouts),
+            ("silent", counters.silent),
+        ];
+        vec![
+            gauge("cloister_connections", "Connections from clients", counters.open),
+            counter("cloister_connections_accepted_total", "Connections accepted", counters.accepted),
+            family(
+                "cloister_connections_refused_total",
+                "Connections closed at once for being too many",
+                MetricType::COUNTER,
+                why(&refused),
+            ),
+            family("cloister_connections_cut_total", "Connections ended by us", MetricType::COUNTER, why(&cut)),
+        ]
+    }
+}
+
+fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
+    family(name, help, MetricType::COUNTER, vec![(Vec::new(), float(value))])
+}
+
+fn gauge(name: &str, help: &str, value: u64) -> MetricFamily {
+    family(name, help, MetricType::GAUGE, vec![(Vec::new(), float(value))])
+}
+
+fn family(name: &str, help: &str, kind: MetricType, values: Vec<(Vec<(&str, &str)>, f64)>) -> MetricFamily {
+    let metrics = values.into_iter().map(|(labels, value)| {
+        let mut metric = Metric::from_label(labels.into_iter().map(label).collect());
+        if kind == MetricType::COUNTER {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+        metric
+    });
+    named(name, help, kind, metrics.collect())
+}
+
+fn named(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.into());
+    family.set_help(help.into());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}
+
+fn label((name, value): (&str, &str)) -> LabelPair {
+    let mut label = LabelPair::default();
+    label.set_name(name.into());
+    label.set_value(value.into());
+    label
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "Prometheus counts in doubles; beyond 2^53 the last digits do not matter"
+)]
+const fn float(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,37 @@
+//! `cloister probe`: a health check for images without a shell or curl. Plain HTTP, one request.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use crate::failure::Failure;
+
+/// How long the probe waits for anything.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Asks a URL; fails unless the answer is 2xx.
+pub(crate) fn run(url: &str) -> Result<(), Failure> {
+    let rest = url.strip_prefix("http://").ok_or_else(|| Failure::Setup(format!("`{url}` is not an http:// URL")))?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let path = if path.is_empty() { "/" } else { path };
+    let answer = ask(authority, path).map_err(|error| Failure::broke(url, &error))?;
+    match answer.split(' ').nth(1) {
+        Some(status) if status.starts_with('2') => Ok(()),
+        Some(status) => {
+            crate::print::notice(format_args!("{url} answered {status}"));
+            Err(Failure::No)
+        }
+        None => Err(Failure::Broke(format!("{url} did not answer in HTTP"))),
+    }
+}
+
+fn ask(authority: &str, path: &str) -> std::io::Result<String> {
+    let address = authority.to_socket_addrs()?.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(64 << 10).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}

@@ -1,0 +1,109 @@
+//! The rules in force: put together from a compiled policy, and replaced as a whole when the files change.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use audit::{Digest, Journal, Note};
+use gate::Rules;
+use limit::{KeyPart, Limit, Limits};
+use policy::{Known, LimitRule, Policy};
+use prometheus::{IntCounterVec, IntGaugeVec};
+use terms::{Findings, Live, Severity};
+
+use crate::load::{self, Policies};
+
+/// How many keys one limit follows; beyond that, new ones share a bucket.
+const KEYS: usize = 1 << 20;
+
+/// Puts rules together for the first time.
+pub(crate) fn first(policies: Policies) -> Result<Rules, String> {
+    let Policies { policy, digest, .. } = policies;
+    let limits = Limits::new(limits(&policy), KEYS, Instant::now()).map_err(|error| terms::chain(&error))?;
+    Ok(Rules::new(policy, limits, digest.into()))
+}
+
+fn limits(policy: &Policy) -> Vec<Limit> {
+    let part = |part: &policy::KeyPart| match part {
+        policy::KeyPart::ClientIp => KeyPart::ClientIp,
+        policy::KeyPart::Route => KeyPart::Route,
+        policy::KeyPart::Tenant => KeyPart::Tenant,
+        policy::KeyPart::User => KeyPart::User,
+    };
+    let limit = |rule: &LimitRule| Limit {
+        id: rule.id.clone(),
+        rate: rule.rate,
+        burst: rule.burst,
+        key: rule.key.iter().map(part).collect(),
+    };
+    policy.limits().iter().map(limit).collect()
+}
+
+/// Replaces the rules when asked to, if the files are good; keeps those in force if not.
+#[derive(Debug)]
+pub(crate) struct Reloader {
+    pub(crate) folder: PathBuf,
+    pub(crate) known: Known,
+    pub(crate) rules: Arc<Live<Rules>>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) outcomes: IntCounterVec,
+    pub(crate) info: IntGaugeVec,
+}
+
+impl Reloader {
+    /// Loads the files anew. Either all of it comes into force, at once, or nothing changes.
+    pub(crate) fn reload(&self) {
+        let before = self.rules.snapshot();
+        let outcome = load::policies(&self.folder, &self.known).and_then(|policies| self.succeed(&before, policies));
+        match outcome {
+            Ok(None) => {
+                tracing::info!("policies read again, nothing changed");
+                self.outcomes.with_label_values(&["unchanged"]).inc();
+            }
+            Ok(Some(digest)) => {
+                tracing::info!(policy.digest = %hex(digest), "policies replaced");
+                self.outcomes.with_label_values(&["replaced"]).inc();
+                self.show(digest);
+            }
+            Err(findings) => {
+                for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
+                    tracing::error!(place = %finding.place, help = finding.help, "policies refused: {}", finding.message);
+                }
+                self.outcomes.with_label_values(&["refused"]).inc();
+                let first = findings.iter().next().map(ToString::to_string).unwrap_or_default();
+                self.note(&Note::Refused { what: audit::Files::Policy, old: Some(before.digest()), why: &first });
+            }
+        }
+    }
+
+    /// Shows the version in force as a metric.
+    pub(crate) fn show(&self, digest: Digest) {
+        self.info.reset();
+        self.info.with_label_values(&[hex(digest).as_str()]).set(1);
+    }
+
+    fn succeed(&self, before: &Rules, policies: Policies) -> Result<Option<Digest>, Findings> {
+        let Policies { policy, digest, .. } = policies;
+        let digest = Digest::from(digest);
+        if digest == before.digest() {
+            return Ok(None);
+        }
+        let place = terms::Place::file(&self.folder.display().to_string());
+        let limits = Limits::succeed(before.limits(), limits(&policy))
+            .map_err(|error| terms::Finding::error(place, terms::chain(&error)))?;
+        self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest });
+        self.rules.replace(Rules::new(policy, limits, digest));
+        Ok(Some(digest))
+    }
+
+    fn note(&self, note: &Note<'_>) {
+        if let Err(unavailable) = self.journal.note(note) {
+            tracing::error!(error = terms::chain(&unavailable), "the change of policies is not on record");
+        }
+    }
+}
+
+/// A digest as records show it.
+pub(crate) fn hex(digest: Digest) -> String {
+    format!("{:016x}", digest.as_u64())
+}

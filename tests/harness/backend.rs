@@ -1,0 +1,114 @@
+//! A backend that remembers what it saw.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::ws::{Message, WebSocketUpgrade};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get};
+use futures::StreamExt as _;
+
+/// One request as it reached the backend.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: Method,
+    pub uri: Uri,
+    pub fields: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Seen {
+    /// The only value of a field.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.get_all(name).iter();
+        let first = values.next()?;
+        assert!(values.next().is_none(), "`{name}` reached the backend twice");
+        Some(first.to_str().unwrap())
+    }
+}
+
+/// A backend on a free port.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Backend {
+    pub async fn start() -> Self {
+        let seen = Arc::default();
+        let router = Router::new()
+            .route("/socket", get(echo))
+            .route("/upload", any(count))
+            .route("/orders/stream", get(stream))
+            .route("/orders/slow", get(slow))
+            .fallback(remember)
+            .with_state(Arc::clone(&seen));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, seen }
+    }
+
+    /// Every request that got here, in order.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The latest request that got here.
+    pub fn last(&self) -> Seen {
+        self.seen().pop().expect("no request reached the backend")
+    }
+}
+
+async fn remember(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let status = head.uri.query().and_then(|query| query.strip_prefix("status=")).and_then(|code| code.parse().ok());
+    seen.lock().unwrap().push(Seen { method: head.method, uri: head.uri, fields: head.headers, body: body.clone() });
+    let fields = [("server", "legacy/1.0"), ("x-cloister-forged", "by the backend")];
+    (status.unwrap_or(StatusCode::OK), fields, if body.is_empty() { Bytes::from_static(b"ok") } else { body })
+        .into_response()
+}
+
+async fn echo(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            if matches!(message, Message::Text(_) | Message::Binary(_)) && socket.send(message).await.is_err() {
+                break;
+            }
+        }
+    })
+}
+
+async fn count(body: Body) -> String {
+    let mut total = 0;
+    let mut chunks = body.into_data_stream();
+    while let Some(Ok(chunk)) = chunks.next().await {
+        total += chunk.len();
+    }
+    total.to_string()
+}
+
+/// Three events, 50 ms apart.
+async fn stream() -> Response {
+    let events = futures::stream::unfold(0, async |number| {
+        if number == 3 {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Some((Ok::<_, std::convert::Infallible>(format!("data: {number}\n\n")), number + 1))
+    });
+    ([("content-type", "text/event-stream")], Body::from_stream(events)).into_response()
+}
+
+async fn slow() -> &'static str {
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    "slow"
+}

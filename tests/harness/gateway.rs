@@ -1,0 +1,355 @@
+//! The gateway under test, and the requests that are made to it.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use token::forge::Issuer;
+
+use super::process::{PATIENCE, Process};
+use super::world::{POLICIES, claims};
+use super::{Answer, Backend, Records};
+
+/// What differs from the small world.
+#[derive(Debug, Default)]
+pub struct Setup {
+    policies: Option<String>,
+    config: String,
+    guard: String,
+    tls: bool,
+    upstream: Option<SocketAddr>,
+    jwks: Option<String>,
+    audit: Option<PathBuf>,
+    members: Option<String>,
+    unready: bool,
+}
+
+impl Setup {
+    /// Other policies than those of the small world.
+    pub fn policies(mut self, text: &str) -> Self {
+        self.policies = Some(text.into());
+        self
+    }
+
+    /// More lines at the top level of `cloister.yaml`.
+    pub fn config(mut self, text: &str) -> Self {
+        self.config = text.into();
+        self
+    }
+
+    /// The settings of the guard, as YAML in one line: `{ head: 300ms }`.
+    pub fn guard(mut self, text: &str) -> Self {
+        self.guard = format!("guard: {text}\n");
+        self
+    }
+
+    /// A second listener, `tls`, with a certificate for `*.example.test`.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// Another backend than the one that remembers.
+    pub fn upstream(mut self, address: SocketAddr) -> Self {
+        self.upstream = Some(address);
+        self
+    }
+
+    /// Another key set than that of the issuer, or a URL.
+    pub fn jwks(mut self, yaml: &str) -> Self {
+        self.jwks = Some(yaml.into());
+        self
+    }
+
+    /// Another folder for the log.
+    pub fn audit(mut self, directory: &Path) -> Self {
+        self.audit = Some(directory.into());
+        self
+    }
+
+    /// Who says who is a member: `claims` or `directory`.
+    pub fn members(mut self, source: &str) -> Self {
+        self.members = Some(source.into());
+        self
+    }
+
+    /// The gateway will serve without being ready: the story is about that.
+    pub fn unready(mut self) -> Self {
+        self.unready = true;
+        self
+    }
+
+    pub async fn start(self) -> Gateway {
+        Gateway::start(self).await
+    }
+}
+
+pub struct Gateway {
+    pub backend: Backend,
+    pub issuer: Issuer,
+    pub folder: TempDir,
+    pub address: SocketAddr,
+    pub tls_address: Option<SocketAddr>,
+    pub admin: SocketAddr,
+    client: reqwest::Client,
+    process: Process,
+    log: PathBuf,
+    checked: bool,
+    restarted: bool,
+}
+
+impl Gateway {
+    /// The small world; see [`Setup`] for what may differ.
+    pub fn test() -> Setup {
+        Setup::default()
+    }
+
+    async fn start(setup: Setup) -> Self {
+        static PROVIDER: Once = Once::new();
+        PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+        let folder = tempfile::Builder::new().prefix("cloister-test-").tempdir().unwrap();
+        let backend = Backend::start().await;
+        let issuer = Issuer::es256("key-1");
+        let log = setup.audit.clone().unwrap_or_else(|| folder.path().join("audit"));
+        std::fs::write(folder.path().join("jwks.json"), issuer.jwks()).unwrap();
+        std::fs::create_dir(folder.path().join("policies")).unwrap();
+        std::fs::write(folder.path().join("policies/policy.yaml"), setup.policies.as_deref().unwrap_or(POLICIES))
+            .unwrap();
+        std::fs::write(folder.path().join("cloister.yaml"), config(&setup, folder.path(), backend.address, &log))
+            .unwrap();
+        let process = Self::spawn(folder.path());
+        let address = process.address("plain");
+        let tls_address = setup.tls.then(|| process.address("tls"));
+        let admin = process.address("admin");
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .danger_accept_invalid_certs(true)
+            .build()
+            .unwrap();
+        let gateway = Self {
+            backend,
+            issuer,
+            folder,
+            address,
+            tls_address,
+            admin,
+            client,
+            process,
+            log,
+            checked: false,
+            restarted: false,
+        };
+        if !setup.unready {
+            gateway.await_ready();
+        }
+        gateway
+    }
+
+    fn spawn(folder: &Path) -> Process {
+        let (config, policies) = (folder.join("cloister.yaml"), folder.join("policies"));
+        let paths = [config.display().to_string(), policies.display().to_string()];
+        Process::start(&["run", "--config", &paths[0], "--policies", &paths[1]], &[])
+    }
+
+    /// Starts another process on the same folder: after a kill, as an operator would. Ports may differ.
+    pub fn start_again(&mut self) {
+        self.restarted = true;
+        self.process = Self::spawn(self.folder.path());
+        self.address = self.process.address("plain");
+        self.admin = self.process.address("admin");
+        self.await_ready();
+    }
+
+    fn await_ready(&self) {
+        self.eventually("the gateway is ready", || self.admin("/readyz").0 == 200);
+    }
+
+    /// Waits until something is so.
+    pub fn eventually(&self, what: &str, so: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !so() {
+            assert!(Instant::now() < deadline, "waited in vain until {what}; cloister said:\n{}", self.process.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A token that is good for an hour.
+    pub fn token(&self, tenant: &str, user: &str, roles: &[&str]) -> String {
+        self.issuer.sign(&claims(tenant, user, roles))
+    }
+
+    /// A request to `<tenant>.example.test`.
+    pub fn request(&self, method: &str, tenant: &str, path: &str) -> reqwest::RequestBuilder {
+        let url = format!("http://{}{path}", self.address);
+        let method = method.parse::<reqwest::Method>().unwrap();
+        self.client.request(method, url).header("host", format!("{tenant}.example.test"))
+    }
+
+    /// A GET by somebody of this tenant, who is a viewer.
+    pub async fn get(&self, tenant: &str, path: &str) -> Answer {
+        let token = self.token(tenant, "ada", &["viewer"]);
+        Answer::read(self.request("GET", tenant, path).bearer_auth(token).send().await.unwrap()).await
+    }
+
+    /// Sends a request and reads the answer to its end.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    /// What the admin listener answers: status and body.
+    pub fn admin(&self, path: &str) -> (u16, String) {
+        get_plain(self.admin, path)
+    }
+
+    /// The value of a metric, summed over all of its labels.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.admin("/metrics");
+        let values = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// What the log holds, once all that was answered so far is in it.
+    pub fn records(&self, conditions: &[&str]) -> Records {
+        self.eventually("all records are committed", || self.metric("cloister_journal_pending_bytes") == 0.0);
+        Records::query(&self.log, conditions)
+    }
+
+    /// The dotted reason that the log gives for an answer.
+    pub fn reason(&self, answer: &Answer) -> String {
+        let id = answer.request_id();
+        self.records(&["--id", &id]).of(&id)["reason"].as_str().unwrap().to_string()
+    }
+
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Writes a policy file anew, tells the gateway, and waits until it took it or refused it.
+    pub fn reload(&self, policies: &str) {
+        let count = || self.metric("cloister_reload_total");
+        let before = count();
+        std::fs::write(self.folder.path().join("policies/policy.yaml"), policies).unwrap();
+        self.process.signal("HUP");
+        self.eventually("the reload is done", || count() > before);
+    }
+
+    /// Stops it as an operator would, and checks all that must hold then.
+    pub fn stop(mut self) {
+        self.check();
+    }
+
+    /// Ends a story in which requests went unrecorded on purpose: they were refused for it.
+    pub fn leave_with_gaps(mut self) {
+        self.restarted = true;
+        self.check();
+    }
+
+    /// This gateway is not checked when it goes out of scope: the story is about its death.
+    pub fn leave(mut self) {
+        self.checked = true;
+    }
+
+    fn check(&mut self) {
+        self.checked = true;
+        if self.process.has_ended() {
+            return;
+        }
+        let requests = self.metric("cloister_requests_total");
+        self.process.signal("TERM");
+        let status = self.process.wait();
+        let said = self.process.said();
+        assert!(status.success(), "cloister ended with {status}; it said:\n{said}");
+        assert!(!said.contains("panicked"), "something panicked:\n{said}");
+        let (code, report) = super::audit::verify(&self.log);
+        assert_eq!(code, 0, "the log does not verify: {report}");
+        #[expect(clippy::cast_precision_loss, reason = "no test makes 2^52 requests")]
+        let finals = Records::query(&self.log, &[]).finals().len() as f64;
+        assert!(finals == requests || self.restarted, "{requests} requests, {finals} final records");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if !self.checked && !std::thread::panicking() {
+            self.check();
+        }
+    }
+}
+
+/// A configuration that could be run, beside a key set, for stories about files.
+pub fn config_text(folder: &Path) -> String {
+    std::fs::write(folder.join("jwks.json"), Issuer::es256("key-1").jwks()).unwrap();
+    config(&Setup::default(), folder, SocketAddr::from(([127, 0, 0, 1], 9)), &folder.join("audit"))
+}
+
+fn config(setup: &Setup, folder: &Path, backend: SocketAddr, log: &Path) -> String {
+    let folder_text = folder.display();
+    let upstream = setup.upstream.unwrap_or(backend);
+    let jwks = setup.jwks.clone().unwrap_or_else(|| format!("{{ file: {folder_text}/jwks.json, refresh: 1s }}"));
+    let mut text = format!(
+        r#"version: 1
+listeners:
+  - {{ bind: "127.0.0.1:0" }}
+{tls}workers: 2
+shutdown: {{ grace: 5s }}
+admin: {{ bind: "127.0.0.1:0" }}
+state: {{ directory: {folder_text}/state }}
+issuers:
+  main:
+    issuer: "https://idp.example.test/"
+    audiences: [saas-api]
+    algorithms: [ES256, RS256]
+    jwks: {jwks}
+    members: {members}
+upstreams:
+  backend:
+    addresses: ["{upstream}"]
+    timeouts: {{ connect: 1s, read: 5s, write: 5s, idle: 5s }}
+assertion: {{ issuer: "https://gateway.example.test" }}
+audit: {{ directory: {log} }}
+"#,
+        tls = if setup.tls { tls_listener(folder) } else { String::new() },
+        log = log.display(),
+        members = setup.members.as_deref().unwrap_or("claims"),
+    );
+    write!(text, "{}{}", setup.guard, setup.config).unwrap();
+    text
+}
+
+/// Writes a certificate and its key, and gives the listener that uses them.
+fn tls_listener(folder: &Path) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let certified =
+        rcgen::generate_simple_self_signed(["*.example.test".to_string(), "localhost".to_string()]).unwrap();
+    let (certificate, key) = (folder.join("tls.pem"), folder.join("tls.key"));
+    std::fs::write(&certificate, certified.cert.pem()).unwrap();
+    std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    format!(
+        "  - {{ bind: \"127.0.0.1:0\", tls: {{ certificate: {}, key: {} }} }}\n",
+        certificate.display(),
+        key.display()
+    )
+}
+
+/// A GET without any client library, which also works where no runtime runs.
+fn get_plain(address: SocketAddr, path: &str) -> (u16, String) {
+    let Ok(mut stream) = TcpStream::connect(address) else { return (0, String::new()) };
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: admin\r\nAccept: application/json\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    if stream.read_to_string(&mut answer).is_err() {
+        return (0, String::new());
+    }
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    (status, answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_string()))
+}

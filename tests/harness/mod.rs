@@ -1,0 +1,22 @@
+//! Starts the real `cloister` on free ports in a temporary folder, with backends that remember what they saw.
+//!
+//! When a [`Gateway`] goes out of scope it is told to stop; the test fails if it does not end well, if anything in it
+//! panicked, if its log does not verify, or if it holds another number of records than requests were made.
+
+mod answer;
+mod audit;
+mod backend;
+mod gateway;
+mod golden;
+mod process;
+mod raw;
+mod world;
+
+pub use answer::Answer;
+pub use audit::{Records, verify};
+pub use backend::Backend;
+pub use gateway::{Gateway, Setup, config_text};
+pub use golden::golden;
+pub use process::run;
+pub use raw::raw;
+pub use world::{POLICIES, claims, now};

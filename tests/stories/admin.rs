@@ -1,0 +1,59 @@
+//! What operators see.
+
+use crate::harness::Gateway;
+
+#[tokio::test]
+async fn every_request_is_counted_by_route_status_and_reason() {
+    let gateway = Gateway::test().start().await;
+    gateway.get("acme", "/orders/1").await;
+    gateway.get("acme", "/orders/1?status=404").await;
+    gateway.get("globex", "/nowhere").await;
+    gateway.send(gateway.request("GET", "acme", "/orders/1")).await;
+    gateway.eventually("all four are counted", || gateway.metric("cloister_requests_total") == 4.0);
+    let (_, metrics) = gateway.admin("/metrics");
+    for line in [
+        r#"cloister_requests_total{reason="allowed",route="orders",status_class="2xx"} 1"#,
+        r#"cloister_requests_total{reason="allowed",route="orders",status_class="4xx"} 1"#,
+        r#"cloister_requests_total{reason="route.unknown",route="none",status_class="4xx"} 1"#,
+        r#"cloister_requests_total{reason="auth.missing",route="orders",status_class="4xx"} 1"#,
+        "cloister_decision_seconds_count 4",
+        "cloister_upstream_seconds_count 2",
+        "cloister_request_seconds_count 4",
+        "cloister_token_cache_misses_total 1",
+        "cloister_token_cache_hits_total 1",
+        "cloister_journal_up 1",
+        "cloister_journal_records_total 4",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+    }
+    assert!(metrics.contains("cloister_build_info{version=") && metrics.contains("cloister_policy_info{digest="));
+    assert!(!metrics.contains("acme"), "no label holds a tenant");
+}
+
+#[tokio::test]
+async fn it_says_that_it_lives_and_whether_it_is_ready() {
+    let gateway = Gateway::test().start().await;
+    assert_eq!(gateway.admin("/livez").0, 200);
+    let (status, body) = gateway.admin("/readyz");
+    assert_eq!(status, 200);
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["ready"], true);
+    assert_eq!(body["checks"].as_array().unwrap().len(), 2);
+    assert_eq!(gateway.admin("/nowhere").0, 404);
+}
+
+#[tokio::test]
+async fn a_trace_is_kept_and_the_span_is_ours() {
+    let gateway = Gateway::test().start().await;
+    let token = gateway.token("acme", "ada", &["viewer"]);
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let answer = gateway
+        .send(gateway.request("GET", "acme", "/orders/1").bearer_auth(token).header("traceparent", parent))
+        .await;
+    let seen = gateway.backend.last();
+    let forwarded = seen.field("traceparent").unwrap();
+    assert!(forwarded.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+    assert!(!forwarded.contains("00f067aa0ba902b7"));
+    assert_eq!(seen.field("x-request-id"), Some(answer.request_id().as_str()));
+    assert_eq!(gateway.records(&[]).of(&answer.request_id())["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
+}

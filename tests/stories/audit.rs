@@ -1,0 +1,79 @@
+//! Every request has its one record, and nothing is in it that must not be.
+
+use std::io::Write as _;
+
+use crate::harness::{Gateway, raw};
+
+#[tokio::test]
+async fn every_request_has_one_final_record_also_those_that_never_parsed() {
+    let gateway = Gateway::test().start().await;
+    let served = gateway.get("acme", "/orders/1").await;
+    let refused = gateway.send(gateway.request("GET", "acme", "/nowhere")).await;
+    raw(gateway.address, b"\x16\x03\x01\x02garbage\r\n\r\n").await;
+    gateway.eventually("the garbage is on record", || gateway.records(&[]).finals().len() == 3);
+    let records = gateway.records(&[]);
+    let record = records.of(&served.request_id());
+    assert_eq!(record["tenant"], "acme");
+    assert_eq!(record["decision"], "allow");
+    assert_eq!(record["route"], "orders");
+    assert_eq!(record["status"], 200);
+    assert_eq!(record["upstream"], "backend");
+    assert!(record["rule"].as_str().unwrap().contains("viewer"));
+    let record = records.of(&refused.request_id());
+    assert_eq!((&record["decision"], &record["reason"]), (&"deny".into(), &"route.unknown".into()));
+    let unparsed = gateway.records(&["--reason", "request.malformed.unparsed"]);
+    assert_eq!(unparsed.finals().len(), 1);
+}
+
+#[tokio::test]
+async fn a_query_finds_by_tenant_subject_reason_and_route() {
+    let gateway = Gateway::test().start().await;
+    gateway.get("acme", "/orders/1").await;
+    gateway.get("globex", "/orders/1").await;
+    gateway.get("initech", "/orders/1").await;
+    let count = |conditions: &[&str]| gateway.records(conditions).finals().len();
+    assert_eq!(count(&["--tenant", "acme"]), 1);
+    assert_eq!(count(&["--subject", "ada", "--issuer", "main"]), 3);
+    assert_eq!(count(&["--subject", "bob", "--issuer", "main"]), 0);
+    assert_eq!(count(&["--reason", "tenant.suspended"]), 1);
+    assert_eq!(count(&["--route", "orders"]), 3);
+    assert_eq!(count(&["--from", "2020-01-01T00:00:00Z", "--to", "2020-01-02T00:00:00Z"]), 0);
+}
+
+#[tokio::test]
+async fn no_token_query_body_path_or_person_is_ever_written_anywhere() {
+    let gateway = Gateway::test().start().await;
+    let token = gateway.token("acme", "ada-canary-subject", &["clerk"]);
+    let request = gateway
+        .request("POST", "acme", "/orders/canary-path?secret=canary-query")
+        .bearer_auth(&token)
+        .header("x-api-key", "canary-field")
+        .header("cookie", "session=canary-cookie")
+        .header("user-agent", "canary-agent")
+        .body("canary-body");
+    assert_eq!(gateway.send(request).await.status, 200);
+    gateway.get("acme", "/nowhere/canary-path").await;
+    let log = gateway.log().to_path_buf();
+    let folder = gateway.folder.path().to_path_buf();
+    gateway.records(&[]);
+    let mut written = Vec::new();
+    read_all(&log, &mut written);
+    read_all(&folder.join("state"), &mut written);
+    let mut gateway = gateway;
+    written.write_all(gateway.process().said().as_bytes()).unwrap();
+    let text = String::from_utf8_lossy(&written);
+    for canary in ["canary", token.rsplit('.').next().unwrap(), token.split('.').nth(1).unwrap()] {
+        assert!(!text.contains(canary), "`{canary}` was written");
+    }
+}
+
+fn read_all(folder: &std::path::Path, into: &mut Vec<u8>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, into);
+        } else {
+            into.extend(std::fs::read(&path).unwrap());
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! How it ends, and what outages do.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Answer, Gateway, Setup};
+
+#[tokio::test]
+async fn sigterm_lets_a_running_request_end_and_then_stops_at_once() {
+    let mut gateway = Gateway::test().start().await;
+    let token = gateway.token("acme", "ada", &["viewer"]);
+    let request = gateway.request("GET", "acme", "/orders/slow").bearer_auth(token);
+    #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
+    let asking = tokio::spawn(request.send());
+    gateway.eventually("the request is in flight", || gateway.metric("cloister_journal_open") == 1.0);
+    let told = Instant::now();
+    gateway.process().signal("TERM");
+    let answer = Answer::read(asking.await.unwrap().unwrap()).await;
+    assert_eq!(answer.text(), "slow");
+    assert!(gateway.process().wait().success());
+    assert!(told.elapsed() < Duration::from_secs(4), "it does not wait for its whole grace");
+    let records = crate::harness::Records::query(gateway.log(), &[]);
+    assert_eq!(records.of(&answer.request_id())["end"], "complete");
+    assert!(records.all().iter().any(|record| record["kind"] == "log.closed"));
+}
+
+#[tokio::test]
+async fn clients_that_stall_are_cut_and_on_record() {
+    let gateway = Gateway::test().guard("{ head: 300ms, idle: 300ms }").start().await;
+    let answer = crate::harness::raw(gateway.address, b"GET /orders/1 HTTP/1.1\r\nHost: acme.exam").await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    gateway.eventually("it is on record", || {
+        gateway.records(&["--reason", "request.malformed.timeout"]).finals().len() == 1
+    });
+}
+
+#[tokio::test]
+async fn more_connections_than_one_address_may_have_are_turned_away() {
+    let gateway = Gateway::test().guard("{ connections_per_ip: 3 }").start().await;
+    let held: Vec<_> = (0..3).map(|_| std::net::TcpStream::connect(gateway.address).unwrap()).collect();
+    gateway.eventually("three connections are open", || gateway.metric("cloister_connections") >= 3.0);
+    let refused = crate::harness::raw(gateway.address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(!refused.starts_with("HTTP/1.1 4"), "{refused}");
+    assert!(gateway.metric("cloister_connections_refused_total") >= 1.0);
+    drop(held);
+    gateway.eventually("there is room again", || gateway.metric("cloister_connections") == 0.0);
+    assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
+}
+
+/// A small file system of its own, which can be filled.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Nothing if this user may not mount.
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(folder.path()).status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.0.path()).status());
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_service_with_503_and_room_brings_it_back_without_a_restart() {
+    // To fill a disk one must have one of one's own; who may not mount sees this promise kept in the part `audit`.
+    let Some(disk) = SmallDisk::mount() else { return };
+    let gateway = Setup::default().audit(&disk.0.path().join("audit")).start().await;
+    assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
+    let ballast = disk.0.path().join("ballast");
+    drop(Command::new("dd").args(["if=/dev/zero", "bs=1M"]).arg(format!("of={}", ballast.display())).output());
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let answer = loop {
+        let answer = gateway.send(gateway.request("POST", "acme", "/strict/1").bearer_auth(&token).body("x")).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "a full disk is never noticed");
+    };
+    assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
+    gateway.eventually("it is not ready", || gateway.admin("/readyz").0 == 503);
+    assert!(gateway.admin("/readyz").1.contains("journal"));
+
+    std::fs::remove_file(ballast).unwrap();
+
+    gateway.eventually("it is ready again", || gateway.admin("/readyz").0 == 200);
+    assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
+    gateway.leave_with_gaps();
+}

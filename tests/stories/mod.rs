@@ -1,0 +1,17 @@
+//! Promises of the whole, one file per subject.
+
+mod admin;
+mod audit;
+mod bad_input;
+mod crash;
+mod files;
+mod headers;
+mod life;
+mod limits;
+mod matrix;
+mod protocols;
+mod reload;
+mod requests;
+mod tenants;
+mod tokens;
+mod walls;

@@ -1,0 +1,54 @@
+//! Nobody reaches another tenant.
+
+use crate::harness::Gateway;
+
+#[tokio::test]
+async fn a_token_of_one_tenant_does_not_open_another() {
+    let gateway = Gateway::test().start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        let answer = gateway.send(gateway.request(method, "globex", "/orders/1").bearer_auth(&token)).await;
+        assert_eq!(answer.status, 403, "{method}");
+        assert_eq!(gateway.reason(&answer), "tenant.mismatch", "{method}");
+    }
+    assert!(gateway.backend.seen().is_empty());
+}
+
+#[tokio::test]
+async fn suspended_and_unknown_tenants_are_refused_and_look_the_same_to_an_outsider() {
+    let gateway = Gateway::test().start().await;
+    let mut bodies = Vec::new();
+    for (tenant, reason) in [("initech", "tenant.suspended"), ("nowhere", "tenant.unknown")] {
+        let token = gateway.token(tenant, "ada", &["viewer"]);
+        let answer = gateway.send(gateway.request("GET", tenant, "/orders/1").bearer_auth(token)).await;
+        assert_eq!(gateway.reason(&answer), reason);
+        let id = answer.request_id();
+        bodies.push((answer.status, answer.text().replace(&id, "")));
+    }
+    assert_eq!(bodies[0], bodies[1]);
+}
+
+#[tokio::test]
+async fn a_user_of_the_directory_is_a_member_only_where_it_says_so() {
+    let policies = r#"
+tenants: { acme: { status: active }, globex: { status: active } }
+members: { acme: { "ada": [viewer] } }
+roles: { viewer: { allow: ["order:read"] } }
+routes:
+  - id: orders
+    match: { host: "{tenant}.example.test", path: "/orders/**" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [host] }
+    allow: { GET: "order:read" }
+"#;
+    let gateway = Gateway::test().policies(policies).members("directory").start().await;
+    let mut claims = crate::harness::claims("", "ada", &["admin"]);
+    claims.as_object_mut().unwrap().remove("tenant_id");
+    let token = gateway.issuer.sign(&claims);
+    let ask = |tenant: &'static str| gateway.send(gateway.request("GET", tenant, "/orders/1").bearer_auth(&token));
+    assert_eq!(ask("acme").await.status, 200);
+    assert_eq!(gateway.backend.last().field("x-roles"), Some("viewer"), "roles come from the directory, not the token");
+    let answer = ask("globex").await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(gateway.reason(&answer), "tenant.not_member");
+}

@@ -1,0 +1,77 @@
+//! Who gets in with which token.
+
+use serde_json::json;
+use token::forge::Issuer;
+
+use crate::harness::{Gateway, claims, now};
+
+#[tokio::test]
+async fn a_good_token_gets_in_and_each_bad_one_is_told_apart_in_the_log_only() {
+    let gateway = Gateway::test().start().await;
+    let sign = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut claims = claims("acme", "ada", &["viewer"]);
+        change(&mut claims);
+        gateway.issuer.sign(&claims)
+    };
+    let good = sign(&|_| {});
+    let forger = Issuer::es256("key-1");
+    let cases = [
+        ("", 401, "auth.missing"),
+        (&sign(&|claims| claims["exp"] = json!(now() - 3600)), 401, "auth.invalid.expired"),
+        (&sign(&|claims| claims["nbf"] = json!(now() + 3600)), 401, "auth.invalid.not_yet"),
+        (&sign(&|claims| claims["aud"] = json!("somebody-else")), 401, "auth.invalid.audience"),
+        (&sign(&|claims| claims["iss"] = json!("https://evil.example/")), 401, "auth.invalid.issuer"),
+        (&sign(&|claims| drop(claims.as_object_mut().unwrap().remove("exp"))), 401, "auth.invalid.claims"),
+        (&forger.sign(&claims("acme", "ada", &["viewer"])), 401, "auth.invalid.signature"),
+        (&good[..good.len() - 4], 401, "auth.invalid.signature"),
+        ("not.a.token", 401, "auth.invalid.malformed"),
+    ];
+    for (token, status, reason) in cases {
+        let request = gateway.request("GET", "acme", "/orders/1");
+        let request = if token.is_empty() { request } else { request.bearer_auth(token) };
+        let answer = gateway.send(request).await;
+        assert_eq!(answer.status, status, "{reason}");
+        let challenge = answer.field("www-authenticate").unwrap();
+        assert_eq!(challenge, if token.is_empty() { "Bearer" } else { "Bearer error=\"invalid_token\"" });
+        assert_eq!(gateway.reason(&answer), reason);
+        assert!(!answer.text().contains(reason), "the client does not learn which check stopped it");
+    }
+    assert!(gateway.backend.seen().is_empty());
+    assert_eq!(gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(&good)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_a_bearer_token_is_refused() {
+    let gateway = Gateway::test().start().await;
+    let answer = gateway.send(gateway.request("GET", "acme", "/orders/1").header("authorization", "Basic YTpi")).await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(gateway.reason(&answer), "auth.invalid.malformed");
+}
+
+#[tokio::test]
+async fn an_issuer_without_keys_is_an_outage_and_not_a_bad_token() {
+    let gateway = Gateway::test().jwks("{ url: \"http://127.0.0.1:9/jwks.json\" }").unready().start().await;
+    let answer = gateway.get("acme", "/orders/1").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.code(), "unavailable");
+    assert_eq!(gateway.reason(&answer), "auth.unavailable");
+    let (status, checks) = gateway.admin("/readyz");
+    assert_eq!(status, 503);
+    assert!(checks.contains("issuers"), "{checks}");
+}
+
+#[tokio::test]
+async fn keys_that_the_issuer_rotates_are_taken_over_without_a_restart() {
+    let gateway = Gateway::test().start().await;
+    let next = Issuer::es256("key-2");
+    let token = next.sign(&claims("acme", "ada", &["viewer"]));
+    let ask = || gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(&token));
+    assert_eq!(ask().await.status, 401);
+    std::fs::write(gateway.folder.path().join("jwks.json"), next.jwks()).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while ask().await.status != 200 {
+        assert!(std::time::Instant::now() < deadline, "the new key is never taken over");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(gateway.get("acme", "/orders/1").await.status, 401, "the old key is no longer good");
+}
