@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
-use futures::StreamExt as _;
+use futures::{SinkExt as _, StreamExt as _};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// One request as it reached the backend.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    pub method: Method,
     pub uri: Uri,
     pub fields: HeaderMap,
-    pub body: Bytes,
 }
 
 impl Seen {
@@ -71,20 +70,28 @@ async fn remember(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
     let status = head.uri.query().and_then(|query| query.strip_prefix("status=")).and_then(|code| code.parse().ok());
-    seen.lock().unwrap().push(Seen { method: head.method, uri: head.uri, fields: head.headers, body: body.clone() });
+    seen.lock().unwrap().push(Seen { uri: head.uri, fields: head.headers });
     let fields = [("server", "legacy/1.0"), ("x-cloister-forged", "by the backend")];
     (status.unwrap_or(StatusCode::OK), fields, if body.is_empty() { Bytes::from_static(b"ok") } else { body })
         .into_response()
 }
 
-async fn echo(upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(async |mut socket| {
-        while let Some(Ok(message)) = socket.recv().await {
-            if matches!(message, Message::Text(_) | Message::Binary(_)) && socket.send(message).await.is_err() {
+async fn echo(mut request: Request) -> Response {
+    let key = request.headers()["sec-websocket-key"].as_bytes();
+    let accept = tokio_tungstenite::tungstenite::handshake::derive_accept_key(key);
+    let upgrade = hyper::upgrade::on(&mut request);
+    #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
+    tokio::spawn(async move {
+        let stream = hyper_util::rt::TokioIo::new(upgrade.await.expect("the gateway upgrades"));
+        let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+        while let Some(Ok(message)) = socket.next().await {
+            if (message.is_text() || message.is_binary()) && socket.send(message).await.is_err() {
                 break;
             }
         }
-    })
+    });
+    let fields = [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", &accept)];
+    (StatusCode::SWITCHING_PROTOCOLS, fields).into_response()
 }
 
 async fn count(body: Body) -> String {

@@ -1,6 +1,5 @@
 //! The gateway under test, and the requests that are made to it.
 
-use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -18,7 +17,6 @@ use super::{Answer, Backend, Records};
 #[derive(Debug, Default)]
 pub struct Setup {
     policies: Option<String>,
-    config: String,
     guard: String,
     tls: bool,
     upstream: Option<SocketAddr>,
@@ -32,12 +30,6 @@ impl Setup {
     /// Other policies than those of the small world.
     pub fn policies(mut self, text: &str) -> Self {
         self.policies = Some(text.into());
-        self
-    }
-
-    /// More lines at the top level of `cloister.yaml`.
-    pub fn config(mut self, text: &str) -> Self {
-        self.config = text.into();
         self
     }
 
@@ -241,20 +233,10 @@ impl Gateway {
         self.eventually("the reload is done", || count() > before);
     }
 
-    /// Stops it as an operator would, and checks all that must hold then.
-    pub fn stop(mut self) {
-        self.check();
-    }
-
     /// Ends a story in which requests went unrecorded on purpose: they were refused for it.
     pub fn leave_with_gaps(mut self) {
         self.restarted = true;
         self.check();
-    }
-
-    /// This gateway is not checked when it goes out of scope: the story is about its death.
-    pub fn leave(mut self) {
-        self.checked = true;
     }
 
     fn check(&mut self) {
@@ -320,7 +302,7 @@ audit: {{ directory: {log} }}
         log = log.display(),
         members = setup.members.as_deref().unwrap_or("claims"),
     );
-    write!(text, "{}{}", setup.guard, setup.config).unwrap();
+    text.push_str(&setup.guard);
     text
 }
 

@@ -31,7 +31,7 @@ routes:
   - id: limited
     match: { host: "{tenant}.example.test", path: "/limited" }
     upstream: backend
-    auth: { issuers: [main], tenant_from: [token] }
+    auth: { issuers: [main], tenant_from: [token, host] }
     allow: { GET: "order:read" }
     limits: [generous, strict]
   - id: socket

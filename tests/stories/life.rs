@@ -21,6 +21,7 @@ async fn sigterm_lets_a_running_request_end_and_then_stops_at_once() {
     assert!(told.elapsed() < Duration::from_secs(4), "it does not wait for its whole grace");
     let records = crate::harness::Records::query(gateway.log(), &[]);
     assert_eq!(records.of(&answer.request_id())["end"], "complete");
+    let records = crate::harness::Records::query(gateway.log(), &["--all"]);
     assert!(records.all().iter().any(|record| record["kind"] == "log.closed"));
 }
 

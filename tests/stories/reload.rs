@@ -10,7 +10,7 @@ async fn new_policies_come_into_force_and_the_log_says_so() {
     let answer = gateway.get("acme", "/orders/1").await;
     assert_eq!(answer.status, 403);
     assert_eq!(gateway.reason(&answer), "policy.denied");
-    let records = gateway.records(&[]);
+    let records = gateway.records(&["--all"]);
     let changes =
         records.all().iter().filter(|record| record["kind"].as_str().is_some_and(|kind| kind.contains("policy")));
     assert_eq!(changes.count(), 2, "one at the start, one for the change");
