@@ -3,7 +3,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
 
 /// Why a text is not a quantity.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -32,18 +33,15 @@ fn split(text: &str) -> Option<(u64, &str)> {
 }
 
 /// A number of bytes, written with its unit: `64KiB`.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ByteCount(pub u64);
 
 /// A span of time, written with its unit: `10s`.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Span(pub Duration);
 
 /// So many in each span of time: `100/m`. Never zero.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rate {
     /// How many.
     pub count: NonZeroU32,
@@ -136,18 +134,35 @@ impl fmt::Display for Rate {
     }
 }
 
-macro_rules! try_from_string {
-    ($($name:ident)*) => {$(
-        impl TryFrom<String> for $name {
-            type Error = InvalidUnit;
+/// Read from text alone: a bare number has no unit, and guessing one is how a second becomes a minute.
+macro_rules! deserialize {
+    ($($name:ident: $expected:literal)*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Written;
 
-            fn try_from(text: String) -> Result<Self, Self::Error> {
-                text.parse()
+                impl Visitor<'_> for Written {
+                    type Value = $name;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expected)
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(|invalid| E::custom(format_args!("`{text}`: {invalid}")))
+                    }
+                }
+
+                deserializer.deserialize_str(Written)
             }
         }
     )*};
 }
-try_from_string!(ByteCount Span Rate);
+deserialize! {
+    ByteCount: "a size with its unit, such as `64KiB`"
+    Rate: "a rate with its unit, such as `100/m`"
+    Span: "a time with its unit, such as `10s`"
+}
 
 #[cfg(test)]
 mod tests {

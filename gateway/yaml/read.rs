@@ -70,7 +70,7 @@ impl serde::de::Error for Wrong {
         let expected = match expected.to_string().as_str() {
             "a sequence" => "a list".to_owned(),
             "a string" => "text".to_owned(),
-            "u32" => "a whole number".to_owned(),
+            "u16" | "u32" | "u64" => "a whole number".to_owned(),
             other => other.to_owned(),
         };
         let wants_text = expected == "text";

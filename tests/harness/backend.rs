@@ -68,7 +68,7 @@ impl Backend {
 
 async fn remember(State(seen): State<Arc<Mutex<Vec<Seen>>>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let body = axum::body::to_bytes(body, 64 << 20).await.unwrap_or_default();
     let status = head.uri.query().and_then(|query| query.strip_prefix("status=")).and_then(|code| code.parse().ok());
     seen.lock().unwrap().push(Seen { uri: head.uri, fields: head.headers });
     let fields = [("server", "legacy/1.0"), ("x-cloister-forged", "by the backend")];

@@ -206,7 +206,9 @@ impl Gateway {
 
     /// What the log holds, once all that was answered so far is in it.
     pub fn records(&self, conditions: &[&str]) -> Records {
-        self.eventually("all records are committed", || self.metric("cloister_journal_pending_bytes") == 0.0);
+        self.eventually("all records are committed", || {
+            self.metric("cloister_journal_open") == 0.0 && self.metric("cloister_journal_pending_bytes") == 0.0
+        });
         Records::query(&self.log, conditions)
     }
 
@@ -244,7 +246,11 @@ impl Gateway {
         if self.process.has_ended() {
             return;
         }
-        let requests = self.metric("cloister_requests_total");
+        let (requests, records) = ("cloister_requests_total", "cloister_journal_records_total");
+        if !self.restarted {
+            self.eventually("as many requests as records", || self.metric(requests) == self.metric(records));
+        }
+        let requests = self.metric(requests);
         self.process.signal("TERM");
         let status = self.process.wait();
         let said = self.process.said();

@@ -5,8 +5,10 @@ use crate::harness::Gateway;
 #[tokio::test]
 async fn every_request_is_counted_by_route_status_and_reason() {
     let gateway = Gateway::test().start().await;
-    gateway.get("acme", "/orders/1").await;
-    gateway.get("acme", "/orders/1?status=404").await;
+    let token = gateway.token("acme", "ada", &["viewer"]);
+    for path in ["/orders/1", "/orders/1?status=404"] {
+        gateway.send(gateway.request("GET", "acme", path).bearer_auth(&token)).await;
+    }
     gateway.get("globex", "/nowhere").await;
     gateway.send(gateway.request("GET", "acme", "/orders/1")).await;
     gateway.eventually("all four are counted", || gateway.metric("cloister_requests_total") == 4.0);

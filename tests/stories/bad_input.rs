@@ -45,13 +45,13 @@ fn each_mistake_is_named_with_its_place_and_its_remedy() {
     let policy = "policies/policy.yaml";
     for (file, from, to, finding) in [
         (config, "workers:", "wrokers:", "did you mean `workers`?"),
-        (config, "workers: 2", "workers: many", "a number"),
-        (config, "grace: 5s", "grace: 5", "a time is a number and a unit"),
+        (config, "workers: 2", "workers: many", "a whole number"),
+        (config, "grace: 5s", "grace: 5", "a time with its unit, such as `10s`"),
         (config, "algorithms: [ES256, RS256]", "algorithms: [HS256]", "HS256"),
         (config, "jwks.json,", "missing.json,", "missing.json"),
         (config, "audiences: [saas-api]", "audiences: []", "audiences"),
         (config, "127.0.0.1:0\" }", "localhost\" }", "cloister.yaml:3:"),
-        (policy, "inherits: [viewer]", "inherits: [clerk]", "cycle"),
+        (policy, "inherits: [viewer]", "inherits: [clerk]", "in a circle"),
         (policy, "inherits: [viewer]", "inherits: [viewr]", "did you mean `viewer`?"),
         (policy, "upstream: backend", "upstream: backnd", "did you mean `backend`?"),
         (policy, "issuers: [main]", "issuers: [mian]", "did you mean `main`?"),

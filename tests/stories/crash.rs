@@ -101,7 +101,7 @@ async fn every_answer_of_a_strict_route_that_a_client_saw_before_kill_9_has_its_
     killed_in_the_middle("/strict/1", 16, 500).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_that_were_in_flight_when_it_died_are_on_record_as_interrupted() {
     let mut gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Answer, Gateway, Setup};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_a_running_request_end_and_then_stops_at_once() {
     let mut gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);

@@ -35,7 +35,7 @@ async fn an_ambiguous_path_is_refused_with_its_own_reason_whoever_asks() {
         );
         let answer = raw(gateway.address, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{path}: {answer}");
-        assert_eq!(gateway.records(&["--reason", reason, "--limit", "1"]).finals().len(), 1, "{path} is not {reason}");
+        assert!(!gateway.records(&["--reason", reason]).finals().is_empty(), "{path} is not {reason}");
     }
     assert!(gateway.backend.seen().is_empty());
 }
