@@ -3,5 +3,7 @@
 
 #![expect(unreachable_pub, reason = "a test binary has no face")]
 
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
 mod stories;

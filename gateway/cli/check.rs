@@ -24,7 +24,7 @@ pub(crate) fn check(arguments: &Check) -> Result<(), Failure> {
     }
     let Loaded { settings, policies, .. } = outcome?;
     if !policies.warnings.is_empty() {
-        print::findings_to(policies.warnings, Style::stderr(), |line| print::notice(line));
+        print::findings_to(policies.warnings, Style::stderr(), print::notice);
     }
     print::line(format_args!(
         "{}: {} listeners, {} issuers, {} upstreams, {} routes, {} roles, {} tenants, {} tests passed",

@@ -143,10 +143,13 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Findings> {
 
 fn read(path: &Path) -> Result<String, Findings> {
     fs::read_to_string(path).map_err(|error| {
-        let help = match error.kind() {
-            std::io::ErrorKind::NotFound => "is the path right? `cloister help` names the defaults",
-            std::io::ErrorKind::InvalidData => "save it as UTF-8",
-            _ => "the user that cloister runs as must be able to read it",
+        let kind = error.kind();
+        let help = if kind == std::io::ErrorKind::NotFound {
+            "is the path right? `cloister help` names the defaults"
+        } else if kind == std::io::ErrorKind::InvalidData {
+            "save it as UTF-8"
+        } else {
+            "the user that cloister runs as must be able to read it"
         };
         Finding::error(place(path), format!("cannot be read: {error}")).help(help).into()
     })

@@ -1,4 +1,4 @@
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one module that prints")]
+#![expect(clippy::print_stderr, reason = "this is the one module that prints")]
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -60,7 +60,7 @@ pub(crate) fn failure(failure: Failure) {
     let style = Style::stderr();
     match failure {
         Failure::Listed | Failure::No => {}
-        Failure::Findings(findings) => findings_to(findings, style, |text| notice(text)),
+        Failure::Findings(findings) => findings_to(findings, style, notice),
         Failure::Setup(text) | Failure::Broke(text) => notice(format_args!("{} {text}", style.bad("error:"))),
     }
 }

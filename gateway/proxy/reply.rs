@@ -26,10 +26,8 @@ impl Reply {
     /// The answer to one refused request.
     pub(crate) fn to(refusal: &Refusal, id: RequestId, grpc: bool) -> Self {
         let answer = refusal.answer();
-        let exceeded = match refusal.cause() {
-            Cause::Limited(exceeded) => Some((exceeded, refusal.rules().limits())),
-            _ => None,
-        };
+        let exceeded = if let Cause::Limited(exceeded) = refusal.cause() { Some(exceeded) } else { None };
+        let exceeded = exceeded.map(|exceeded| (exceeded, refusal.rules().limits()));
         let mut reply = Self::of(answer, id, grpc, exceeded);
         if let Some((exceeded, limits)) = exceeded {
             reply.field(header::RETRY_AFTER, &exceeded.retry_after().to_string());

@@ -240,7 +240,7 @@ const fn leeway() -> Span {
 
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). There is no `none` and nothing with a shared secret.
 #[derive(JsonSchema)]
-#[expect(dead_code, clippy::upper_case_acronyms, reason = "these are the registered names, for the schema")]
+#[expect(dead_code, reason = "these are the registered names, for the schema")]
 pub(super) enum AlgorithmName {
     RS256,
     RS384,
