@@ -91,9 +91,14 @@ fn describe(report: &Report) {
     if let (Some((first, since)), Some((last, until))) = (&report.first, &report.last) {
         print::line(format_args!("records {first} to {last}, from {since} to {until}"));
     }
+    let counted = |number: u64, word| print::counted(usize::try_from(number).unwrap_or(usize::MAX), word);
     print::line(format_args!(
-        "{} segments, {} records: {} requests, {} strict decisions, {} about the gateway itself",
-        report.segments, report.records, report.finals, report.decided, report.own
+        "{}, {}: {}, {}, {} about the gateway itself",
+        counted(report.segments, "segment"),
+        counted(report.records, "record"),
+        counted(report.finals, "request"),
+        counted(report.decided, "strict decision"),
+        report.own
     ));
     if report.unrecorded > 0 {
         print::line(format_args!(

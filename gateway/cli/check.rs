@@ -27,15 +27,15 @@ pub(crate) fn check(arguments: &Check) -> Result<(), Failure> {
         print::findings_to(policies.warnings, Style::stderr(), print::notice);
     }
     print::line(format_args!(
-        "{}: {} listeners, {} issuers, {} upstreams, {} routes, {} roles, {} tenants, {} tests passed",
+        "{}: {}, {}, {}, {}, {}, {}, {} passed",
         Style::stdout().good("ok"),
-        settings.listeners.len(),
-        settings.issuers.len(),
-        settings.upstreams.len(),
-        policies.policy.routes().len(),
-        policies.policy.roles().count(),
-        policies.policy.tenants().len(),
-        policies.policy.run_cases().len(),
+        print::counted(settings.listeners.len(), "listener"),
+        print::counted(settings.issuers.len(), "issuer"),
+        print::counted(settings.upstreams.len(), "upstream"),
+        print::counted(policies.policy.routes().len(), "route"),
+        print::counted(policies.policy.roles().count(), "role"),
+        print::counted(policies.policy.tenants().len(), "tenant"),
+        print::counted(policies.policy.run_cases().len(), "test"),
     ));
     Ok(())
 }

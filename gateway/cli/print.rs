@@ -73,8 +73,12 @@ pub(crate) fn findings_to(findings: Findings, style: Style, mut print: impl FnMu
     for finding in &findings {
         print(finding_text(finding, style));
     }
-    let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
-    print(format!("{}, {}", plural(errors, "error"), plural(warnings, "warning")));
+    print(format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")));
+}
+
+/// `1 error`, `2 errors`.
+pub(crate) fn counted(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 fn finding_text(finding: &Finding, style: Style) -> String {

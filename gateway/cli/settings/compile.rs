@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use assertion::{Audience, Backend, Binding, Lifetime, SignatureKey};
 use ingress::{GuardSettings, ListenerSettings, TlsFiles};
-use proxy::{Timeouts, Upstream};
+use proxy::{Timeouts, Upstream, UpstreamProtocol};
 use secrets::{Environment, Reference};
 use tenancy::MembershipSource;
 use terms::{Finding, Findings, IssuerId, Place, Span, UpstreamId};
@@ -160,15 +160,19 @@ impl Compiler<'_> {
 
     fn upstream(&mut self, Named { name, entry }: Named<file::Upstream>) -> Option<Upstream> {
         let id: Option<UpstreamId> = self.parse(&name);
-        let file::Upstream { addresses, timeouts, assertion } = entry?;
+        let file::Upstream { addresses, protocol, timeouts, assertion } = entry?;
         if addresses.value.is_empty() {
             self.error(&addresses, "an upstream needs an address".into(), "for example `[\"127.0.0.1:9001\"]`");
         }
         let addresses: Vec<Option<SocketAddr>> = addresses.value.iter().map(|address| self.parse(address)).collect();
         let file::Timeouts { connect, read, write, idle } = timeouts;
         let timeouts = Timeouts { connect: connect.0, read: read.0, write: write.0, idle: idle.0 };
+        let protocol = match protocol {
+            file::Protocol::H2c => UpstreamProtocol::H2c,
+            file::Protocol::Http1 => UpstreamProtocol::Http1,
+        };
         let backend = self.backend(&name, assertion);
-        Some(Upstream::new(id?, addresses.into_iter().collect::<Option<_>>()?, timeouts, backend?))
+        Some(Upstream::new(id?, addresses.into_iter().collect::<Option<_>>()?, protocol, timeouts, backend?))
     }
 
     fn backend(&mut self, name: &At<String>, entry: file::UpstreamAssertion) -> Option<Backend> {

@@ -298,12 +298,27 @@ pub(super) enum Members {
 pub(super) struct Upstream {
     /// Where it runs; used in turn.
     pub(super) addresses: At<Vec<At<String>>>,
+    /// What it speaks. gRPC needs `h2c`.
+    #[serde(default)]
+    pub(super) protocol: Protocol,
     /// How long it may take.
     #[serde(default)]
     pub(super) timeouts: Timeouts,
     /// What it is told about who asks.
     #[serde(default)]
     pub(super) assertion: UpstreamAssertion,
+}
+
+/// What a backend speaks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Protocol {
+    /// HTTP/1.1. The trailers of a response do not reach the client.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS. The trailers of a response reach every client that speaks HTTP/2, as gRPC clients do; clients
+    /// of HTTP/1.1 get the response without them. Such a backend takes no WebSockets.
+    H2c,
 }
 
 /// How long to wait for a backend.

@@ -108,13 +108,24 @@ pub enum Ink {
     Plain,
 }
 
+/// How many characters of a request are shown.
+const SENT: usize = 56;
+
+/// A request in one column: what is too long ends with three dots.
+fn shorten(sent: &str) -> String {
+    match sent.char_indices().nth(SENT) {
+        None => sent.to_owned(),
+        Some(_) => sent.chars().take(SENT - 3).chain("...".chars()).collect(),
+    }
+}
+
 /// Prints a line per step, aligned, and the count.
 ///
 /// # Errors
 /// When `out` takes no more.
 pub fn print(steps: &[Step], ink: Ink, out: &mut impl Write) -> io::Result<()> {
     let width = |text: fn(&Step) -> &str| steps.iter().map(|step| text(step).chars().count()).max().unwrap_or(0);
-    let (what_width, sent_width) = (width(|step| step.what), width(|step| &step.sent));
+    let (what_width, sent_width) = (width(|step| step.what), width(|step| &step.sent).min(SENT));
     for step in steps {
         let mark = match (ink, step.ok()) {
             (Ink::Colour, true) => "\x1b[32m✓\x1b[0m",
@@ -123,6 +134,7 @@ pub fn print(steps: &[Step], ink: Ink, out: &mut impl Write) -> io::Result<()> {
             (Ink::Plain, false) => "FAIL",
         };
         let Step { what, sent, .. } = step;
+        let sent = shorten(sent);
         writeln!(out, "{mark} {what:what_width$}  {sent:sent_width$}  {}", step.outcome())?;
     }
     let right = steps.iter().filter(|step| step.ok()).count();
