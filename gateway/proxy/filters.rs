@@ -6,6 +6,7 @@ use audit::{End, Outcome};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use gate::{Cause, Refusal};
+use http::HeaderMap;
 use ingress::Connection;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -158,6 +159,16 @@ impl ProxyHttp for Serving {
             head.insert_header(STANDING, limits.standing_field(standing))?;
         }
         Ok(())
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut HeaderMap,
+        _: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        forward::clean_trailers(trailers);
+        Ok(None)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {

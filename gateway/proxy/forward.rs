@@ -1,7 +1,8 @@
-use http::header;
+use http::{HeaderMap, HeaderName, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::context::Admitted;
+use crate::reply::{POLICY, REQUEST_ID, STANDING};
 
 /// Fields of the client's that are ours to write, besides those that `assertion::reserved` names.
 const OURS: [&str; 6] =
@@ -49,6 +50,17 @@ fn strip(head: &mut RequestHeader) {
         .collect();
     for name in &forged {
         head.remove_header(name);
+    }
+}
+
+/// Takes out of a response's trailers what no backend may say: they come last, and some clients let them win.
+pub(crate) fn clean_trailers(fields: &mut HeaderMap) {
+    let ours = |name: &HeaderName| {
+        [header::SERVER, REQUEST_ID, POLICY, STANDING].contains(name) || assertion::reserved_in_response(name.as_str())
+    };
+    let forged: Vec<_> = fields.keys().filter(|name| ours(name)).cloned().collect();
+    for name in &forged {
+        fields.remove(name);
     }
 }
 

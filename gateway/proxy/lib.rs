@@ -28,4 +28,4 @@ pub use context::Context;
 pub use metrics::Metrics;
 pub use proxy::{Proxy, Serving};
 pub use unparsed::Recorder;
-pub use upstream::{Timeouts, Upstream, Upstreams};
+pub use upstream::{Timeouts, Upstream, UpstreamProtocol, Upstreams};

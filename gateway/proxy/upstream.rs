@@ -15,10 +15,29 @@ pub struct Upstreams(HashMap<UpstreamId, Upstream>);
 pub struct Upstream {
     id: UpstreamId,
     addresses: Vec<SocketAddr>,
+    protocol: UpstreamProtocol,
     timeouts: Timeouts,
     assertion: assertion::Backend,
     next: AtomicUsize,
 }
+
+/// What is spoken to a backend.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UpstreamProtocol {
+    /// HTTP/2 without TLS, from the first byte on. Trailers of responses are carried to clients that speak HTTP/2.
+    H2c,
+    /// HTTP/1.1. Trailers end here.
+    Http1,
+}
+
+/// How many requests share one connection to an HTTP/2 backend.
+const STREAMS: u32 = 100;
+
+/// What a backend may send of one response before its client reads: the memory that a slow client can take.
+const STREAM_WINDOW: u32 = 64 << 10;
+
+/// Room for every stream's window at once: clients that do not read never hold up others on the same connection.
+const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
 
 /// How long to wait for a backend. Every one of them is set: pingora's own default is to wait for ever.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,14 +66,26 @@ impl Upstreams {
 impl Upstream {
     /// A backend on one or more addresses. Without an address, every request to it fails.
     #[must_use]
-    pub fn new(id: UpstreamId, addresses: Vec<SocketAddr>, timeouts: Timeouts, assertion: assertion::Backend) -> Self {
-        Self { id, addresses, timeouts, assertion, next: AtomicUsize::new(0) }
+    pub fn new(
+        id: UpstreamId,
+        addresses: Vec<SocketAddr>,
+        protocol: UpstreamProtocol,
+        timeouts: Timeouts,
+        assertion: assertion::Backend,
+    ) -> Self {
+        Self { id, addresses, protocol, timeouts, assertion, next: AtomicUsize::new(0) }
     }
 
     /// What the configuration calls it.
     #[must_use]
     pub const fn id(&self) -> &UpstreamId {
         &self.id
+    }
+
+    /// What is spoken to it.
+    #[must_use]
+    pub const fn protocol(&self) -> UpstreamProtocol {
+        self.protocol
     }
 
     /// What this backend is told about who asks.
@@ -78,6 +109,12 @@ impl Upstream {
         peer.options.read_timeout = Some(read);
         peer.options.write_timeout = Some(write);
         peer.options.idle_timeout = Some(idle);
+        if self.protocol == UpstreamProtocol::H2c {
+            peer.options.set_http_version(2, 2);
+            peer.options.max_h2_streams = STREAMS as usize;
+            peer.options.h2_stream_window_size = Some(STREAM_WINDOW);
+            peer.options.h2_connection_window_size = Some(CONNECTION_WINDOW);
+        }
         Some(peer)
     }
 }
