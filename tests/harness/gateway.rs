@@ -20,6 +20,7 @@ pub struct Setup {
     guard: String,
     tls: bool,
     upstream: Option<SocketAddr>,
+    protocol: &'static str,
     jwks: Option<String>,
     audit: Option<PathBuf>,
     members: Option<String>,
@@ -49,6 +50,12 @@ impl Setup {
     pub fn upstream(mut self, address: SocketAddr) -> Self {
         self.upstream = Some(address);
         self
+    }
+
+    /// A backend that speaks HTTP/2 without TLS.
+    pub fn h2c(mut self, address: SocketAddr) -> Self {
+        self.protocol = "protocol: h2c";
+        self.upstream(address)
     }
 
     /// Another key set than that of the issuer, or a URL.
@@ -248,7 +255,10 @@ impl Gateway {
         }
         let (requests, records) = ("cloister_requests_total", "cloister_journal_records_total");
         if !self.restarted {
-            self.eventually("as many requests as records", || self.metric(requests) == self.metric(records));
+            let open = "cloister_journal_open";
+            self.eventually("there are as many records as requests, and none is open", || {
+                self.metric(open) == 0.0 && self.metric(requests) == self.metric(records)
+            });
         }
         let requests = self.metric(requests);
         self.process.signal("TERM");
@@ -300,12 +310,14 @@ issuers:
 upstreams:
   backend:
     addresses: ["{upstream}"]
+    {protocol}
     timeouts: {{ connect: 1s, read: 5s, write: 5s, idle: 5s }}
 assertion: {{ issuer: "https://gateway.example.test" }}
 audit: {{ directory: {log} }}
 "#,
         tls = if setup.tls { tls_listener(folder) } else { String::new() },
         log = log.display(),
+        protocol = setup.protocol,
         members = setup.members.as_deref().unwrap_or("claims"),
     );
     text.push_str(&setup.guard);
