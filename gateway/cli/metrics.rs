@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use admin::Check;
 use audit::{COMMIT_BOUNDS_MICROS, Journal};
 use ingress::Counters;
 use prometheus::core::{Collector, Desc};
@@ -16,6 +17,7 @@ pub(crate) struct Parts {
     pub(crate) tokens: Arc<Verifier>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) ingress: Arc<Counters>,
+    pub(crate) readiness: Vec<Arc<dyn Check>>,
 }
 
 impl Parts {
@@ -42,6 +44,7 @@ impl Collector for Counted {
         let mut families = self.parts.of_tokens();
         families.extend(self.parts.of_journal());
         families.extend(self.parts.of_ingress());
+        families.push(self.parts.of_readiness());
         families
     }
 }
@@ -71,6 +74,12 @@ impl Parts {
                 of_each(&|issuer| float(issuer.failures)),
             ),
         ]
+    }
+
+    fn of_readiness(&self) -> MetricFamily {
+        let up = |check: &Arc<dyn Check>| f64::from(u8::from(check.check().is_ok()));
+        let checks = self.readiness.iter().map(|check| (vec![("check", check.name())], up(check))).collect();
+        family("cloister_ready", "Whether something that must be up is up, as /readyz says", MetricType::GAUGE, checks)
     }
 
     fn of_journal(&self) -> Vec<MetricFamily> {

@@ -16,6 +16,12 @@ use crate::load::{self, Policies};
 /// How many keys one limit follows; beyond that, new ones share a bucket.
 const KEYS: usize = 1 << 20;
 
+/// What may come of reading the files again.
+pub(crate) const OUTCOMES: [&str; 3] = [REFUSED, REPLACED, UNCHANGED];
+const REFUSED: &str = "refused";
+const REPLACED: &str = "replaced";
+const UNCHANGED: &str = "unchanged";
+
 /// Puts rules together for the first time.
 pub(crate) fn first(policies: Policies) -> Result<Rules, String> {
     let Policies { policy, digest, .. } = policies;
@@ -58,18 +64,18 @@ impl Reloader {
         match outcome {
             Ok(None) => {
                 tracing::info!("policies read again, nothing changed");
-                self.outcomes.with_label_values(&["unchanged"]).inc();
+                self.outcomes.with_label_values(&[UNCHANGED]).inc();
             }
             Ok(Some(digest)) => {
                 tracing::info!(policy.digest = %hex(digest), "policies replaced");
-                self.outcomes.with_label_values(&["replaced"]).inc();
+                self.outcomes.with_label_values(&[REPLACED]).inc();
                 self.show(digest);
             }
             Err(findings) => {
                 for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
                     tracing::error!(place = %finding.place, help = finding.help, "policies refused: {}", finding.message);
                 }
-                self.outcomes.with_label_values(&["refused"]).inc();
+                self.outcomes.with_label_values(&[REFUSED]).inc();
                 let first = findings.iter().next().map(ToString::to_string).unwrap_or_default();
                 self.note(&Note::Refused { what: audit::Files::Policy, old: Some(before.digest()), why: &first });
             }

@@ -85,12 +85,7 @@ impl Gateway {
             known,
             rules: Arc::clone(&rules),
             journal: Arc::clone(&journal),
-            outcomes: counter(
-                &registry,
-                "cloister_reload_total",
-                "Times that the policies were read again",
-                "outcome",
-            )?,
+            outcomes: reloads(&registry)?,
             info: info(&registry, "cloister_policy_info", "The version of the policies in force", "digest")?,
         };
         reloader.show(digest.into());
@@ -114,12 +109,18 @@ impl Gateway {
         http.handle_init_modules();
         http.h2_options = Some(ingress::h2_options(&guard));
         let ingress = Ingress::new(sockets, Arc::new(http), guard, Arc::new(Recorder::new(proxy)));
-        let parts = Parts { tokens: Arc::clone(&tokens), journal: Arc::clone(&journal), ingress: ingress.counters() };
+        let readiness = ready::checks(&tokens, &journal);
+        let parts = Parts {
+            tokens: Arc::clone(&tokens),
+            journal: Arc::clone(&journal),
+            ingress: ingress.counters(),
+            readiness: readiness.clone(),
+        };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let admin = Admin {
             registry,
             refresh: Vec::new(),
-            readiness: ready::checks(&tokens, &journal),
+            readiness,
             jwks: Arc::new(move || keyring.jwks().to_owned()),
             version: VERSION,
         }
@@ -209,8 +210,14 @@ fn keyring(state: &Path, clock: &dyn Clock) -> Result<Keyring, Failure> {
     Keyring::open(&state.join("assertion.jwks"), clock).map_err(|error| Failure::setup(state.display(), &error))
 }
 
-fn counter(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntCounterVec, Failure> {
-    register(registry, IntCounterVec::new(Opts::new(name, help), &[label]))
+/// A counter that stands at zero from the start for each outcome: Prometheus cannot see one rise that was not there before.
+fn reloads(registry: &Registry) -> Result<IntCounterVec, Failure> {
+    let opts = Opts::new("cloister_reload_total", "Times that the policies were read again");
+    let counter = register(registry, IntCounterVec::new(opts, &["outcome"]))?;
+    for outcome in rules::OUTCOMES {
+        counter.with_label_values(&[outcome]).inc_by(0);
+    }
+    Ok(counter)
 }
 
 fn info(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntGaugeVec, Failure> {

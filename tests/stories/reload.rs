@@ -31,5 +31,6 @@ async fn broken_policies_change_nothing() {
     }
     let (_, metrics) = gateway.admin("/metrics");
     assert!(metrics.contains("cloister_reload_total{outcome=\"refused\"}"), "{metrics}");
-    assert!(!metrics.contains("outcome=\"replaced\""), "{metrics}");
+    assert!(metrics.contains("cloister_reload_total{outcome=\"replaced\"} 0"), "{metrics}");
+    assert!(!metrics.contains("cloister_reload_total{outcome=\"refused\"} 0"), "{metrics}");
 }
