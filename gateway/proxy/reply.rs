@@ -3,6 +3,7 @@ use gate::{Answer, Cause, Challenge, Refusal};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use limit::{Exceeded, Limits};
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use serde_json::json;
 use terms::{Reason, RequestId};
@@ -104,6 +105,11 @@ impl Reply {
             head.insert_header(name, value)?;
         }
         let no_body = self.body.is_empty() || session.req_header().method == Method::HEAD;
+        if no_body && session.is_http2() {
+            // `write_response_header` would leave the end to an empty frame, in which a gRPC client misses its trailers.
+            session.write_response_tasks(vec![HttpTask::Header(Box::new(head), true)]).await?;
+            return Ok(());
+        }
         session.write_response_header(Box::new(head), no_body).await?;
         if !no_body {
             session.write_response_body(Some(self.body), true).await?;

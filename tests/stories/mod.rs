@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod crash;
 mod files;
+mod grpc;
 mod headers;
 mod life;
 mod limits;

@@ -1,0 +1,138 @@
+//! Calls of gRPC take the same way as every request, and keep what gRPC needs: messages one by one, and trailers.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Gateway, GrpcBackend, GrpcClient, message};
+
+const POLICY: &str = r#"
+tenants: { acme: { status: active } }
+roles: { clerk: { allow: ["order:write"] } }
+routes:
+  - id: orders
+    match: { host: "{tenant}.example.test", path: "/orders.Orders/**" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, host] }
+    allow: { POST: "order:write" }
+"#;
+
+async fn connect(gateway: &Gateway) -> GrpcClient {
+    GrpcClient::connect(gateway.tls_address.unwrap(), &gateway.folder.path().join("tls.pem")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_arrives_with_its_trailers_and_is_on_record() {
+    let backend = GrpcBackend::start().await;
+    let gateway = Gateway::test().policies(POLICY).tls().h2c(backend.address).start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+
+    let call = connect(&gateway).await.call("Get", Some(&token), b"seven").await;
+    let id = call.field("x-request-id").unwrap().to_string();
+    let (body, trailers) = call.finish().await;
+    assert_eq!(body, message(b"seven"));
+    let trailers = trailers.unwrap();
+    assert_eq!(trailers["grpc-status"], "0");
+    assert_eq!(trailers["x-cost"], "7");
+    assert_eq!(trailers.len(), 2, "what only the gateway may say is taken out: {trailers:?}");
+
+    let seen = backend.last();
+    assert_eq!((&seen["x-tenant-id"], &seen["te"]), (&"acme".parse().unwrap(), &"trailers".parse().unwrap()));
+    assert!(seen.contains_key("x-cloister-assertion") && !seen.contains_key("authorization"));
+    let records = gateway.records(&["--id", &id]);
+    let record = records.of(&id);
+    assert_eq!((&record["status"], &record["end"]), (&200.into(), &"complete".into()), "{record}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_messages_of_a_stream_arrive_one_by_one_and_then_its_trailers() {
+    let backend = GrpcBackend::start().await;
+    let gateway = Gateway::test().policies(POLICY).tls().h2c(backend.address).start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+
+    let mut call = connect(&gateway).await.call("List", Some(&token), b"").await;
+    let started = Instant::now();
+    assert_eq!(call.next().await, Some(message(b"0")));
+    let first = started.elapsed();
+    let (rest, trailers) = call.finish().await;
+    assert_eq!(rest, [message(b"1"), message(b"2")].concat());
+    assert_eq!(trailers.unwrap()["grpc-status"], "0");
+    assert!(started.elapsed() - first > Duration::from_millis(50), "the first message came before the last");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_denied_ends_with_its_head() {
+    let backend = GrpcBackend::start().await;
+    let gateway = Gateway::test().policies(POLICY).tls().h2c(backend.address).start().await;
+    let client = connect(&gateway).await;
+    let (stranger, powerless) = (None, gateway.token("acme", "ada", &[]));
+    for (token, status, reason) in [(stranger, "16", "auth.missing"), (Some(powerless), "7", "policy.denied")] {
+        let call = client.call("Get", token.as_deref(), b"seven").await;
+        assert_eq!((call.status, call.field("grpc-status")), (200, Some(status)));
+        assert!(call.is_over(), "trailers only: no frame comes behind the head");
+        let id = call.field("x-request-id").unwrap();
+        assert_eq!(gateway.records(&["--id", id]).of(id)["reason"], reason);
+    }
+    // The connection goes on, and what the backend itself says in a head alone comes through as well.
+    let call = client.call("Nothing", Some(&gateway.token("acme", "ada", &["clerk"])), b"").await;
+    assert_eq!((call.status, call.field("grpc-status"), call.is_over()), (200, Some("12"), true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_does_not_speak_h2c_is_told_as_unavailable() {
+    let http1 = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+    let gateway = Gateway::test().policies(POLICY).tls().h2c(http1).start().await;
+    let call = connect(&gateway).await.call("Get", Some(&gateway.token("acme", "ada", &["clerk"])), b"").await;
+    assert_eq!((call.status, call.field("grpc-status")), (200, Some("14")));
+    let id = call.field("x-request-id").unwrap();
+    assert_eq!(gateway.records(&["--id", id]).of(id)["reason"], "upstream.unavailable");
+}
+
+/// All calls share one connection to the backend. Three answers of 16 MiB that nobody reads must not fill it.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_read_hold_up_nobody_else() {
+    let backend = GrpcBackend::start().await;
+    let gateway = Gateway::test().policies(POLICY).tls().h2c(backend.address).start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let stalling = connect(&gateway).await;
+    let mut stalled = Vec::new();
+    for _ in 0..3 {
+        stalled.push(stalling.call("Dump", Some(&token), b"").await);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await; // for all buffers to fill
+    let other = async { connect(&gateway).await.call("Get", Some(&token), b"seven").await.finish().await };
+    let (body, _) = tokio::time::timeout(Duration::from_secs(2), other).await.expect("the other call is not held up");
+    assert_eq!(body, message(b"seven"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_end_where_http_1_begins() {
+    // Towards the client: HTTP/1.1 gets the whole body, and no trailers.
+    let backend = GrpcBackend::start().await;
+    let gateway = Gateway::test().policies(POLICY).h2c(backend.address).start().await;
+    let request = gateway.request("POST", "acme", "/orders.Orders/Get").header("content-type", "application/grpc");
+    let request = request.bearer_auth(gateway.token("acme", "ada", &["clerk"])).body(message(b"seven"));
+    let answer = gateway.send(request).await;
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &message(b"seven")[..]));
+
+    // Towards the backend: what it sends behind an HTTP/1.1 body does not come through.
+    let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: grpc-status\r\n\r\n\
+                  5\r\nseven\r\n0\r\ngrpc-status: 0\r\n\r\n";
+    let address = answering(answer).await;
+    let gateway = Gateway::test().policies(POLICY).tls().upstream(address).start().await;
+    let call = connect(&gateway).await.call("Get", Some(&gateway.token("acme", "ada", &["clerk"])), b"").await;
+    assert_eq!(call.finish().await, ("seven".into(), None));
+}
+
+/// A backend that says the same to everyone.
+async fn answering(text: &'static str) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            drop(stream.read(&mut [0; 16_384]).await);
+            drop(stream.write_all(text.as_bytes()).await);
+        }
+    });
+    address
+}
