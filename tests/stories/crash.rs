@@ -1,5 +1,7 @@
 //! What a client saw is on record, whatever happens to the process.
 
+mod wrk;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
