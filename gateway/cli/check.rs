@@ -42,9 +42,9 @@ pub(crate) fn check(arguments: &Check) -> Result<(), Failure> {
 
 /// Runs the tests in the policy files, and shows each.
 pub(crate) fn test(arguments: &Check) -> Result<(), Failure> {
-    let (settings, _) = load::config(&arguments.files.config)?;
+    let (_, known) = load::config(&arguments.files.config)?;
     let texts = load::texts(&arguments.files.policies)?;
-    let compiled = load::compile_untested(&texts, &load::known(&settings))?;
+    let compiled = load::compile_untested(&texts, &known)?;
     let results = compiled.policy.run_cases();
     let failed = results.iter().filter(|case| !case.passed).count();
     if arguments.format == Format::Json {

@@ -9,9 +9,9 @@ use crate::{load, print};
 
 /// Judges a request as a real one is judged, and prints the rules in the order in which they were asked.
 pub(crate) fn run(arguments: &Explain) -> Result<(), Failure> {
-    let (settings, _) = load::config(&arguments.files.config)?;
+    let (_, known) = load::config(&arguments.files.config)?;
     let texts = load::texts(&arguments.files.policies)?;
-    let compiled = load::compile_untested(&texts, &load::known(&settings))?;
+    let compiled = load::compile_untested(&texts, &known)?;
     let explanation = compiled.policy.explain(&question(arguments)?);
     match arguments.format {
         Format::Json => {

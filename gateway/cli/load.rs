@@ -1,18 +1,18 @@
 //! Files from disk, compiled.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use ingress::TlsError;
 use policy::{Compiled, Known, Policy, Source};
 use secrets::ProcessEnvironment;
 use terms::{Clock, Finding, Findings, IssuerId, Place};
 use token::{SettingsError, Verifier};
 
 use crate::args::Files;
-use crate::settings::Settings;
+use crate::settings::{Certificate, Reading, Settings};
 
 /// How many verified tokens are remembered.
 const TOKENS: usize = 100_000;
@@ -21,6 +21,7 @@ const TOKENS: usize = 100_000;
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
+    pub(crate) known: Known,
     pub(crate) tokens: Verifier,
     pub(crate) config_digest: [u8; 32],
     pub(crate) policies: Policies,
@@ -34,19 +35,43 @@ pub(crate) struct Policies {
     pub(crate) digest: [u8; 32],
 }
 
-/// Loads all that a gateway runs on. All findings of all files come at once.
+/// Loads all that a gateway runs on. All findings of all files come at once: what is wrong in one does not hide another.
 pub(crate) fn all(files: &Files, clock: &Arc<dyn Clock>) -> Result<Loaded, Findings> {
-    let (settings, config_digest) = config(&files.config)?;
-    let tokens = verifier(&settings, &files.config, clock);
-    let policies = policies(&files.policies, &known(&settings));
-    match (tokens, policies) {
-        (Ok(tokens), Ok(policies)) => Ok(Loaded { settings, tokens, config_digest, policies }),
-        (Err(findings), Ok(_)) | (Ok(_), Err(findings)) => Err(findings),
-        (Err(mut findings), Err(more)) => {
-            findings.append(more);
-            Err(findings)
+    let mut findings = Findings::default();
+    let text = kept(read(&files.config), &mut findings);
+    let reading = match &text {
+        Some(text) => Reading::of(&files.config, text, &ProcessEnvironment),
+        None => Reading::nothing(Findings::default()),
+    };
+    let Reading { settings, known, certificates } = reading;
+    let settings = kept(settings, &mut findings);
+    findings.append(unfit(&certificates));
+    let tokens = settings.as_ref().and_then(|it| kept(verifier(it, &files.config, clock), &mut findings));
+    let policies = kept(policies(&files.policies, &known), &mut findings);
+    match (text, settings, tokens, policies) {
+        (Some(text), Some(settings), Some(tokens), Some(policies)) if !findings.reject() => {
+            Ok(Loaded { settings, known, tokens, config_digest: sha256(text.as_bytes()), policies })
+        }
+        (text, _, _, policies) => {
+            findings.append(policies.map_or_else(Findings::default, |policies| policies.warnings));
+            let config = files.config.display().to_string();
+            Err(findings.quoting(|file| text.as_deref().filter(|_| file == config)))
         }
     }
+}
+
+fn kept<T>(outcome: Result<T, Findings>, findings: &mut Findings) -> Option<T> {
+    outcome.map_err(|more| findings.append(more)).ok()
+}
+
+/// What keeps the listeners from being served with their certificates, each told where its file is named.
+fn unfit(certificates: &[Certificate]) -> Findings {
+    let finding = |named: &Certificate, fault: &TlsError| {
+        let place = if fault.file() == named.files.key { &named.key } else { &named.certificate };
+        Finding::error(place.clone(), terms::chain(fault))
+    };
+    let faults = certificates.iter().flat_map(|named| named.files.faults().into_iter().map(move |it| (named, it)));
+    faults.map(|(named, fault)| finding(named, &fault)).collect()
 }
 
 /// What verifies tokens. Its faults are those of single issuers, so each is told at the place of its issuer.
@@ -67,11 +92,10 @@ fn provider() {
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
-/// Loads `cloister.yaml`.
-pub(crate) fn config(path: &Path) -> Result<(Settings, [u8; 32]), Findings> {
-    let text = read(path)?;
-    let settings = Settings::compile(path, &text, &ProcessEnvironment)?;
-    Ok((settings, sha256(text.as_bytes())))
+/// Loads `cloister.yaml`, with the names in it that policies may refer to.
+pub(crate) fn config(path: &Path) -> Result<(Settings, Known), Findings> {
+    let Reading { settings, known, .. } = Reading::of(path, &read(path)?, &ProcessEnvironment);
+    Ok((settings?, known))
 }
 
 /// Loads every `*.yaml` below a folder, and runs the tests in them.
@@ -103,12 +127,6 @@ pub(crate) fn compile_untested(texts: &[(String, String)], known: &Known) -> Res
     let sources: Vec<Source<'_>> = texts.iter().map(|(path, text)| Source { path, text }).collect();
     let Compiled { policy, warnings } = policy::compile(&sources, known)?;
     Ok(Policies { policy, warnings, digest: sha256(&policy::canonical_bytes(&sources)) })
-}
-
-/// What the policy files may refer to.
-pub(crate) fn known(settings: &Settings) -> Known {
-    let upstreams: BTreeSet<_> = settings.upstreams.iter().map(|upstream| upstream.id().clone()).collect();
-    Known { issuers: settings.members.clone(), upstreams }
 }
 
 /// The tests in the policy files that do not hold, as findings: files whose tests fail are not used.

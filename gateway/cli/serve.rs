@@ -25,7 +25,7 @@ use crate::background::{Background, Task};
 use crate::drain::Drain;
 use crate::failure::Failure;
 use crate::front::Front;
-use crate::load::{self, Loaded};
+use crate::load::Loaded;
 use crate::metrics::Parts;
 use crate::rules::{self, Reloader};
 use crate::settings::Settings;
@@ -55,8 +55,7 @@ impl Gateway {
     /// Makes every part and binds every socket, so that whatever is wrong is said before the first request. `policies` is
     /// where the policies are read from again when they change.
     pub(crate) fn assemble(loaded: Loaded, policies: &Path, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let Loaded { settings, tokens, config_digest, policies: compiled } = loaded;
-        let known = load::known(&settings);
+        let Loaded { settings, known, tokens, config_digest, policies: compiled } = loaded;
         let Settings {
             listeners,
             guard,

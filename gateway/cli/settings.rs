@@ -2,21 +2,20 @@
 
 mod compile;
 mod file;
+mod reading;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ingress::{GuardSettings, ListenerSettings};
 use proxy::Upstream;
 use schemars::Schema;
-use secrets::Environment;
-use tenancy::MembershipSource;
-use terms::{Findings, IssuerId, Place};
+use terms::{IssuerId, Place};
 use token::IssuerSettings;
 
 pub(crate) use file::{Level, LogFormat};
+pub(crate) use reading::{Certificate, Reading};
 
 /// Where Cloister runs, checked and in the types of the parts.
 #[derive(Debug)]
@@ -29,7 +28,6 @@ pub(crate) struct Settings {
     pub(crate) admin: std::net::SocketAddr,
     pub(crate) state: PathBuf,
     pub(crate) issuers: Vec<IssuerSettings>,
-    pub(crate) members: BTreeMap<IssuerId, MembershipSource>,
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) assertion_issuer: assertion::Issuer,
@@ -47,20 +45,6 @@ pub(crate) struct Audit {
 }
 
 impl Settings {
-    /// Compiles the text of `cloister.yaml`.
-    pub(crate) fn compile(path: &Path, text: &str, environment: &dyn Environment) -> Result<Self, Findings> {
-        let file: Arc<str> = path.display().to_string().into();
-        let mut findings = Findings::default();
-        let settings = yaml::parse(&file, text, &mut findings).and_then(|root| {
-            let written = file::File::read(&file, &root, &mut findings);
-            compile::Compiler { file: &file, environment, findings: &mut findings }.compile(written)
-        });
-        match settings {
-            Some(settings) if !findings.reject() => Ok(settings),
-            Some(_) | None => Err(findings.quoting(|quoted| (*quoted == *file).then_some(text))),
-        }
-    }
-
     /// The JSON Schema of `cloister.yaml`, for editors.
     pub(crate) fn schema() -> Schema {
         schemars::schema_for!(file::File)

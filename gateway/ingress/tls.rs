@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use terms::{Clock, Live};
@@ -72,6 +72,49 @@ pub enum TlsError {
     },
 }
 
+impl TlsError {
+    /// The file that it is about.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        match self {
+            Self::Certificate { path, .. }
+            | Self::Exposed { path, .. }
+            | Self::Key { path, .. }
+            | Self::NoCertificate { path }
+            | Self::NoKey { path }
+            | Self::Read { path, .. } => path,
+            Self::Mismatch { key, .. } => key,
+        }
+    }
+}
+
+impl TlsFiles {
+    /// Everything that keeps the files from being served with. Nothing is served, and no port is taken.
+    #[must_use]
+    pub fn faults(&self) -> Vec<TlsError> {
+        let (chain, signer) = (read_chain(&self.certificate), read_signer(&self.key));
+        match (chain, signer) {
+            (Ok(chain), Ok(signer)) => self.certify(chain, signer).err().into_iter().collect(),
+            (chain, signer) => chain.err().into_iter().chain(signer.err()).collect(),
+        }
+    }
+
+    fn certify(&self, chain: Chain, signer: Arc<dyn SigningKey>) -> Result<CertifiedKey, TlsError> {
+        let Self { certificate, key } = self;
+        let certified = CertifiedKey::new(chain, signer);
+        match certified.keys_match() {
+            Ok(()) => Ok(certified),
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                Err(TlsError::Mismatch { certificate: certificate.clone(), key: key.clone() })
+            }
+            Err(source) => Err(TlsError::Certificate { path: certificate.clone(), source }),
+        }
+    }
+}
+
+/// A certificate, and those between it and its root.
+type Chain = Vec<CertificateDer<'static>>;
+
 /// The certificates of all listeners that have one. Cloned, it is still the same ones.
 #[derive(Clone, Debug)]
 pub struct Certificates {
@@ -108,36 +151,29 @@ impl Certificates {
 /// Reads a certificate and its key. One that has run out, or does not hold yet, is served all the same, with a warning:
 /// clients will refuse it, and say so more clearly than a gateway that does not start.
 pub(crate) fn load(files: &TlsFiles, clock: &dyn Clock) -> Result<ServerConfig, TlsError> {
-    let TlsFiles { certificate, key } = files;
-    let chain = read_chain(certificate)?;
-    let key_der = read_key(key)?;
-    let provider = Arc::new(ring::default_provider());
-    let signer = provider
-        .key_provider
-        .load_private_key(key_der)
-        .map_err(|source| TlsError::Key { path: key.clone(), source })?;
-    warn_of_dates(certificate, &chain, clock);
-    let certified = CertifiedKey::new(chain, signer);
-    match certified.keys_match() {
-        Ok(()) => {}
-        Err(rustls::Error::InconsistentKeys(_)) => {
-            return Err(TlsError::Mismatch { certificate: certificate.clone(), key: key.clone() });
-        }
-        Err(source) => return Err(TlsError::Certificate { path: certificate.clone(), source }),
-    }
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let chain = read_chain(&files.certificate)?;
+    let signer = read_signer(&files.key)?;
+    warn_of_dates(&files.certificate, &chain, clock);
+    let certified = files.certify(chain, signer)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|source| TlsError::Certificate { path: certificate.clone(), source })?
+        .map_err(|source| TlsError::Certificate { path: files.certificate.clone(), source })?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn read_chain(path: &Path) -> Result<Chain, TlsError> {
     let pem = std::fs::read(path).map_err(|source| TlsError::Read { path: path.into(), source })?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     chain.ok().filter(|chain| !chain.is_empty()).ok_or_else(|| TlsError::NoCertificate { path: path.into() })
+}
+
+fn read_signer(path: &Path) -> Result<Arc<dyn SigningKey>, TlsError> {
+    let key = read_key(path)?;
+    let signer = ring::default_provider().key_provider.load_private_key(key);
+    signer.map_err(|source| TlsError::Key { path: path.into(), source })
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {

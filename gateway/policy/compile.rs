@@ -7,12 +7,11 @@ mod roles;
 mod routes;
 mod tenants;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tenancy::MembershipSource;
-use terms::{Finding, Findings, IssuerId, Severity, UpstreamId};
+use terms::{Finding, Findings, Severity};
 
+use crate::Known;
 use crate::file::File;
 use crate::policy::Policy;
 
@@ -23,15 +22,6 @@ pub struct Source<'a> {
     pub path: &'a str,
     /// Its text.
     pub text: &'a str,
-}
-
-/// The names in cloister.yaml that policies refer to.
-#[derive(Clone, Debug, Default)]
-pub struct Known {
-    /// Issuers of tokens, and where the members of each are known from.
-    pub issuers: BTreeMap<IssuerId, MembershipSource>,
-    /// Backends.
-    pub upstreams: BTreeSet<UpstreamId>,
 }
 
 /// A policy that may be used, and what is worth a look in it.
@@ -49,7 +39,7 @@ pub struct Compiled {
 ///
 /// # Errors
 /// Every mistake in every file, ordered by place, warnings among them. A file that is not YAML does not hide what is
-/// wrong with the others.
+/// wrong with the others. Also if `known` holds a broken name: then there may be nothing wrong here.
 pub fn compile(sources: &[Source<'_>], known: &Known) -> Result<Compiled, Findings> {
     let mut findings = Findings::default();
     let mut files = Vec::with_capacity(sources.len());
@@ -95,7 +85,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
     let (tenants, members) = tenants::read(files, known, &drafts, findings);
     let compiled = routes::read(files, known, &limits, findings);
     let cases = cases::read(files, known, &drafts, &tenants, findings);
-    if findings.reject() {
+    if findings.reject() || !known.is_whole() {
         return None; // what follows would only complain about what is missing because of the mistakes above
     }
     let routes::Compiled { routes, permissions, table } = compiled;
@@ -109,7 +99,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
         limits: limits.into_values(),
         tenants,
         members,
-        issuers: known.issuers.clone(),
+        issuers: known.issuers.iter().map(|(issuer, source)| (issuer.clone(), *source)).collect(),
         cases,
     })
 }

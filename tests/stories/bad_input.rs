@@ -51,6 +51,7 @@ fn each_mistake_is_named_with_its_place_and_its_remedy() {
         (config, "jwks.json,", "missing.json,", "missing.json"),
         (config, "audiences: [saas-api]", "audiences: []", "audiences"),
         (config, "127.0.0.1:0\" }", "localhost\" }", "cloister.yaml:3:"),
+        (config, "    timeouts:", "    protocol: h3\n    timeouts:", "`h3` is not known here"),
         (policy, "inherits: [viewer]", "inherits: [clerk]", "in a circle"),
         (policy, "inherits: [viewer]", "inherits: [viewr]", "did you mean `viewer`?"),
         (policy, "upstream: backend", "upstream: backnd", "did you mean `backend`?"),
@@ -86,6 +87,46 @@ fn all_mistakes_of_all_policy_files_come_at_once() {
 }
 
 #[test]
+fn the_mistakes_of_all_files_come_at_once_and_none_of_them_twice() {
+    let folder = Folder::new();
+    folder.spoil("cloister.yaml", "algorithms: [ES256, RS256]", "algorithms: [HS256]"); // of the issuer `main`
+    folder.spoil("cloister.yaml", "    timeouts:", "    protocol: h3\n    timeouts:"); // of the upstream `backend`
+    folder.spoil("cloister.yaml", "workers: 2", "wrokers: 2");
+    folder.spoil("policies/policy.yaml", "inherits: [viewer]", "inherits: [viewr]");
+    folder.spoil("policies/policy.yaml", "issuers: [main]", "issuers: [mian]");
+    for command in ["check", "run"] {
+        let (code, _, err) = folder.cloister(command);
+        assert_eq!(code, 2, "{err}");
+        for part in ["HS256", "h3", "`wrokers`", "`viewr`", "did you mean `main`?"] {
+            assert!(err.contains(part), "{part}: {err}");
+        }
+        assert!(err.contains("5 errors"), "what policies say of `main` and `backend` is no mistake: {err}");
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_does_not_hide_the_policies() {
+    for (from, to) in [("version: 1", "version: [1"), ("upstreams:", "upstream:")] {
+        let folder = Folder::new();
+        folder.spoil("cloister.yaml", from, to);
+        folder.spoil("policies/policy.yaml", "inherits: [viewer]", "inherits: [viewr]");
+        let (code, _, err) = folder.cloister("check");
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains("cloister.yaml:") && err.contains("`viewr`"), "{err}");
+        assert!(!err.contains("is not configured"), "{err}");
+    }
+}
+
+#[test]
+fn a_web_socket_is_not_routed_to_a_backend_of_grpc() {
+    let folder = Folder::new();
+    folder.spoil("cloister.yaml", "    timeouts:", "    protocol: h2c\n    timeouts:");
+    let (code, _, err) = folder.cloister("check");
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("policies/policy.yaml:34:15") && err.contains("takes no WebSockets"), "{err}");
+}
+
+#[test]
 fn a_failing_policy_test_keeps_it_from_starting() {
     let folder = Folder::new();
     let test = "tests:\n  - as: { tenant: acme, roles: [viewer] }\n    do: GET https://globex.example.test/orders/1\n    expect: allow\n";
@@ -98,7 +139,7 @@ fn a_failing_policy_test_keeps_it_from_starting() {
 }
 
 #[test]
-fn a_port_in_use_and_a_key_that_others_can_read_are_named() {
+fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let folder = Folder::new();
@@ -106,20 +147,44 @@ fn a_port_in_use_and_a_key_that_others_can_read_are_named() {
     let (code, _, err) = folder.cloister("run");
     assert_eq!(code, 2, "{err}");
     assert!(err.contains(&address), "{err}");
+}
 
-    let folder = Folder::new();
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
-    std::fs::write(folder.path().join("tls.pem"), certified.cert.pem()).unwrap();
-    std::fs::write(folder.path().join("tls.key"), certified.signing_key.serialize_pem()).unwrap();
-    std::fs::set_permissions(folder.path().join("tls.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
-    folder.spoil(
-        "cloister.yaml",
-        "{ bind: \"127.0.0.1:0\" }",
-        "{ bind: \"127.0.0.1:0\", tls: { certificate: tls.pem, key: tls.key } }",
-    );
-    let (code, _, err) = folder.cloister("run");
-    assert_eq!(code, 2, "{err}");
-    assert!(err.contains("tls.key"), "{err}");
+#[test]
+fn a_certificate_that_cannot_be_served_with_is_named_where_it_is_configured() {
+    let generate = || rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    let (certified, other) = (generate(), generate());
+    let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
+    let foreign = other.signing_key.serialize_pem();
+    for (certificate, key, mode, findings) in [
+        (Some(&certificate), Some(&key), 0o600, &[][..]),
+        (Some(&certificate), Some(&key), 0o644, &[("cloister.yaml:5:", "open to everybody (mode 644)")]),
+        (Some(&certificate), Some(&foreign), 0o600, &[("cloister.yaml:5:", "does not belong to the certificate")]),
+        (Some(&certificate), Some(&certificate), 0o600, &[("cloister.yaml:5:", "holds no private key")]),
+        (Some(&key), Some(&key), 0o600, &[("cloister.yaml:4:", "holds no certificate")]),
+        (
+            None,
+            None,
+            0,
+            &[("cloister.yaml:4:", "cannot read `tls.pem`"), ("cloister.yaml:5:", "cannot read `tls.key`")],
+        ),
+    ] {
+        let folder = Folder::new();
+        for (name, text, mode) in [("tls.pem", certificate, 0o644), ("tls.key", key, mode)] {
+            let Some(text) = text else { continue };
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let tls = "  - bind: \"127.0.0.1:0\"\n    tls: { certificate: tls.pem,\n           key: tls.key }\n";
+        folder.spoil("cloister.yaml", "  - { bind: \"127.0.0.1:0\" }\n", tls);
+        let (code, out, err) = folder.cloister("check");
+        assert_eq!(code, if findings.is_empty() { 0 } else { 2 }, "{out}{err}");
+        for (place, finding) in findings {
+            assert!(err.lines().any(|line| line.contains(place) && line.contains(finding)), "{place} {finding}: {err}");
+            let (code, _, err) = folder.cloister("run");
+            assert!(code == 2 && err.contains(finding), "{finding}: {err}");
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ use assertion::{Audience, Backend, Binding, Lifetime, SignatureKey};
 use ingress::{GuardSettings, ListenerSettings, TlsFiles};
 use proxy::{Timeouts, Upstream, UpstreamProtocol};
 use secrets::{Environment, Reference};
-use tenancy::MembershipSource;
 use terms::{Finding, Findings, IssuerId, Place, Span, UpstreamId};
 use token::{IssuerSettings, JwksSource};
 use yaml::{At, Named};
@@ -48,7 +47,7 @@ impl Compiler<'_> {
         }
         let listeners: Vec<_> = listeners.into_iter().map(|listener| self.listener(listener.value)).collect();
         let admin = admin.bind.as_ref().map_or(Some(SocketAddr::from(([127, 0, 0, 1], 9901))), |bind| self.parse(bind));
-        let (issuers, members, issuer_places) = self.issuers(issuers);
+        let (issuers, issuer_places) = self.issuers(issuers);
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
         let (issuer, lifetime) = self.assertion(assertion?);
         let audit = audit?;
@@ -60,7 +59,6 @@ impl Compiler<'_> {
             admin: admin?,
             state: PathBuf::from(state?.directory.value),
             issuers,
-            members,
             issuer_places,
             upstreams: upstreams.into_iter().collect::<Option<_>>()?,
             assertion_issuer: issuer?,
@@ -96,23 +94,15 @@ impl Compiler<'_> {
         }
     }
 
-    fn issuers(
-        &mut self,
-        entries: Vec<Named<file::Issuer>>,
-    ) -> (Vec<IssuerSettings>, BTreeMap<IssuerId, MembershipSource>, BTreeMap<IssuerId, Place>) {
-        let (mut issuers, mut members, mut places) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    fn issuers(&mut self, entries: Vec<Named<file::Issuer>>) -> (Vec<IssuerSettings>, BTreeMap<IssuerId, Place>) {
+        let (mut issuers, mut places) = (Vec::new(), BTreeMap::new());
         for Named { name, entry } in entries {
             let id: Option<IssuerId> = self.parse(&name);
             let (Some(id), Some(entry)) = (id, entry) else { continue };
-            let source = match entry.members {
-                file::Members::Claims => MembershipSource::Claims,
-                file::Members::Directory => MembershipSource::Directory,
-            };
-            members.insert(id.clone(), source);
             places.insert(id.clone(), name.spot.place(self.file));
             issuers.extend(self.issuer(id, entry));
         }
-        (issuers, members, places)
+        (issuers, places)
     }
 
     fn issuer(&mut self, id: IssuerId, entry: file::Issuer) -> Option<IssuerSettings> {

@@ -9,6 +9,7 @@ use super::{Known, Written};
 use crate::case::{Case, Expected};
 use crate::file::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 use crate::judge::{Asked, Asker, Question};
+use crate::known::Standing;
 use yaml::At;
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
@@ -79,7 +80,8 @@ impl Reader<'_> {
             let finding = Finding::warning(tenant.spot.place(self.file), message);
             findings.push(finding.did_you_mean(tenant.as_str(), names));
         }
-        let directory = |issuer: &IssuerId| self.known.issuers.get(issuer) == Some(&MembershipSource::Directory);
+        let directory =
+            |issuer: &IssuerId| self.known.issuers.get(issuer.as_str()) == Some(&MembershipSource::Directory);
         if let Some(first) = roles.first().filter(|_| issuer.as_ref().is_some_and(directory)) {
             let finding = Finding::error(first.spot.place(self.file), "roles in these tokens count for nothing");
             findings.push(finding.help("the directory says them: look under `members`"));
@@ -108,14 +110,16 @@ impl Reader<'_> {
     }
 
     fn issuer(&self, written: &At<String>, findings: &mut Findings) -> Option<IssuerId> {
-        let known = self.known.issuers.get_key_value(written.as_str());
-        if known.is_none() {
-            let message = format!("issuer `{}` is not configured", shown(written.as_str()));
-            let names = self.known.issuers.keys().map(IssuerId::as_str);
-            let finding = Finding::error(written.spot.place(self.file), message);
-            findings.push(finding.did_you_mean(written.as_str(), names));
+        match self.known.issuers.look_up(written.as_str()) {
+            Standing::Sound(known, _) => Some(known.clone()),
+            Standing::Unknown => {
+                let message = format!("issuer `{}` is not configured", shown(written.as_str()));
+                let finding = Finding::error(written.spot.place(self.file), message);
+                findings.push(finding.did_you_mean(written.as_str(), self.known.issuers.all()));
+                None
+            }
+            Standing::Unsure => None,
         }
-        known.map(|(known, _)| known.clone())
     }
 
     fn expected(&self, written: &At<ExpectEntry>, findings: &mut Findings) -> Option<Expected> {

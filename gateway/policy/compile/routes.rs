@@ -10,6 +10,7 @@ use super::names::{Names, parse, shown};
 use super::{Known, Written};
 use crate::decide::RuleId;
 use crate::file::{MatchEntry, RouteEntry, UpgradeWord};
+use crate::known::Standing;
 use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
 use crate::route::{Access, Asks, Route, Upgrade};
@@ -101,10 +102,7 @@ impl Draft<'_> {
             access: self.access,
             limits: self.limits,
             audit: entry.audit.as_ref().and_then(|audit| audit.0).unwrap_or_default(),
-            upgrade: match entry.upgrade.as_ref().and_then(|upgrade| upgrade.0.as_ref()) {
-                None => Upgrade::None,
-                Some(UpgradeWord::Websocket) => Upgrade::WebSocket,
-            },
+            upgrade: upgrade(entry),
             max_body: self.max_body,
             template: self.r#match.path.as_str().into(),
             host: self.r#match.host.as_str().into(),
@@ -113,6 +111,13 @@ impl Draft<'_> {
             pattern: self.pattern,
             asks: Asks { by_method, other },
         }
+    }
+}
+
+fn upgrade(route: &RouteEntry) -> Upgrade {
+    match route.upgrade.as_ref().and_then(|upgrade| upgrade.0.as_ref()) {
+        None => Upgrade::None,
+        Some(UpgradeWord::Websocket) => Upgrade::WebSocket,
     }
 }
 
@@ -125,11 +130,12 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn route(&self, written: &'a At<RouteEntry>, findings: &mut Findings) -> Option<Draft<'a>> {
-        let RouteEntry { id, r#match, upstream, auth, allow, limits, audit: _, upgrade: _, max_body } = &written.value;
+        let entry = &written.value;
+        let RouteEntry { id, r#match, upstream, auth, allow, limits, audit: _, upgrade: _, max_body } = entry;
         let id = parse(self.file, id, findings);
         let r#match = r#match.0.as_ref();
         let pattern = r#match.and_then(|r#match| self.pattern(r#match, findings));
-        let upstream = self.upstream(upstream, findings);
+        let upstream = self.upstream(upstream, upgrade(entry), findings);
         let access = match auth {
             Some(auth) => self.access(auth, findings),
             None => {
@@ -200,14 +206,24 @@ impl<'a> Reader<'a> {
         index
     }
 
-    fn upstream(&self, written: &At<String>, findings: &mut Findings) -> Option<UpstreamId> {
-        let known = self.known.upstreams.get(written.as_str());
-        if known.is_none() {
-            let message = format!("upstream `{}` is not configured", shown(written.as_str()));
-            let names = self.known.upstreams.iter().map(UpstreamId::as_str);
-            findings.push(Finding::error(self.place(written), message).did_you_mean(written.as_str(), names));
+    fn upstream(&self, written: &At<String>, upgrade: Upgrade, findings: &mut Findings) -> Option<UpstreamId> {
+        match self.known.upstreams.look_up(written.as_str()) {
+            Standing::Sound(known, takes) => {
+                if (upgrade, *takes) == (Upgrade::WebSocket, Upgrade::None) {
+                    let finding =
+                        Finding::error(self.place(written), format!("upstream `{known}` takes no WebSockets"));
+                    findings.push(finding.help("they need an upstream with `protocol: http1`"));
+                }
+                Some(known.clone())
+            }
+            Standing::Unknown => {
+                let message = format!("upstream `{}` is not configured", shown(written.as_str()));
+                let finding = Finding::error(self.place(written), message);
+                findings.push(finding.did_you_mean(written.as_str(), self.known.upstreams.all()));
+                None
+            }
+            Standing::Unsure => None,
         }
-        known.cloned()
     }
 
     /// The permission of each method, and where it is written.

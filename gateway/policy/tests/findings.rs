@@ -1,5 +1,5 @@
 use super::{compiled, known, refused};
-use crate::{Source, compile};
+use crate::{Known, KnownNames, Source, compile};
 
 const ROUTE: &str = r#"
 roles: { viewer: { allow: ["order:read"] } }
@@ -305,4 +305,55 @@ fn ten_thousand_tenants_and_their_members_fit_into_a_file() {
     let text = format!("roles: {{ viewer: {{}} }}\ntenants:\n{tenants}members:\n{members}");
     let policy = compiled(&text).policy;
     assert_eq!((policy.tenants().len(), policy.members().len()), (10_000, 20_000));
+}
+
+#[test]
+fn a_web_socket_needs_an_upstream_that_takes_it() {
+    let mut known = known();
+    known.upstreams.insert("grpc".parse().unwrap(), crate::Upgrade::None);
+    let text = r#"
+roles: { viewer: { allow: ["order:read"] } }
+routes:
+  - id: socket
+    match: { host: "{tenant}.example.com", path: "/socket" }
+    upstream: grpc
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { GET: "order:read" }
+    upgrade: websocket
+"#;
+    insta::assert_snapshot!(compile(&[Source { path: "p.yaml", text }], &known).unwrap_err().to_string(), @"p.yaml:6:15 upstream `grpc` takes no WebSockets (they need an upstream with `protocol: http1`)");
+}
+
+#[test]
+fn of_a_name_that_is_broken_elsewhere_nothing_more_is_said() {
+    let text = r#"
+roles: { viewer: { allow: ["order:read"] } }
+routes:
+  - id: orders
+    match: { host: "{tenant}.example.com", path: "/orders" }
+    upstream: crumbling
+    auth: { issuers: [broken], tenant_from: [host] }
+    allow: { GET: "order:read" }
+tests:
+  - as: { tenant: acme, issuer: broken }
+    do: GET https://acme.example.com/orders
+    expect: allow
+"#;
+    let with = |known: &Known, text: &str| match compile(&[Source { path: "p.yaml", text }], known) {
+        Ok(_) => "it compiles".to_owned(),
+        Err(findings) => findings
+            .iter()
+            .filter(|finding| finding.severity == terms::Severity::Error)
+            .cloned()
+            .collect::<terms::Findings>()
+            .to_string(),
+    };
+    let mut broken = known();
+    broken.issuers.insert_broken("broken");
+    broken.upstreams.insert_broken("crumbling");
+    assert_eq!(with(&broken, text), "", "no policy, and no finding");
+    let unread = Known { issuers: KnownNames::unread(), upstreams: KnownNames::unread() };
+    assert_eq!(with(&unread, text), "");
+    // What has nothing to do with it is told all the same, with the broken names to choose from.
+    insta::assert_snapshot!(with(&broken, &text.replace("issuers: [broken]", "issuers: [brokn]")), @"p.yaml:7:23 issuer `brokn` is not configured (did you mean `broken`?)");
 }

@@ -6,6 +6,7 @@ use terms::{Finding, Findings, IssuerId};
 use super::Reader;
 use crate::compile::names::shown;
 use crate::file::{AuthEntry, GuardEntry, MatchEntry};
+use crate::known::Standing;
 use crate::pattern::{HostPattern, Pattern};
 use crate::route::{Access, TenantSource};
 use yaml::{At, Tried};
@@ -18,16 +19,17 @@ impl Reader<'_> {
         };
         let mut accepted: Vec<IssuerId> = Vec::with_capacity(issuers.value.len());
         for issuer in &issuers.value {
-            match self.known.issuers.get_key_value(issuer.as_str()) {
-                Some((known, _)) if accepted.contains(known) => {
+            match self.known.issuers.look_up(issuer.as_str()) {
+                Standing::Sound(known, _) if accepted.contains(known) => {
                     findings.push(Finding::error(self.place(issuer), "this issuer stands here twice"));
                 }
-                Some((known, _)) => accepted.push(known.clone()),
-                None => {
+                Standing::Sound(known, _) => accepted.push(known.clone()),
+                Standing::Unknown => {
                     let message = format!("issuer `{}` is not configured", shown(issuer.as_str()));
-                    let names = self.known.issuers.keys().map(IssuerId::as_str);
+                    let names = self.known.issuers.all();
                     findings.push(Finding::error(self.place(issuer), message).did_you_mean(issuer.as_str(), names));
                 }
+                Standing::Unsure => {}
             }
         }
         if issuers.value.is_empty() {

@@ -1,0 +1,99 @@
+use std::borrow::Borrow;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use ingress::TlsFiles;
+use policy::{Known, KnownNames, Upgrade};
+use secrets::Environment;
+use tenancy::MembershipSource;
+use terms::{Findings, Place};
+use yaml::Named;
+
+use super::Settings;
+use super::compile::Compiler;
+use super::file::{File, Members, Protocol, Tls};
+
+/// What became of the text of `cloister.yaml`: the settings or all that is wrong with them, and what others can be checked
+/// against all the same.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) settings: Result<Settings, Findings>,
+    /// The names that policies may refer to, broken ones among them.
+    pub(crate) known: Known,
+    pub(crate) certificates: Vec<Certificate>,
+}
+
+/// The certificate and the key of a listener, and where each is named.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    pub(crate) files: TlsFiles,
+    pub(crate) certificate: Place,
+    pub(crate) key: Place,
+}
+
+impl Reading {
+    /// Reads the text of `cloister.yaml`.
+    pub(crate) fn of(path: &Path, text: &str, environment: &dyn Environment) -> Self {
+        let file: Arc<str> = path.display().to_string().into();
+        let mut findings = Findings::default();
+        let Some(root) = yaml::parse(&file, text, &mut findings) else {
+            return Self::nothing(findings.quoting(|quoted| (*quoted == *file).then_some(text)));
+        };
+        let written = File::read(&file, &root, &mut findings);
+        let known = known(&written, &findings);
+        let tls = written.listeners.iter().filter_map(|listener| listener.value.tls.as_ref());
+        let certificates = tls.map(|tls| Certificate::named(tls, &file)).collect();
+        let settings = Compiler { file: &file, environment, findings: &mut findings }.compile(written);
+        let settings = match settings {
+            Some(settings) if !findings.reject() => Ok(settings),
+            Some(_) | None => Err(findings.quoting(|quoted| (*quoted == *file).then_some(text))),
+        };
+        Self { settings, known, certificates }
+    }
+
+    /// What there is to know of a file that cannot be read.
+    pub(crate) fn nothing(findings: Findings) -> Self {
+        let known = Known { issuers: KnownNames::unread(), upstreams: KnownNames::unread() };
+        Self { settings: Err(findings), known, certificates: Vec::new() }
+    }
+}
+
+impl Certificate {
+    fn named(Tls { certificate, key }: &Tls, file: &Arc<str>) -> Self {
+        Self {
+            files: TlsFiles { certificate: PathBuf::from(&certificate.value), key: PathBuf::from(&key.value) },
+            certificate: certificate.spot.place(file),
+            key: key.spot.place(file),
+        }
+    }
+}
+
+fn known(written: &File, findings: &Findings) -> Known {
+    let issuers = names(&written.issuers, findings, |issuer| match issuer.members {
+        Members::Claims => MembershipSource::Claims,
+        Members::Directory => MembershipSource::Directory,
+    });
+    let upstreams = names(&written.upstreams, findings, |upstream| match upstream.protocol {
+        Protocol::H2c => Upgrade::None,
+        Protocol::Http1 => Upgrade::WebSocket,
+    });
+    Known { issuers, upstreams }
+}
+
+fn names<N, E, T>(entries: &[Named<E>], findings: &Findings, what: impl Fn(&E) -> T) -> KnownNames<N, T>
+where
+    N: Borrow<str> + FromStr + Ord,
+{
+    if entries.is_empty() && findings.reject() {
+        return KnownNames::unread(); // most likely one of the findings says why there is none
+    }
+    let mut names = KnownNames::default();
+    for Named { name, entry } in entries {
+        match (name.value.parse(), entry) {
+            (Ok(id), Some(entry)) => names.insert(id, what(entry)),
+            (Err(_), _) | (_, None) => names.insert_broken(&name.value),
+        }
+    }
+    names
+}

@@ -1,0 +1,108 @@
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tenancy::MembershipSource;
+use terms::{IssuerId, UpstreamId};
+
+use crate::Upgrade;
+
+/// The names in cloister.yaml that policies refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Issuers of tokens, and where the members of each are known from.
+    pub issuers: KnownNames<IssuerId, MembershipSource>,
+    /// Backends, and what a connection to each may change to.
+    pub upstreams: KnownNames<UpstreamId, Upgrade>,
+}
+
+impl Known {
+    /// Whether every name is known with what stands behind it. Only then policies can be used.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.issuers.is_whole() && self.upstreams.is_whole()
+    }
+}
+
+/// Names, and what stands behind each. Of a name that is broken where it is written, a policy that refers to it says
+/// nothing more: its user hears of the mistake at its own place.
+#[derive(Clone, Debug)]
+pub struct KnownNames<N, T> {
+    sound: BTreeMap<N, T>,
+    broken: BTreeSet<String>,
+    unread: bool,
+}
+
+/// What is known of a name.
+pub(crate) enum Standing<'k, N, T> {
+    /// It is there, but broken; or it may be there, but the list could not be read.
+    Unsure,
+    Sound(&'k N, &'k T),
+    Unknown,
+}
+
+impl<N: Borrow<str> + Ord, T> KnownNames<N, T> {
+    /// A list that could not be read: any name may be in it.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self { unread: true, ..Self::default() }
+    }
+
+    /// Adds a name and what stands behind it.
+    pub fn insert(&mut self, name: N, what: T) {
+        self.sound.insert(name, what);
+    }
+
+    /// Adds a name that is broken where it is written, or has something broken behind it.
+    pub fn insert_broken(&mut self, name: &str) {
+        self.broken.insert(name.to_owned());
+    }
+
+    pub(crate) fn look_up(&self, name: &str) -> Standing<'_, N, T> {
+        match self.sound.get_key_value(name) {
+            _ if self.unread || self.broken.contains(name) => Standing::Unsure,
+            Some((name, what)) => Standing::Sound(name, what),
+            None => Standing::Unknown,
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&T> {
+        self.sound.get(name)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&N, &T)> {
+        self.sound.iter()
+    }
+
+    /// Every name, broken or not, to suggest the nearest.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
+        self.sound.keys().map(N::borrow).chain(self.broken.iter().map(String::as_str))
+    }
+
+    fn is_whole(&self) -> bool {
+        !self.unread && self.broken.is_empty()
+    }
+}
+
+impl<N, T> Default for KnownNames<N, T> {
+    fn default() -> Self {
+        Self { sound: BTreeMap::new(), broken: BTreeSet::new(), unread: false }
+    }
+}
+
+impl<N: Borrow<str> + Ord, T> FromIterator<(N, T)> for KnownNames<N, T> {
+    fn from_iter<I: IntoIterator<Item = (N, T)>>(names: I) -> Self {
+        Self { sound: names.into_iter().collect(), ..Self::default() }
+    }
+}
+
+impl<const COUNT: usize> From<[(IssuerId, MembershipSource); COUNT]> for KnownNames<IssuerId, MembershipSource> {
+    fn from(names: [(IssuerId, MembershipSource); COUNT]) -> Self {
+        names.into_iter().collect()
+    }
+}
+
+/// Backends that take whatever HTTP/1.1 carries.
+impl<const COUNT: usize> From<[UpstreamId; COUNT]> for KnownNames<UpstreamId, Upgrade> {
+    fn from(names: [UpstreamId; COUNT]) -> Self {
+        names.into_iter().map(|name| (name, Upgrade::WebSocket)).collect()
+    }
+}
