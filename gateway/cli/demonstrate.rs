@@ -1,5 +1,6 @@
 //! `cloister demo`: a whole small world in one process, and a tour through it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crate::args::{self, Files};
 use crate::background::Task;
 use crate::failure::Failure;
 use crate::print::{self, Style};
-use crate::{load, serve, telemetry};
+use crate::{load, probe, serve, telemetry};
 
 /// The example policies, built in, so that the demo needs nothing but the program.
 const POLICIES: [(&str, &str); 5] = [
@@ -38,7 +39,7 @@ pub(crate) fn run(arguments: &args::Demo) -> Result<(), Failure> {
     let gateway = serve::Gateway::assemble(loaded, &files.policies, clock)?;
     let walk = world.tour().map_err(|error| Failure::setup("the demo", &error))?;
     let curl = world.curl_lines().map_err(|error| Failure::setup("the demo", &error))?;
-    let stop = gateway.stop();
+    let (stop, admin) = (gateway.stop(), world.places().admin);
     let (report, outcome) = std::sync::mpsc::channel();
     let mut tasks = vec![Task::new("demo", move |shutdown| async move {
         if let Err(error) = world.run(shutdown).await {
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: &args::Demo) -> Result<(), Failure> {
     if *tour {
         let log = log.clone();
         tasks.push(Task::lasting("tour", async move {
+            ready(admin).await;
             let steps = self::walk(&walk, &log).await;
             drop(report.send(steps)); // the receiver waits below until the gateway has ended
             stop.send_replace(true);
@@ -61,7 +63,21 @@ pub(crate) fn run(arguments: &args::Demo) -> Result<(), Failure> {
     if *tour { conclude(&outcome.recv().unwrap_or_default(), &log) } else { Ok(()) }
 }
 
-/// Waits for the world to be there, makes all requests, and joins each with its record.
+/// Waits until the gateway says that it is ready: until it knows the issuer's keys, for one. A gateway that never is makes
+/// the steps fail, and they say how.
+async fn ready(admin: SocketAddr) {
+    let asked = tokio::task::spawn_blocking(move || {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !probe::is_up(admin, "/readyz") && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    if let Err(error) = asked.await {
+        tracing::error!(error = terms::chain(&error), "waiting for the gateway broke");
+    }
+}
+
+/// Makes all requests, and joins each with its record.
 async fn walk(tour: &Tour, log: &Path) -> Vec<demo::Step> {
     let mut steps = tour.walk().await;
     let reasons = Reasons(log.to_path_buf());

@@ -25,6 +25,12 @@ pub(crate) fn run(url: &str) -> Result<(), Failure> {
     }
 }
 
+/// Whether a page answers 2xx.
+pub(crate) fn is_up(address: std::net::SocketAddr, path: &str) -> bool {
+    ask(&address.to_string(), path)
+        .is_ok_and(|answer| answer.split(' ').nth(1).is_some_and(|status| status.starts_with('2')))
+}
+
 fn ask(authority: &str, path: &str) -> std::io::Result<String> {
     let address = authority.to_socket_addrs()?.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;

@@ -38,6 +38,15 @@ fn the_answers_table_is_what_reviewers_have_seen() {
 }
 
 #[test]
+fn the_tour_through_the_demo_ends_well() {
+    let arguments = ["demo", "--tour", "--bind", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let (code, out, err) = run(&arguments, Path::new(ROOT));
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("steps were as they must be") && out.contains("the log is whole"), "{out}");
+    assert!(!out.contains("FAIL"), "{out}");
+}
+
+#[test]
 fn help_texts_name_every_command_and_the_exit_codes() {
     let (code, out, _) = run(&["--help"], Path::new(ROOT));
     assert_eq!(code, 0);
