@@ -19,6 +19,6 @@ pub use backend::Backend;
 pub use gateway::{Gateway, Setup, config_text};
 pub use golden::golden;
 pub use grpc::{GrpcBackend, GrpcClient, message};
-pub use process::run;
+pub use process::{PATIENCE, run};
 pub use raw::raw;
 pub use world::{POLICIES, claims, now};

@@ -1,6 +1,6 @@
 //! What operators see.
 
-use crate::harness::Gateway;
+use crate::harness::{Gateway, run};
 
 #[tokio::test]
 async fn every_request_is_counted_by_route_status_and_reason() {
@@ -58,4 +58,26 @@ async fn a_trace_is_kept_and_the_span_is_ours() {
     assert!(!forwarded.contains("00f067aa0ba902b7"));
     assert_eq!(seen.field("x-request-id"), Some(answer.request_id().as_str()));
     assert_eq!(gateway.records(&[]).of(&answer.request_id())["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
+}
+
+#[tokio::test]
+async fn a_probe_tells_ready_from_not_ready_from_gone() {
+    let probe = |address: std::net::SocketAddr, path: &str| {
+        run(&["probe", &format!("http://{address}{path}")], std::path::Path::new("/"))
+    };
+    let gateway = Gateway::test().start().await;
+    assert_eq!(probe(gateway.admin, "/readyz"), (0, String::new(), String::new()));
+    let (code, _, err) = probe(gateway.admin, "/nowhere");
+    assert!(code == 1 && err.contains("answered 404"), "{err}");
+
+    let unready = Gateway::test().jwks("{ url: \"http://127.0.0.1:9/jwks.json\" }").unready().start().await;
+    let (code, _, err) = probe(unready.admin, "/readyz");
+    assert!(code == 1 && err.contains("answered 503"), "{err}");
+    assert_eq!(probe(unready.admin, "/livez").0, 0);
+
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, _, err) = probe(nobody, "/readyz");
+    assert!(code == 3 && err.contains("refused"), "{err}");
+    let (code, _, err) = run(&["probe", "https://127.0.0.1/readyz"], std::path::Path::new("/"));
+    assert!(code == 2 && err.contains("is not an http:// URL"), "{err}");
 }

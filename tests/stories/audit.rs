@@ -1,8 +1,9 @@
 //! Every request has its one record, and nothing is in it that must not be.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::time::Duration;
 
-use crate::harness::{Gateway, raw};
+use crate::harness::{Gateway, PATIENCE, raw};
 
 #[tokio::test]
 async fn every_request_has_one_final_record_also_those_that_never_parsed() {
@@ -75,5 +76,62 @@ fn read_all(folder: &std::path::Path, into: &mut Vec<u8>) {
         } else {
             into.extend(std::fs::read(&path).unwrap());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_tail_shows_each_record_as_it_comes() {
+    let gateway = Gateway::test().start().await;
+    let tail = Tail::start(gateway.log());
+    // It shows what comes from when it is ready, which it says by showing something.
+    let started = std::time::Instant::now();
+    while tail.lines.recv_timeout(Duration::from_millis(250)).is_err() {
+        assert!(started.elapsed() < PATIENCE, "the tail shows nothing");
+        gateway.get("acme", "/orders/0").await;
+    }
+    for path in ["/orders/1", "/nowhere", "/orders/2"] {
+        let answer = gateway.get("acme", path).await;
+        let record = tail.await_record(|record| record["id"] == answer.request_id());
+        assert_eq!((&record["stage"], &record["status"]), (&"final".into(), &answer.status.into()), "{record}");
+    }
+}
+
+/// A running `cloister audit tail`.
+struct Tail {
+    child: std::process::Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Tail {
+    fn start(log: &std::path::Path) -> Self {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_cloister"))
+            .args(["audit", "tail", "--format", "json", "--dir"])
+            .arg(log)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines }
+    }
+
+    /// Waits for a record. Every line is one.
+    fn await_record(&self, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).expect("the tail shows what was waited for");
+            let record: serde_json::Value = serde_json::from_str(&line).expect("a record is JSON");
+            if wanted(&record) {
+                return record;
+            }
+        }
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        assert!(self.child.try_wait().unwrap().is_none(), "a tail goes on until it is ended");
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
