@@ -12,7 +12,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use criterion::Criterion;
 use futures::FutureExt as _;
 use tempfile::TempDir;
-use terms::{IssuerId, SystemClock};
+use terms::{IssuerSet, SystemClock};
 use token::forge::Issuer;
 use token::{Algorithm, IssuerSettings, JwksSource, Verifier};
 
@@ -24,7 +24,7 @@ const STRANGERS: usize = 256;
 pub(crate) fn bench(criterion: &mut Criterion) {
     let issuers = [Issuer::es256("k1"), Issuer::rs256("k1"), Issuer::eddsa("k1")];
     let folder = tempfile::tempdir().expect("a folder");
-    let main: [IssuerId; 1] = ["main".parse().expect("an issuer")];
+    let main = IssuerSet::from(["main".parse().expect("an issuer")]);
     for issuer in &issuers {
         let tokens = tokens(issuer, 1_000);
         let verifier = verifier(issuer, &folder, 100_000);

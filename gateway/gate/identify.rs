@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use canonical::{Bearer, CanonicalRequest};
 use policy::Access;
+use terms::IssuerSet;
 use token::{Caller, Verifier};
 
 use crate::refusal::{Cause, Refusal};
@@ -19,9 +20,10 @@ impl<'r> Identified<'r> {
         tokens: &Verifier,
         request: &CanonicalRequest<'_>,
     ) -> Result<Self, Refusal> {
+        let nobody = IssuerSet::default();
         let accepted = match &routed.route().access {
-            Access::Guarded { issuers, .. } => issuers.as_slice(),
-            Access::Public => &[], // FAIL CLOSED: no issuer is accepted, so no token is
+            Access::Guarded { issuers, .. } => issuers,
+            Access::Public => &nobody, // FAIL CLOSED: no issuer is accepted, so no token is
         };
         let token = match request.bearer() {
             Bearer::Token(token) => token,

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tenancy::{Members, MembershipSource, Registry};
@@ -21,7 +21,7 @@ pub struct Policy {
     pub(crate) limits: Vec<LimitRule>,
     pub(crate) tenants: Registry,
     pub(crate) members: Members,
-    pub(crate) issuers: BTreeMap<IssuerId, MembershipSource>,
+    pub(crate) issuers: HashMap<IssuerId, MembershipSource>,
     pub(crate) cases: Vec<Case>,
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use terms::{ByteCount, IssuerId, Permission, Place, RouteId, UpstreamId};
+use terms::{ByteCount, IssuerSet, Permission, Place, RouteId, UpstreamId};
 
 use crate::decide::RuleId;
 use crate::method::Methods;
@@ -46,7 +46,7 @@ pub enum Access {
     /// Callers with a token of one of these issuers, inside the tenant that all of these places name.
     Guarded {
         /// Whose tokens. Never empty.
-        issuers: Vec<IssuerId>,
+        issuers: IssuerSet,
         /// What must name the tenant. Never empty.
         tenant_from: Vec<TenantSource>,
     },

@@ -23,7 +23,7 @@
 //! let main = IssuerSettings::new("main".parse()?, "https://idp.example.com/", "saas-api", Algorithm::ES256, keys);
 //! let verifier = Arc::new(Verifier::new(vec![main], Arc::new(terms::SystemClock), 100_000)?);
 //! verifier.prefetch().await;
-//! let caller = verifier.verify("eyJhbGciOi…", &["main".parse()?]).await?;
+//! let caller = verifier.verify("eyJhbGciOi…", &["main".parse()?].into()).await?;
 //! assert_eq!(caller.tenant(), Some("acme"));
 //! # Ok(())
 //! # }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::future::join_all;
-use terms::{Clock, IssuerId};
+use terms::{Clock, IssuerSet};
 
 use crate::cache::{Entry, Verified};
 use crate::claims::Claims;
@@ -87,7 +87,7 @@ impl Verifier {
     ///
     /// See [`TokenError`]. [`TokenError::Unavailable`] is an outage of ours and says nothing about the token.
     #[expect(clippy::unused_async, reason = "issuers that are asked about each token will be awaited here")]
-    pub async fn verify(&self, token: &str, accepted: &[IssuerId]) -> Result<Arc<Caller>, TokenError> {
+    pub async fn verify(&self, token: &str, accepted: &IssuerSet) -> Result<Arc<Caller>, TokenError> {
         if token.len() > self.longest {
             return Err(TokenError::TooLarge);
         }
@@ -106,7 +106,7 @@ impl Verifier {
 
     /// Every check there is, in the order in which a token meets them. Nothing costs a signature before the issuer, the
     /// algorithm and the key have been found, and nothing of the claims but `iss` is used before the signature is good.
-    fn judge(&self, token: &str, fingerprint: [u8; 32], accepted: &[IssuerId], now: u64) -> Result<Entry, TokenError> {
+    fn judge(&self, token: &str, fingerprint: [u8; 32], accepted: &IssuerSet, now: u64) -> Result<Entry, TokenError> {
         let parts = Compact::parse(token)?;
         let header = Header::parse(&parts.header)?;
         let claims = Claims::parse(&parts.payload)?;
@@ -138,7 +138,7 @@ impl Verifier {
     fn recall(
         &self,
         fingerprint: &[u8; 32],
-        accepted: &[IssuerId],
+        accepted: &IssuerSet,
         now: u64,
     ) -> Result<Option<Arc<Caller>>, TokenError> {
         let Some(entry) = self.verified.get(fingerprint) else {

@@ -100,7 +100,7 @@ fn token(key: &Forge) -> String {
 }
 
 async fn reason(verifier: &Verifier, key: &Forge) -> Option<&'static str> {
-    let verdict = verifier.verify(&token(key), &[id(0)]).await;
+    let verdict = verifier.verify(&token(key), &[id(0)].into()).await;
     verdict.err().map(|error| error.reason().as_str())
 }
 
@@ -308,7 +308,7 @@ async fn a_file_is_seen_again_without_being_asked_for() {
 #[tokio::test]
 async fn a_verifier_without_issuers_runs_until_it_is_told_to_stop_and_lets_nobody_in() {
     let verifier = Arc::new(Verifier::new(vec![], Arc::new(ManualClock::at(NOW)), 10).unwrap());
-    assert_eq!(verifier.verify(&token(&Forge::es256("a")), &[id(0)]).await.unwrap_err(), TokenError::Issuer);
+    assert_eq!(verifier.verify(&token(&Forge::es256("a")), &[id(0)].into()).await.unwrap_err(), TokenError::Issuer);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let mut running = std::pin::pin!(Arc::clone(&verifier).run(stopped.map(|_| ())));
     assert!(running.as_mut().now_or_never().is_none());

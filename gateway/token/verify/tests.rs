@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use terms::{ManualClock, Reason};
+use terms::{IssuerId, ManualClock, Reason};
 
 use super::*;
 use crate::Algorithm;
@@ -66,7 +66,7 @@ impl Setup {
     }
 
     async fn verify(&self, token: &str) -> Result<Arc<Caller>, Reason> {
-        self.verifier.verify(token, &[id("main")]).await.map_err(TokenError::reason)
+        self.verifier.verify(token, &[id("main")].into()).await.map_err(TokenError::reason)
     }
 
     async fn reason(&self, token: &str) -> Option<Reason> {

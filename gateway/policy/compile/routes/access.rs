@@ -44,7 +44,7 @@ impl Reader<'_> {
                 format!("tokens of `{issuer}` say themselves who is a member, so the token must name the tenant");
             findings.push(Finding::error(self.place(tenant_from), message).help("add `token` to `tenant_from`"));
         }
-        Some(Access::Guarded { issuers: accepted, tenant_from: sources })
+        Some(Access::Guarded { issuers: accepted.into_iter().collect(), tenant_from: sources })
     }
 
     fn tenant_from(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<TenantSource> {

@@ -5,7 +5,7 @@ use super::*;
 
 /// Polls once: no wait is part of a verdict.
 fn at_once(setup: &Setup, token: &str) -> Result<Arc<Caller>, TokenError> {
-    let accepted = [id("main"), id("other")];
+    let accepted = IssuerSet::from([id("main"), id("other")]);
     let verdict = setup.verifier.verify(token, &accepted);
     verdict.now_or_never().expect("a verdict waits for nothing")
 }

@@ -5,7 +5,7 @@ async fn a_remembered_token_is_refused_where_its_issuer_is_not_accepted() {
     let setup = Setup::new();
     let token = setup.main.sign(&claims());
     assert_eq!(setup.reason(&token).await, None);
-    let elsewhere = setup.verifier.verify(&token, &[id("other")]).await;
+    let elsewhere = setup.verifier.verify(&token, &[id("other")].into()).await;
     assert_eq!(elsewhere.unwrap_err(), TokenError::Issuer);
     assert_eq!(setup.verifier.cache_stats().hits, 0);
 }
@@ -88,7 +88,7 @@ async fn a_broken_file_at_the_start_keeps_nothing_but_its_own_issuer_from_work()
     assert_eq!((states[0].usable, states[0].age, states[0].failures), (false, None, 1));
     assert!(states[0].last_error.as_ref().unwrap().contains("could not be read"));
     assert!(states[1].usable);
-    let both = [id("main"), id("other")];
+    let both = IssuerSet::from([id("main"), id("other")]);
     let token = main.sign(&claims());
     assert_eq!(verifier.verify(&token, &both).await.unwrap_err(), TokenError::Unavailable);
     let mut theirs = claims();
@@ -105,7 +105,7 @@ async fn a_clock_that_stands_before_1970_lets_nothing_through() {
     let broken =
         Verifier::new(vec![Setup::issuer("main", setup.folder.path().join("main"))], Arc::new(ManualClock::at(0)), 10);
     let token = setup.token(|claims| claims["iat"] = json!(0));
-    assert_eq!(broken.unwrap().verify(&token, &[id("main")]).await.unwrap_err(), TokenError::Unavailable);
+    assert_eq!(broken.unwrap().verify(&token, &[id("main")].into()).await.unwrap_err(), TokenError::Unavailable);
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn the_cache_is_bounded_in_entries_and_in_bytes() {
     let verifier = Verifier::new(issuers, Arc::clone(&setup.clock) as Arc<dyn Clock>, 20).unwrap();
     for number in 0..100 {
         let token = setup.token(|claims| claims["jti"] = json!(number.to_string()));
-        assert!(verifier.verify(&token, &[id("main")]).await.is_ok());
+        assert!(verifier.verify(&token, &[id("main")].into()).await.is_ok());
     }
     let small = verifier.cache_stats().entries;
     assert!((1..=20).contains(&small), "{small}");
@@ -128,7 +128,7 @@ async fn the_cache_is_bounded_in_entries_and_in_bytes() {
             claims["jti"] = json!(number.to_string());
             claims["roles"] = json!(roles);
         });
-        assert!(verifier.verify(&token, &[id("main")]).await.is_ok());
+        assert!(verifier.verify(&token, &[id("main")].into()).await.is_ok());
     }
     let large = verifier.cache_stats().entries;
     assert!((1..=2).contains(&large), "{large} entries of about 7 KiB in 20 KiB");
@@ -140,7 +140,8 @@ fn a_verifier_and_its_callers_cross_threads() {
     let setup = Setup::new();
     crosses(&setup.verifier);
     crosses(&Caller::for_test("main", "user-1", Some("acme"), &["reader"], NOW));
-    let future = setup.verifier.verify("", &[]);
+    let nobody = IssuerSet::default();
+    let future = setup.verifier.verify("", &nobody);
     fn moves<T: Send>(_: &T) {}
     moves(&future);
     drop(future);
