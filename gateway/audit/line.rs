@@ -1,5 +1,6 @@
 use std::time::SystemTime;
 
+use terms::hex;
 use time::OffsetDateTime;
 
 /// The JSON text of one record while it is being written. Pure ASCII, whatever goes in. It is reused, so that writing a
@@ -100,11 +101,7 @@ impl Line {
     }
 
     pub(crate) fn hex_digits(&mut self, value: u128, digits: usize) {
-        let mut text = [0; 32];
-        let (pairs, _) = text.as_chunks_mut::<2>();
-        for (pair, byte) in pairs.iter_mut().zip(value.to_be_bytes()) {
-            *pair = [byte >> 4, byte & 15].map(|nibble| nibble + if nibble < 10 { b'0' } else { b'a' - 10 });
-        }
+        let text = hex(value);
         let (_, last) = text.split_at(text.len().saturating_sub(digits));
         self.0.extend_from_slice(last);
     }

@@ -30,10 +30,10 @@ pub(crate) fn rewrite(
         head.remove_header(&header::AUTHORIZATION); // the backend gets the assertion; a token is for us alone
     }
     for (name, value) in injected.into_iter().flat_map(assertion::Injected::into_fields) {
-        head.insert_header(name, value)?;
+        head.insert_header(name.as_str(), value)?; // as text, it is not copied
     }
     head.insert_header("x-request-id", arrival.id.to_string())?;
-    head.insert_header("traceparent", trace.to_string())?;
+    head.insert_header("traceparent", trace.to_field())?;
     head.insert_header("x-forwarded-for", arrival.client.to_canonical().to_string())?;
     head.insert_header("x-forwarded-proto", if tls { "https" } else { "http" })?;
     Ok(())

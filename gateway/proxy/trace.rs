@@ -1,6 +1,5 @@
-use std::fmt;
-
 use http::HeaderMap;
+use terms::hex;
 
 /// Where this request stands in a distributed trace (W3C Trace Context, `traceparent` version 00).
 ///
@@ -24,11 +23,13 @@ impl Trace {
         let (id, sampled) = parent.unwrap_or((random.0.max(1), false));
         Self { id, span: random.1.max(1), sampled }
     }
-}
 
-impl fmt::Display for Trace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.id, self.span, u8::from(self.sampled))
+    /// The value of `traceparent` for the backend.
+    pub(crate) fn to_field(self) -> Vec<u8> {
+        let (trace, span) = (hex(self.id), hex(self.span.into()));
+        let (_, span) = span.split_at(16);
+        let flags = if self.sampled { b"-01" } else { b"-00" };
+        [b"00-", trace.as_slice(), b"-", span, flags].concat()
     }
 }
 
@@ -67,7 +68,9 @@ mod tests {
             let fields = HeaderMap::from_iter([(http::HeaderName::from_static("traceparent"), given.parse().unwrap())]);
             let trace = Trace::of(&fields, (7, 9));
             assert_eq!(trace.id, if kept { id } else { 7 }, "{given}");
-            assert!(trace.to_string().contains("-0000000000000009-"), "the span is ours");
+            let (id, flags) = if kept { (id, "01") } else { (7, "00") };
+            let expected = format!("00-{id:032x}-0000000000000009-{flags}");
+            assert_eq!(String::from_utf8(trace.to_field()).unwrap(), expected, "the span is ours");
         }
     }
 }

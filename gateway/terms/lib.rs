@@ -14,6 +14,7 @@
 mod chain;
 mod clock;
 mod finding;
+mod hex;
 mod ids;
 mod issuer_set;
 mod live;
@@ -29,6 +30,7 @@ mod units;
 pub use chain::chain;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use finding::{Finding, Findings, Severity};
+pub use hex::hex;
 pub use ids::{InvalidName, IssuerId, LimitId, RoleName, RouteId, UpstreamId};
 pub use issuer_set::IssuerSet;
 pub use live::Live;

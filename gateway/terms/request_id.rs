@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hex;
+
 /// One request, ours alone: 128 bits, the upper 48 the milliseconds since the Unix epoch when it arrived, the others
 /// random, printed as 32 lower-case hexadecimal digits. Ids of one gateway sort by time of arrival.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -33,7 +35,7 @@ impl From<u128> for RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(std::str::from_utf8(&hex(self.0)).unwrap_or_default())
     }
 }
 
