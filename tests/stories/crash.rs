@@ -1,6 +1,6 @@
 //! What a client saw is on record, whatever happens to the process.
 
-mod wrk;
+mod slow;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

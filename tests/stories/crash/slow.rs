@@ -69,12 +69,12 @@ fn every_one_of_200_000_answers_around_a_kill_9_has_exactly_one_record() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut gateway = runtime.block_on(Gateway::test().upstream(backend()).start());
     let wrk = Wrk::start(gateway.address, &gateway.token("acme", "ada", &["viewer"]), gateway.folder.path());
-    gateway.eventually_within(Duration::from_secs(120), "half of it is done", || wrk.count() >= ANSWERS / 2);
+    gateway.eventually_within(Duration::from_secs(300), "half of it is done", || wrk.count() >= ANSWERS / 2);
     gateway.process().signal("KILL");
     gateway.process().wait();
     let before = wrk.count();
     gateway.start_again_in_place();
-    gateway.eventually_within(Duration::from_secs(120), "all of it is done", || wrk.count() >= ANSWERS);
+    gateway.eventually_within(Duration::from_secs(300), "all of it is done", || wrk.count() >= ANSWERS);
     let ids = wrk.end();
     assert!(before < ANSWERS, "{before} of {} answers came before the kill", ids.len());
 
