@@ -26,6 +26,7 @@ def start(world: World, folder: Path, port: int, assertion: str) -> Start:
 version: 1
 listeners: [ {{ bind: "127.0.0.1:{port}" }} ]
 workers: 1
+guard: {{ connections: 20000, connections_per_ip: 20000 }} # all of the load comes from one address
 admin: {{ bind: "127.0.0.1:{free_port()}" }}
 state: {{ directory: {folder}/state }}
 issuers:
