@@ -27,12 +27,14 @@ fn the_schemas_that_are_checked_in_are_those_of_the_program() {
 
 #[test]
 fn the_answers_table_is_what_reviewers_have_seen() {
-    let mut table =
-        String::from("reason                                     status  code                  challenge  grpc\n");
+    let mut table = String::from(
+        "reason                                     status  code                  challenge  grpc  title\n",
+    );
     for reason in terms::Reason::ALL {
-        let gate::Answer { status, code, challenge, grpc, .. } = gate::Answer::to(*reason);
+        let gate::Answer { status, code, title, challenge, grpc } = gate::Answer::to(*reason);
         let challenge = format!("{challenge:?}").to_lowercase();
-        table += &format!("{:<42} {:<7} {code:<21} {challenge:<10} {grpc}\n", reason.as_str(), status.as_u16());
+        table +=
+            &format!("{:<42} {:<7} {code:<21} {challenge:<10} {grpc:<5} {title}\n", reason.as_str(), status.as_u16());
     }
     golden("answers.txt", &table);
 }
