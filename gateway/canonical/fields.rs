@@ -51,6 +51,15 @@ impl<'h> Fields<'h> {
                     }
                     continue;
                 }
+                // Frameworks take method and path from these (Symfony, Rails, Zend, IIS and others), so that a backend would
+                // do another thing than the one that was judged.
+                "x-http-method"
+                | "x-http-method-override"
+                | "x-method-override"
+                | "x-original-url"
+                | "x-rewrite-url" => {
+                    return Err(Malformed::Field);
+                }
                 _ => continue,
             };
             if slot.replace(value).is_some() {

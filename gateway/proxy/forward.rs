@@ -4,9 +4,19 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use crate::context::Admitted;
 use crate::reply::{POLICY, REQUEST_ID, STANDING};
 
-/// Fields of the client's that are ours to write, besides those that `assertion::reserved` names.
-const OURS: [&str; 6] =
-    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-request-id"];
+/// Fields that speak of the connection as some proxy in front saw it, besides all that begin with `x-forwarded-` and those
+/// that `assertion::reserved` names. Nobody in front is trusted to write them, so what comes is the client's own word.
+const OURS: [&str; 9] = [
+    "cf-connecting-ip",
+    "forwarded",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
+    "x-originating-ip",
+    "x-real-ip",
+    "x-request-id",
+];
 
 /// Turns the head that the client sent into the one that the backend gets: what was judged, without a field that only
 /// Cloister may write, and with those that it wrote.
@@ -42,15 +52,14 @@ pub(crate) fn rewrite(
 /// Removes every field that only Cloister may write, in all spellings.
 fn strip(head: &mut RequestHeader) {
     // The names are looked at in place; a list is made only for a client that tries.
-    let forged: Vec<_> = head
-        .headers
-        .keys()
-        .filter(|name| assertion::reserved(name.as_str()) || OURS.contains(&name.as_str()))
-        .cloned()
-        .collect();
+    let forged: Vec<_> = head.headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
     for name in &forged {
         head.remove_header(name);
     }
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || OURS.contains(&name) || assertion::reserved(name)
 }
 
 /// Takes out of a response's trailers what no backend may say: they come last, and some clients let them win.

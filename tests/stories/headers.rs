@@ -18,7 +18,9 @@ async fn a_forged_tenant_header_never_reaches_the_backend() {
         .header("X-Cloister-Assertion", "e30.e30.e30")
         .header("X-Cloister-Anything", "forged")
         .header("Signature", "sig=:AA==:")
-        .header("X-Forwarded-For", "203.0.113.9");
+        .header("X-Forwarded-For", "203.0.113.9")
+        .header("X-Forwarded-Prefix", "/admin")
+        .header("True-Client-IP", "203.0.113.9");
 
     let answer = gateway.send(forged).await;
 
@@ -30,6 +32,8 @@ async fn a_forged_tenant_header_never_reaches_the_backend() {
     assert_eq!(seen.field("x-cloister-anything"), None);
     assert_eq!(seen.field("signature"), None);
     assert_eq!(seen.field("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(seen.field("x-forwarded-prefix"), None);
+    assert_eq!(seen.field("true-client-ip"), None);
 }
 
 #[tokio::test]
@@ -41,6 +45,21 @@ async fn an_underscore_does_not_make_another_header_of_it() {
         .await;
     assert_eq!(answer.status, 400);
     assert_eq!(gateway.reason(&answer), "request.malformed.field");
+    assert!(gateway.backend.seen().is_empty());
+}
+
+#[tokio::test]
+async fn no_header_makes_another_method_or_path_of_what_was_judged() {
+    let gateway = Gateway::test().start().await;
+    for (name, value) in
+        [("x-http-method-override", "DELETE"), ("x-original-url", "/admin"), ("x-rewrite-url", "/admin")]
+    {
+        let token = gateway.token("acme", "ada", &["viewer"]);
+        let answer =
+            gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(token).header(name, value)).await;
+        assert_eq!(answer.status, 400, "{name}");
+        assert_eq!(gateway.reason(&answer), "request.malformed.field");
+    }
     assert!(gateway.backend.seen().is_empty());
 }
 

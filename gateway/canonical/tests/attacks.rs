@@ -203,6 +203,11 @@ fn a_head_of_two_meanings_is_refused() {
         (post().with("origin", "https://a").with("origin", "https://b"), Malformed::DuplicateField),
         // names and values
         (Sample::get("/").with("x_tenant_id", "globex"), Malformed::Field),
+        (Sample::get("/").with("x-http-method-override", "DELETE"), Malformed::Field),
+        (Sample::get("/").with("x-http-method", "DELETE"), Malformed::Field),
+        (Sample::get("/").with("x-method-override", "DELETE"), Malformed::Field),
+        (Sample::get("/").with("x-original-url", "/admin"), Malformed::Field),
+        (Sample::get("/").with("x-rewrite-url", "/admin"), Malformed::Field),
         (Sample::get("/").with("content_length", "3"), Malformed::Field),
         (Sample::get("/").with("transfer_encoding", "chunked"), Malformed::Field),
         (Sample::get("/").with("x-tenant_id", "globex"), Malformed::Field),
