@@ -88,17 +88,13 @@ impl Proxy {
                 return Err(self.refuse(arrival, head, None, refusal));
             }
         };
+        // ORDER: before the gate. What fails behind it has a record already, and would get a second one.
+        let Some(forward) = Forward::of(&request) else {
+            let refusal = Refusal::new(Cause::Broken("forward"), self.gate.rules());
+            return Err(self.refuse(arrival, head, Some(&request), refusal));
+        };
         match self.gate.admit(arrival, &request).await {
-            Ok(permit) => match Forward::of(&request) {
-                Some(forward) => Ok((permit, forward)),
-                // FAIL CLOSED: dropping the permit leaves a record that says so.
-                None => Err(self.refuse(
-                    arrival,
-                    head,
-                    Some(&request),
-                    Refusal::new(Cause::Broken("forward"), self.gate.rules()),
-                )),
-            },
+            Ok(permit) => Ok((permit, forward)),
             Err(refusal) => Err(self.refuse(arrival, head, Some(&request), refusal)),
         }
     }
