@@ -1,0 +1,68 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use terms::{IssuerId, Place};
+use token::{IssuerSettings, JwksSource};
+use yaml::Named;
+
+use super::Compiler;
+use crate::settings::file;
+
+impl Compiler<'_> {
+    pub(super) fn issuers(
+        &mut self,
+        entries: Vec<Named<file::Issuer>>,
+    ) -> (Vec<IssuerSettings>, BTreeMap<IssuerId, Place>) {
+        let (mut issuers, mut places) = (Vec::new(), BTreeMap::new());
+        for Named { name, entry } in entries {
+            let id: Option<IssuerId> = self.parse(&name);
+            let (Some(id), Some(entry)) = (id, entry) else { continue };
+            places.insert(id.clone(), name.spot.place(self.file));
+            issuers.extend(self.issuer(id, entry));
+        }
+        (issuers, places)
+    }
+
+    fn issuer(&mut self, id: IssuerId, entry: file::Issuer) -> Option<IssuerSettings> {
+        let file::Issuer { issuer, audiences, algorithms, jwks, tenant_claim, roles_claim, leeway, .. } = entry;
+        let source = match (&jwks.file, &jwks.url) {
+            (Some(file), None) => {
+                if let Err(error) = std::fs::metadata(&file.value) {
+                    self.error(
+                        file,
+                        format!("`{}` cannot be read: {error}", file.value),
+                        "a file with a JWK Set (RFC 7517 §5)",
+                    );
+                }
+                JwksSource::File(PathBuf::from(&file.value))
+            }
+            (None, Some(url)) => JwksSource::Url(url.value.clone()),
+            (Some(both), Some(_)) => {
+                self.error(both, "`file` and `url` both say where the keys are".into(), "keep one of them");
+                return None;
+            }
+            (None, None) => {
+                self.error(
+                    &issuer,
+                    "nothing says where the keys of this issuer are".into(),
+                    "give `jwks` a `file` or a `url`",
+                );
+                return None;
+            }
+        };
+        Some(IssuerSettings {
+            id,
+            issuer: issuer.value,
+            audiences,
+            algorithms: algorithms.into_iter().map(|algorithm| algorithm.value).collect(),
+            jwks: source,
+            refresh: jwks.refresh.0,
+            max_stale: jwks.max_stale.0,
+            tenant_claim,
+            roles_claim,
+            leeway: leeway.0,
+            max_token_bytes: 8 << 10,
+            max_claims: 64,
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! What stands between clients and everything else: addresses, certificates, deadlines and caps.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use terms::{ByteCount, Span};
+use yaml::At;
+
+/// One address where clients connect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listener {
+    /// Address and port, for example `0.0.0.0:8443`.
+    pub(crate) bind: At<String>,
+    /// Certificate and key. Without them the listener speaks plain HTTP.
+    #[serde(default)]
+    pub(crate) tls: Option<Tls>,
+}
+
+/// The files of a certificate.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// The certificate and those between it and its root, PEM.
+    pub(crate) certificate: At<String>,
+    /// Its private key, PEM; readable for its owner alone.
+    pub(crate) key: At<String>,
+}
+
+/// Deadlines and caps in front of everything else.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Guard {
+    /// Connections in all.
+    pub(crate) connections: u32,
+    /// Connections per client address.
+    pub(crate) connections_per_ip: u32,
+    /// Until a TLS handshake is done.
+    #[schemars(with = "String")]
+    pub(crate) handshake: Span,
+    /// Until a whole request head is there.
+    #[schemars(with = "String")]
+    pub(crate) head: Span,
+    /// How long a connection may be unused.
+    #[schemars(with = "String")]
+    pub(crate) idle: Span,
+    /// How long a request head may be.
+    #[schemars(with = "String")]
+    pub(crate) head_bytes: ByteCount,
+    /// How many fields a request head may have.
+    pub(crate) fields: u16,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_ip: 256,
+            handshake: Span(Duration::from_secs(5)),
+            head: Span(Duration::from_secs(10)),
+            idle: Span(Duration::from_secs(60)),
+            head_bytes: ByteCount(32 << 10),
+            fields: 100,
+        }
+    }
+}

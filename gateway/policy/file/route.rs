@@ -1,0 +1,113 @@
+//! Routes: which requests, who may make them, where they go.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use yaml::{At, Pairs, Tried};
+
+use crate::route::Promise;
+
+/// A route: which requests, who may make them, where they go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct RouteEntry {
+    /// Its name in records and metrics.
+    pub(crate) id: At<String>,
+    /// Which requests. Of several routes that match one request, the most specific counts.
+    pub(crate) r#match: Tried<MatchEntry>,
+    /// Where they go: a name under `upstreams` in cloister.yaml.
+    pub(crate) upstream: At<String>,
+    /// Who may make them: `none` for everybody, or issuers of tokens and the places that must name the tenant.
+    #[schemars(required)]
+    pub(crate) auth: Option<At<Tried<AuthEntry>>>,
+    /// Which permission each method asks for; `"*"` for every other. A method without one is denied.
+    pub(crate) allow: Option<At<Pairs<At<String>>>>,
+    /// Limits, all of which must have room.
+    #[serde(default)]
+    pub(crate) limits: Vec<At<String>>,
+    /// What is promised about the record of each request. `standard` if it is left out.
+    pub(crate) audit: Option<Tried<Promise>>,
+    /// A protocol that a connection may change to. None if it is left out.
+    pub(crate) upgrade: Option<Tried<UpgradeWord>>,
+    /// The longest body: `64KiB`, `10MiB`. 10MiB if it is left out.
+    #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)$"))]
+    pub(crate) max_body: Option<At<String>>,
+}
+
+/// Which requests a route is for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct MatchEntry {
+    /// `api.example.com`, `{tenant}.example.com` (the first label is the tenant) or `*`.
+    pub(crate) host: At<String>,
+    /// `/api/orders/{id}` (one segment), `/files/**` (everything below, and `/files` itself).
+    pub(crate) path: At<String>,
+    /// Methods. All of them if it is left out.
+    pub(crate) methods: Option<At<Vec<At<String>>>>,
+}
+
+/// Who may use a route.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum AuthEntry {
+    /// Everybody.
+    Nobody(NoneWord),
+    /// Callers with a token.
+    Guarded(GuardEntry),
+}
+
+/// The word for a public route.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NoneWord {
+    /// No token is asked for, and none is looked at.
+    None,
+}
+
+/// Callers with a token.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct GuardEntry {
+    /// Whose tokens: names under `issuers` in cloister.yaml.
+    pub(crate) issuers: At<Vec<At<String>>>,
+    /// What must name the tenant, and the same one: `token`, `host`, `path`, `header:X-Org`.
+    pub(crate) tenant_from: At<Vec<At<String>>>,
+}
+
+/// A protocol that a connection may change to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UpgradeWord {
+    /// RFC 6455.
+    Websocket,
+}
+
+impl<'de> Deserialize<'de> for AuthEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = AuthEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`none` or a mapping with `issuers` and `tenant_from`")
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<AuthEntry, E> {
+                match word {
+                    "none" => Ok(AuthEntry::Nobody(NoneWord::None)),
+                    other => Err(E::unknown_variant(other, &["none"])),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AuthEntry, A::Error> {
+                GuardEntry::deserialize(MapAccessDeserializer::new(map)).map(AuthEntry::Guarded)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}

@@ -1,0 +1,96 @@
+//! Requests and what must become of them.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use yaml::{At, Pairs};
+
+/// A request and what must become of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct TestEntry {
+    /// What it shows. The request itself if it is left out.
+    pub(crate) name: Option<At<String>>,
+    /// Whose token comes with it. None at all if it is left out.
+    pub(crate) r#as: Option<At<AsEntry>>,
+    /// `GET https://acme.example.com/api/orders`
+    pub(crate) r#do: At<String>,
+    /// Header fields that name a tenant.
+    #[serde(default)]
+    pub(crate) headers: Pairs<At<String>>,
+    /// `allow`, `{ allow: <role whose grant decides> }` or `{ deny: <reason> }`.
+    pub(crate) expect: At<ExpectEntry>,
+}
+
+/// What the token of a test says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct AsEntry {
+    /// The tenant. None if it is left out.
+    pub(crate) tenant: Option<At<String>>,
+    /// The roles, for issuers with `members: claims`.
+    #[serde(default)]
+    pub(crate) roles: Vec<At<String>>,
+    /// The subject. `somebody` if it is left out.
+    pub(crate) user: Option<At<String>>,
+    /// The issuer. The first of the route if it is left out.
+    pub(crate) issuer: Option<At<String>>,
+}
+
+/// What must become of a request.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum ExpectEntry {
+    /// It is served.
+    Served(AllowWord),
+    /// It is served because of one role's grant, or refused for one reason.
+    Because(BecauseEntry),
+}
+
+/// The word for a request that is served.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AllowWord {
+    /// Whatever grants it.
+    Allow,
+}
+
+/// The one thing that a decision must rest on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "`allow`, `{ allow: <role> }` or `{ deny: <reason> }`")]
+pub(crate) struct BecauseEntry {
+    /// The role whose grant decides; on a public route the route.
+    pub(crate) allow: Option<At<String>>,
+    /// The reason: `tenant.mismatch`, `policy.denied`, …
+    pub(crate) deny: Option<At<String>>,
+}
+
+impl<'de> Deserialize<'de> for ExpectEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = ExpectEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`allow`, `{ allow: <role> }` or `{ deny: <reason> }`")
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<ExpectEntry, E> {
+                match word {
+                    "allow" => Ok(ExpectEntry::Served(AllowWord::Allow)),
+                    other => Err(E::unknown_variant(other, &["allow"])),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ExpectEntry, A::Error> {
+                BecauseEntry::deserialize(MapAccessDeserializer::new(map)).map(ExpectEntry::Because)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
