@@ -4,6 +4,8 @@
 #![expect(unreachable_pub, reason = "a test binary has no face")]
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod stories;

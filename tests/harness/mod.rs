@@ -11,6 +11,8 @@ mod golden;
 mod grpc;
 mod process;
 mod raw;
+mod recorder;
+mod strict;
 mod world;
 
 pub use answer::Answer;
@@ -21,4 +23,5 @@ pub use golden::golden;
 pub use grpc::{GrpcBackend, GrpcClient, message};
 pub use process::{PATIENCE, run};
 pub use raw::raw;
+pub use recorder::{Play, Recorder};
 pub use world::{POLICIES, claims, now};
