@@ -31,7 +31,7 @@ pub(crate) fn check(arguments: &Check) -> Result<(), Failure> {
         Style::stdout().good("ok"),
         print::counted(settings.listeners.len(), "listener"),
         print::counted(settings.issuers.len(), "issuer"),
-        print::counted(settings.upstreams.len(), "upstream"),
+        print::counted(settings.backends.len(), "upstream"),
         print::counted(policies.policy.routes().len(), "route"),
         print::counted(policies.policy.roles().count(), "role"),
         print::counted(policies.policy.tenants().len(), "tenant"),

@@ -16,7 +16,7 @@ use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
-use proxy::{Metrics, Proxy, Recorder, Serving, Upstreams};
+use proxy::{Backends, Metrics, Proxy, Recorder, Serving};
 use terms::{Clock, Live};
 use token::Verifier;
 use tokio::sync::watch;
@@ -63,7 +63,7 @@ impl Gateway {
             grace,
             admin,
             state,
-            upstreams,
+            backends,
             assertion_issuer,
             assertion_lifetime,
             audit,
@@ -99,7 +99,7 @@ impl Gateway {
             Bounds { path_bytes: PATH, query_bytes: QUERY, fields: guard.fields, head_bytes: guard.head_bytes };
         let gate = Gate::new(rules, Arc::clone(&tokens), Arc::clone(&journal));
         let proxy =
-            Arc::new(Proxy::new(gate, Upstreams::new(upstreams), minter, request_metrics, bounds, Arc::clone(&clock)));
+            Arc::new(Proxy::new(gate, Backends::new(backends), minter, request_metrics, bounds, Arc::clone(&clock)));
 
         let sockets = Listeners::bind(&listeners, clock).map_err(|error| Failure::setup("cannot listen", &error))?;
         announce(&listeners, &sockets)?;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ingress::{GuardSettings, ListenerSettings};
-use proxy::Upstream;
+use proxy::Backend;
 use schemars::Schema;
 use terms::{IssuerId, Place};
 use token::IssuerSettings;
@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     pub(crate) state: PathBuf,
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,
-    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) backends: Vec<Backend>,
     pub(crate) assertion_issuer: assertion::Issuer,
     pub(crate) assertion_lifetime: assertion::Lifetime,
     pub(crate) audit: Audit,

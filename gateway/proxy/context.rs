@@ -7,6 +7,7 @@ use gate::{Arrival, Permit};
 use http::HeaderValue;
 use ingress::Connection;
 use terms::Reason;
+use upstream::{Chosen, Tried};
 
 use crate::trace::Trace;
 
@@ -19,6 +20,12 @@ pub struct Context {
     pub(crate) received: u64,
     /// How many times a backend was tried.
     pub(crate) attempts: u8,
+    /// The address of the attempt that is under way.
+    pub(crate) chosen: Option<Chosen>,
+    /// Whether the upstream was told how that attempt went.
+    pub(crate) reported: bool,
+    /// Where earlier attempts were made.
+    pub(crate) tried: Tried,
     /// When the request was handed to a backend, and then how long its response head took.
     pub(crate) forwarded: Option<Instant>,
     /// Why it failed after it was admitted, if it did.

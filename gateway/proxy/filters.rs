@@ -13,6 +13,7 @@ use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use terms::Reason;
+use upstream::Went;
 
 use crate::context::{Admitted, Context, InProgress, Stage};
 use crate::proxy::{Refused, Serving};
@@ -85,11 +86,20 @@ impl ProxyHttp for Serving {
         };
         context.attempts = context.attempts.saturating_add(1);
         context.forwarded.get_or_insert_with(Instant::now);
-        let upstream = self.upstreams().named(&admitted.permit.route().upstream);
-        match upstream.and_then(|upstream| upstream.peer()) {
-            Some(peer) => Ok(Box::new(peer)),
-            None => Error::e_explain(ErrorType::ConnectError, "the upstream has no address")
-                .map_err(|error| error.into_up()),
+        let Some(backend) = self.backends().named(&admitted.permit.route().upstream) else {
+            return Error::e_explain(ErrorType::InternalError, "rules and backends do not fit together");
+        };
+        context.chosen = None; // what an earlier attempt held
+        match backend.upstream.choose(&context.tried, Instant::now()) {
+            Ok(chosen) => {
+                let peer = backend.peer(&chosen);
+                context.tried.note(&chosen);
+                context.chosen = Some(chosen);
+                context.reported = false;
+                Ok(Box::new(peer))
+            }
+            Err(unavailable) => Error::e_because(ErrorType::ConnectError, "nowhere to connect to", unavailable)
+                .map_err(|error: Box<Error>| error.into_up()),
         }
     }
 
@@ -101,9 +111,11 @@ impl ProxyHttp for Serving {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
+        self.report(context, Went::Unconnected);
         let attempts = match &context.stage {
             Stage::Admitted(admitted) => {
-                self.upstreams().named(&admitted.permit.route().upstream).map(|up| up.attempts())
+                let backend = self.backends().named(&admitted.permit.route().upstream);
+                backend.map(|backend| backend.upstream.attempts())
             }
             Stage::New | Stage::Arrived(..) | Stage::Refused { .. } | Stage::Recorded => None,
         };
@@ -149,6 +161,7 @@ impl ProxyHttp for Serving {
         if let Some(forwarded) = context.forwarded.take() {
             self.metrics().responded(forwarded.elapsed().as_secs_f64());
         }
+        self.report(context, Went::Answered(head.status.as_u16()));
         context.upgraded |= head.status == http::StatusCode::SWITCHING_PROTOCOLS;
         let Stage::Admitted(admitted) = &context.stage else { return Ok(()) };
         forward::clean(head);
@@ -173,6 +186,13 @@ impl ProxyHttp for Serving {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
         let (reason, end) = ends::of(error);
+        if session.response_written().is_none() {
+            match reason {
+                Some(Reason::UpstreamTimeout) => self.report(context, Went::Late),
+                Some(Reason::UpstreamUnavailable) => self.report(context, Went::Broke),
+                Some(_) | None => {}
+            }
+        }
         if let Some(reason) = reason {
             context.failed = Some((reason, end));
         }
@@ -234,6 +254,7 @@ impl ProxyHttp for Serving {
             }
             Stage::New | Stage::Recorded => {}
         }
+        context.chosen = None;
         context.connection = None; // the guard's clock runs again
     }
 

@@ -12,8 +12,8 @@ impl Proxy {
         came: &RequestHeader,
     ) -> Result<Option<assertion::Injected>, MintError> {
         let Some(identity) = admitted.permit.identity() else { return Ok(None) };
-        let Some(upstream) = self.upstreams().named(&admitted.permit.route().upstream) else {
-            return Err(MintError::Unsignable); // FAIL CLOSED: rules and upstreams do not fit together
+        let Some(backend) = self.backends().named(&admitted.permit.route().upstream) else {
+            return Err(MintError::Unsignable); // FAIL CLOSED: rules and backends do not fit together
         };
         let target = match &admitted.forward.target {
             Some(target) => target.as_str(),
@@ -25,6 +25,6 @@ impl Proxy {
         };
         let authority = admitted.forward.host.to_str().map_err(|_| MintError::Unsignable)?;
         let request = Forwarded { id: admitted.arrival.id, method: came.method.as_str(), authority, path, query };
-        self.minter().inject(&identity, &request, upstream.assertion()).map(Some)
+        self.minter().inject(&identity, &request, &backend.assertion).map(Some)
     }
 }

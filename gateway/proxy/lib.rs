@@ -1,17 +1,19 @@
 //! The proxy: pingora's `ProxyHttp` over the gate. The only part that knows pingora's proxy.
 //!
-//! *What it decides:* how a judged request travels: to which address, with which fields, within which time; and how a
+//! *What it decides:* how a judged request travels: with which fields, over which connection, within which time; and how a
 //! refusal looks on the wire.
 //!
 //! *What it must never do:* reach a backend without a [`gate::Permit`]; send another path than the one that was judged;
 //! let a field through that only Cloister may write; answer before the decision is in the journal.
 //!
-//! *Who gives it what:* ingress the connections, gate the permits and refusals, cli the upstreams and the minter.
+//! *Who gives it what:* ingress the connections, gate the permits and refusals, upstream the addresses, cli the
+//! backends and the minter.
 //!
 //! *How to add to it:* what is sent to backends is in `forward.rs`, what clients get in `reply.rs`, the life of one
 //! request in `filters.rs`, in the order in which pingora calls.
 #![forbid(unsafe_code)]
 
+mod backends;
 mod context;
 mod ends;
 mod filters;
@@ -22,10 +24,9 @@ mod proxy;
 mod reply;
 mod trace;
 mod unparsed;
-mod upstream;
 
+pub use backends::{Backend, Backends};
 pub use context::Context;
 pub use metrics::Metrics;
 pub use proxy::{Proxy, Serving};
 pub use unparsed::Recorder;
-pub use upstream::{Timeouts, Upstream, UpstreamProtocol, Upstreams};

@@ -10,18 +10,19 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use policy::Route;
 use terms::{Clock, Reason, RequestId};
+use upstream::Went;
 
-use crate::context::Forward;
+use crate::backends::Backends;
+use crate::context::{Context, Forward, Stage};
 use crate::metrics::Metrics;
 use crate::reply::Reply;
 use crate::trace::Trace;
-use crate::upstream::Upstreams;
 
 /// What stands between pingora and the gate.
 #[derive(Debug)]
 pub struct Proxy {
     gate: Gate,
-    upstreams: Upstreams,
+    backends: Backends,
     minter: assertion::Minter,
     metrics: Metrics,
     bounds: Bounds,
@@ -33,21 +34,21 @@ impl Proxy {
     #[must_use]
     pub const fn new(
         gate: Gate,
-        upstreams: Upstreams,
+        backends: Backends,
         minter: assertion::Minter,
         metrics: Metrics,
         bounds: Bounds,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { gate, upstreams, minter, metrics, bounds, clock }
+        Self { gate, backends, minter, metrics, bounds, clock }
     }
 
     pub(crate) const fn gate(&self) -> &Gate {
         &self.gate
     }
 
-    pub(crate) const fn upstreams(&self) -> &Upstreams {
-        &self.upstreams
+    pub(crate) const fn backends(&self) -> &Backends {
+        &self.backends
     }
 
     pub(crate) const fn minter(&self) -> &assertion::Minter {
@@ -56,6 +57,17 @@ impl Proxy {
 
     pub(crate) const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Tells the upstream how the attempt went that is under way. The first word counts: what comes after a response has
+    /// begun says nothing about the address.
+    pub(crate) fn report(&self, context: &mut Context, went: Went) {
+        let (Stage::Admitted(admitted), Some(chosen)) = (&context.stage, &context.chosen) else { return };
+        let backend = self.backends.named(&admitted.permit.route().upstream);
+        if let Some(backend) = backend.filter(|_| !context.reported) {
+            backend.upstream.report(chosen, went, Instant::now());
+            context.reported = true;
+        }
     }
 
     /// Notes that a request is there, before any of it is judged.

@@ -60,7 +60,7 @@ impl Compiler<'_> {
             state: PathBuf::from(state?.directory.value),
             issuers,
             issuer_places,
-            upstreams: upstreams.into_iter().collect::<Option<_>>()?,
+            backends: upstreams.into_iter().collect::<Option<_>>()?,
             assertion_issuer: issuer?,
             assertion_lifetime: lifetime?,
             audit: Audit {

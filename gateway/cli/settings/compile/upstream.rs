@@ -1,16 +1,17 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use assertion::{Audience, Backend, Binding, SignatureKey};
-use proxy::{Timeouts, Upstream, UpstreamProtocol};
 use secrets::Reference;
 use terms::{Finding, UpstreamId};
+use upstream::{Protocol, Settings, Timeouts, Upstream};
 use yaml::{At, Named};
 
 use super::Compiler;
 use crate::settings::file;
 
 impl Compiler<'_> {
-    pub(super) fn upstream(&mut self, Named { name, entry }: Named<file::Upstream>) -> Option<Upstream> {
+    pub(super) fn upstream(&mut self, Named { name, entry }: Named<file::Upstream>) -> Option<proxy::Backend> {
         let id: Option<UpstreamId> = self.parse(&name);
         let file::Upstream { addresses, protocol, timeouts, assertion } = entry?;
         if addresses.value.is_empty() {
@@ -20,11 +21,13 @@ impl Compiler<'_> {
         let file::Timeouts { connect, read, write, idle } = timeouts;
         let timeouts = Timeouts { connect: connect.0, read: read.0, write: write.0, idle: idle.0 };
         let protocol = match protocol {
-            file::Protocol::H2c => UpstreamProtocol::H2c,
-            file::Protocol::Http1 => UpstreamProtocol::Http1,
+            file::Protocol::H2c => Protocol::H2c,
+            file::Protocol::Http1 => Protocol::Http1,
         };
-        let backend = self.backend(&name, assertion);
-        Some(Upstream::new(id?, addresses.into_iter().collect::<Option<_>>()?, protocol, timeouts, backend?))
+        let assertion = self.backend(&name, assertion);
+        let addresses = addresses.into_iter().collect::<Option<_>>()?;
+        let upstream = Arc::new(Upstream::new(Settings { id: id?, addresses, protocol, timeouts }));
+        Some(proxy::Backend { upstream, assertion: assertion? })
     }
 
     fn backend(&mut self, name: &At<String>, entry: file::UpstreamAssertion) -> Option<Backend> {

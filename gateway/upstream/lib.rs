@@ -1,0 +1,29 @@
+//! The backends: which address the next attempt of a permitted request goes to.
+//!
+//! *What it decides:* which addresses an upstream has ([`Upstream`]), which of them are good enough to be asked, and which
+//! one is next ([`Upstream::choose`]).
+//!
+//! *What it must never do:* see a request, a token or a header; wait on a request's path; decide whether somebody may.
+//! It does not know the proxy's framework either: what it chose is a socket address, and `proxy` turns it into a
+//! connection.
+//!
+//! *Who gives it what:* `cli` the settings, `proxy` how each attempt went ([`Upstream::report`]).
+//!
+//! *How to add to it:* what is set for one upstream is a field of [`Settings`]. What counts for one address lives in
+//! `address.rs`, in atomics: addresses are shared by all workers and outlive a change of the list. What counts for the
+//! upstream as a whole (budgets, breakers, caps) is a file of its own and a field of [`Upstream`], asked by `proxy` before
+//! [`Upstream::choose`] and told by [`Upstream::report`]. Each attempt holds its own [`Chosen`]; the next attempt of the
+//! same request passes what was tried before in [`Tried`], so that it goes elsewhere if there is an elsewhere.
+#![forbid(unsafe_code)]
+
+mod address;
+mod chosen;
+mod settings;
+mod tried;
+mod upstream;
+
+pub use address::Address;
+pub use chosen::{Chosen, Went};
+pub use settings::{Protocol, Settings, Timeouts};
+pub use tried::Tried;
+pub use upstream::{Unavailable, Upstream};
