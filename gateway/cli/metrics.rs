@@ -124,7 +124,13 @@ impl Parts {
         let why = |pairs: &[(&'static str, u64)]| {
             pairs.iter().map(|(why, count)| (vec![("why", *why)], float(*count))).collect()
         };
-        let refused = [("full", counters.refused_full), ("client", counters.refused_client)];
+        let refused = [
+            ("full", counters.refused_full),
+            ("client", counters.refused_client),
+            ("proxy_header", counters.refused_proxy_header),
+            ("proxy_header_timeout", counters.proxy_header_timeouts),
+            ("stranger", counters.refused_stranger),
+        ];
         let cut = [
             ("handshake_failed", counters.handshake_failures),
             ("handshake_timeout", counters.handshake_timeouts),
@@ -138,7 +144,7 @@ impl Parts {
             counter("cloister_connections_accepted_total", "Connections accepted", counters.accepted),
             family(
                 "cloister_connections_refused_total",
-                "Connections closed at once for being too many",
+                "Connections closed at once: too many, or not as the listener demands",
                 MetricType::COUNTER,
                 why(&refused),
             ),

@@ -3,7 +3,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use terms::{Clock, Live};
+use terms::{Clock, Live, Networks};
 
 use crate::tls::load;
 use crate::{Certificates, ListenerSettings, TlsError};
@@ -39,6 +39,7 @@ pub struct Listeners {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) listener: TcpListener,
+    pub(crate) proxies: Option<Arc<Networks>>,
     pub(crate) tls: Option<Arc<Live<ServerConfig>>>,
 }
 
@@ -50,7 +51,7 @@ impl Listeners {
     pub fn bind(settings: &[ListenerSettings], clock: Arc<dyn Clock>) -> Result<Self, BindError> {
         let mut sockets = Vec::new();
         let mut served = Vec::new();
-        for ListenerSettings { bind, tls } in settings {
+        for ListenerSettings { bind, proxies, tls } in settings {
             let address = *bind;
             let config = tls
                 .as_ref()
@@ -61,7 +62,7 @@ impl Listeners {
             if let (Some(files), Some(config)) = (tls, &config) {
                 served.push((files.clone(), Arc::clone(config)));
             }
-            sockets.push(Socket { listener, tls: config });
+            sockets.push(Socket { listener, proxies: proxies.clone().map(Arc::new), tls: config });
         }
         Ok(Self { sockets, certificates: Certificates::new(clock, served) })
     }

@@ -8,7 +8,7 @@ use crate::Counters;
 
 /// How many connections there are, in all and per client, and how many there may be.
 ///
-/// One lock, taken when a connection comes and when it goes, never for a request.
+/// One lock, taken when a connection comes, when it is known whose it is and when it goes, never for a request.
 #[derive(Debug)]
 pub(crate) struct Caps {
     total: usize,
@@ -29,7 +29,8 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Place {
     caps: Arc<Caps>,
-    client: IpAddr,
+    /// `None` as long as it is not known who it is.
+    client: Option<IpAddr>,
 }
 
 /// Why there is no place for a connection.
@@ -46,22 +47,20 @@ impl Caps {
 
     /// Takes a place for a connection from this address.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
-        let client = client(address);
+        self.enter_unknown()?.of(address)
+    }
+
+    /// Takes a place for a connection of which a proxy has yet to say whose it is.
+    pub(crate) fn enter_unknown(self: &Arc<Self>) -> Result<Place, Full> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Open { total, clients } = &mut *open;
-        if *total >= self.total {
+        if open.total >= self.total {
             self.counters.refused_full.up();
             return Err(Full::Gateway);
         }
-        if clients.get(&client).copied().unwrap_or_default() >= self.per_client {
-            self.counters.refused_client.up();
-            return Err(Full::Client);
-        }
-        *total += 1;
-        *clients.entry(client).or_default() += 1;
+        open.total += 1;
         drop(open);
         self.counters.open.up();
-        Ok(Place { caps: Arc::clone(self), client })
+        Ok(Place { caps: Arc::clone(self), client: None })
     }
 
     /// Waits until the last connection is gone.
@@ -76,15 +75,38 @@ impl Caps {
     }
 }
 
+impl Place {
+    /// Says whose it is. One that is one too many for its client is given back.
+    pub(crate) fn of(mut self, address: IpAddr) -> Result<Self, Full> {
+        let client = client(address);
+        let mut open = self.caps.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.clients.entry(client).or_default();
+        let full = *count >= self.caps.per_client;
+        *count += usize::from(!full);
+        if *count == 0 {
+            open.clients.remove(&client);
+        }
+        drop(open);
+        if full {
+            self.caps.counters.refused_client.up();
+            return Err(Full::Client);
+        }
+        self.client = Some(client);
+        Ok(self)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.caps.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Open { total, clients } = &mut *open;
         *total = total.saturating_sub(1);
-        if let Some(count) = clients.get_mut(&self.client) {
+        if let Some(client) = self.client
+            && let Some(count) = clients.get_mut(&client)
+        {
             *count -= 1;
             if *count == 0 {
-                clients.remove(&self.client);
+                clients.remove(&client);
             }
         }
         let empty = *total == 0;
@@ -134,6 +156,19 @@ mod tests {
         assert!(caps.enter(address).is_ok());
         assert_eq!(caps.counters.snapshot().open, 1);
         assert_eq!(caps.open.lock().unwrap().clients.len(), 1, "nothing is kept of those who left");
+    }
+
+    #[test]
+    fn a_connection_counts_for_its_client_once_it_is_known() {
+        let caps = caps(2, 1);
+        let (first, second) = (caps.enter_unknown().unwrap(), caps.enter_unknown().unwrap());
+        assert_eq!(caps.enter_unknown().unwrap_err(), Full::Gateway);
+        let address = "192.0.2.1".parse().unwrap();
+        let first = first.of(address).unwrap();
+        assert_eq!(second.of(address).unwrap_err(), Full::Client);
+        assert_eq!(caps.counters.snapshot().open, 1, "the place of the second is free again");
+        drop(first);
+        assert_eq!((caps.counters.snapshot().open, caps.open.lock().unwrap().clients.len()), (0, 0));
     }
 
     #[test]

@@ -34,6 +34,12 @@ counters! {
     refused_full,
     /// Refused: this client had as many as one may have.
     refused_client,
+    /// Refused: not from one of the proxies that the listener takes connections from.
+    refused_stranger,
+    /// Refused: what a proxy sent before the connection was no header of the PROXY protocol.
+    refused_proxy_header,
+    /// Refused: a proxy took too long to say whose the connection is.
+    proxy_header_timeouts,
     /// `accept` failed, mostly for want of file descriptors.
     accept_failures,
     /// TLS handshakes that failed.

@@ -1,7 +1,8 @@
 //! Ingress: lets connections in, watches over them, and hands their bytes to the application that parses them.
 //!
 //! *What it decides:* which connections are accepted (so many in all, so many per client), how long a handshake, a head
-//! and an idle connection may take, how long a head may be. It speaks TLS.
+//! and an idle connection may take, how long a head may be. It speaks TLS, and believes the PROXY protocol of those
+//! proxies that it is told to believe.
 //!
 //! *What it must never do:* look at a request; cut a connection while a request runs on it (the body's and the backend's
 //! deadlines belong to the proxy); let an attempt at a request end without a trace. What a parser never made a request of
@@ -22,6 +23,7 @@ mod frames;
 mod guarded;
 mod outbox;
 mod pingora_io;
+mod proxy_header;
 mod reception;
 mod service;
 mod settings;
@@ -33,6 +35,7 @@ mod wire;
 pub use bind::{BindError, Listeners};
 pub use connection::{Connection, TlsFacts};
 pub use counters::{Counters, Snapshot};
+pub use proxy_header::{InvalidProxyHeader, Origin, ProxyHeader};
 pub use service::Ingress;
 pub use settings::{GuardSettings, ListenerSettings, TlsFiles, h2_options};
 pub use tls::{Certificates, TlsError};

@@ -9,14 +9,16 @@ use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{SocketDigest, Stream};
 use rustls::{ServerConfig, ServerConnection};
+use terms::{Live, Networks};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cap::Place;
 use crate::connection::{Arrival, Protocol};
 use crate::guarded::{Digests, Guarded};
+use crate::proxy_header::{self, Unread};
 use crate::wire::Wire;
-use crate::{Connection, Counters, GuardSettings, TlsFacts, Unparsed};
+use crate::{Connection, Counters, GuardSettings, Origin, TlsFacts, Unparsed};
 
 /// Makes of an accepted socket what pingora reads requests from.
 pub(crate) struct Reception {
@@ -25,20 +27,25 @@ pub(crate) struct Reception {
     pub(crate) unparsed: Arc<dyn Unparsed>,
 }
 
+/// How one listener takes connections.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) proxies: Option<Arc<Networks>>,
+    pub(crate) tls: Option<Arc<Live<ServerConfig>>>,
+}
+
+/// Where a connection comes from, and where it goes to: as the sockets have it, or as a proxy says.
+#[derive(Clone, Copy)]
+struct Ends {
+    peer: SocketAddr,
+    local: SocketAddr,
+}
+
 impl Reception {
-    /// Shakes hands where there is TLS. `None`: the client is gone, or was sent away.
-    pub(crate) async fn receive(
-        &self,
-        tcp: TcpStream,
-        peer: SocketAddr,
-        tls: Option<Arc<ServerConfig>>,
-        place: Place,
-    ) -> Option<Stream> {
-        let received = match tls {
-            None => self.plain(tcp, peer, place),
-            Some(config) => self.tls(tcp, peer, config, place).await,
-        };
-        match received {
+    /// Listens to the proxy where there is one, and shakes hands where there is TLS. `None`: the client is gone, or was
+    /// sent away.
+    pub(crate) async fn receive(&self, tcp: TcpStream, peer: SocketAddr, door: &Door, place: Place) -> Option<Stream> {
+        match self.let_in(tcp, peer, door, place).await {
             Ok(guarded) => Some(Box::new(guarded)),
             Err(error) => {
                 tracing::debug!(%peer, %error, "a connection ended before it was one");
@@ -47,21 +54,49 @@ impl Reception {
         }
     }
 
-    fn plain(&self, tcp: TcpStream, peer: SocketAddr, place: Place) -> io::Result<Guarded> {
+    async fn let_in(&self, mut tcp: TcpStream, peer: SocketAddr, door: &Door, place: Place) -> io::Result<Guarded> {
+        let mut ends = Ends { peer, local: tcp.local_addr()? };
+        let place = if door.proxies.is_some() {
+            if let Origin::Client { source, destination } = self.ask_proxy(&mut tcp).await? {
+                ends = Ends { peer: source, local: destination };
+            }
+            match place.of(ends.peer.ip()) {
+                Ok(place) => place,
+                Err(_) => {
+                    if door.tls.is_none() {
+                        turn_away(tcp);
+                    }
+                    return Err(io::ErrorKind::QuotaExceeded.into());
+                }
+            }
+        } else {
+            place
+        };
         tcp.set_nodelay(true)?;
-        let local = tcp.local_addr()?;
-        self.guarded(Wire::Plain(tcp), peer, local, place, None)
+        match &door.tls {
+            None => self.guarded(Wire::Plain(tcp), ends, place, None),
+            Some(config) => self.tls(tcp, ends, config.snapshot(), place).await,
+        }
     }
 
-    async fn tls(
-        &self,
-        tcp: TcpStream,
-        peer: SocketAddr,
-        config: Arc<ServerConfig>,
-        place: Place,
-    ) -> io::Result<Guarded> {
-        tcp.set_nodelay(true)?;
-        let local = tcp.local_addr()?;
+    /// Whose connection it is.
+    async fn ask_proxy(&self, tcp: &mut TcpStream) -> io::Result<Origin> {
+        match tokio::time::timeout(self.guard.proxy_header, proxy_header::read(tcp)).await {
+            Ok(Ok(origin)) => Ok(origin),
+            Ok(Err(Unread::Gone(error))) => Err(error),
+            Ok(Err(Unread::Invalid(invalid))) => {
+                // FAIL CLOSED: without a header there is no client.
+                self.counters.refused_proxy_header.up();
+                Err(io::Error::new(io::ErrorKind::InvalidData, invalid))
+            }
+            Err(_) => {
+                self.counters.proxy_header_timeouts.up();
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        }
+    }
+
+    async fn tls(&self, tcp: TcpStream, ends: Ends, config: Arc<ServerConfig>, place: Place) -> io::Result<Guarded> {
         let handshake = TlsAcceptor::from(config).accept(tcp);
         let Ok(handshake) = tokio::time::timeout(self.guard.handshake, handshake).await else {
             self.counters.handshake_timeouts.up();
@@ -69,14 +104,13 @@ impl Reception {
         };
         let stream = handshake.inspect_err(|_| self.counters.handshake_failures.up())?;
         let agreed = Agreed::of(stream.get_ref().1);
-        self.guarded(Wire::Tls(Box::new(stream)), peer, local, place, Some(agreed))
+        self.guarded(Wire::Tls(Box::new(stream)), ends, place, Some(agreed))
     }
 
     fn guarded(
         &self,
         wire: Wire,
-        peer: SocketAddr,
-        local: SocketAddr,
+        Ends { peer, local }: Ends,
         place: Place,
         agreed: Option<Agreed>,
     ) -> io::Result<Guarded> {
@@ -97,6 +131,21 @@ impl Reception {
         let proxy = ProxyDigest::new(Box::new(response), Some(Box::new(Arc::clone(&connection))));
         let digests = Digests { proxy: Arc::new(proxy), socket: Arc::new(socket), tls: digest };
         Ok(Guarded::new(wire, connection, Arc::clone(&self.counters), digests, place))
+    }
+}
+
+/// Says why, as far as that can be said without waiting.
+pub(crate) fn turn_away(tcp: TcpStream) {
+    use std::io::{Read, Write};
+    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let told = tcp.into_std().and_then(|mut tcp| {
+        tcp.write_all(FULL)?;
+        tcp.shutdown(std::net::Shutdown::Write)?;
+        // A socket that is closed with bytes left in it is reset, and the answer may be lost.
+        tcp.read(&mut [0; 4096])
+    });
+    if let Err(error) = told {
+        tracing::trace!(%error, "turned a client away without a word");
     }
 }
 

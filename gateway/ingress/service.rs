@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +8,11 @@ use async_trait::async_trait;
 use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
-use rustls::ServerConfig;
-use terms::Live;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::bind::Socket;
-use crate::cap::Caps;
-use crate::reception::Reception;
+use crate::cap::{Caps, Place};
+use crate::reception::{Door, Reception, turn_away};
 use crate::{Counters, GuardSettings, Listeners, Unparsed};
 
 /// The service that accepts connections and hands them to one application of pingora's.
@@ -47,10 +46,10 @@ impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
         Arc::clone(&self.counters)
     }
 
-    fn start(&self, listener: &Arc<TcpListener>, tls: Option<&Arc<Live<ServerConfig>>>) -> Accepting<A> {
+    fn start(&self, listener: &Arc<TcpListener>, door: &Door) -> Accepting<A> {
         Accepting {
             listener: Arc::clone(listener),
-            tls: tls.map(Arc::clone),
+            door: door.clone(),
             app: Arc::clone(&self.app),
             caps: Arc::clone(&self.caps),
             reception: Arc::clone(&self.reception),
@@ -62,7 +61,7 @@ impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
 impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
     async fn start_service(&mut self, _: Option<ListenFds>, shutdown: ShutdownWatch, tasks_per_listener: usize) {
         let mut tasks = Vec::new();
-        for Socket { listener, tls } in std::mem::take(&mut self.sockets) {
+        for Socket { listener, proxies, tls } in std::mem::take(&mut self.sockets) {
             let listener = match TcpListener::from_std(listener) {
                 Ok(listener) => Arc::new(listener),
                 Err(error) => {
@@ -71,8 +70,9 @@ impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
                     continue;
                 }
             };
+            let door = Door { proxies, tls };
             for _ in 0..tasks_per_listener.max(1) {
-                let accepting = self.start(&listener, tls.as_ref());
+                let accepting = self.start(&listener, &door);
                 // pingora makes the runtime, so what runs in it is spawned here and not listed by cli.
                 tasks.push(pingora_runtime::current_handle().spawn(accepting.run(shutdown.clone())));
             }
@@ -94,7 +94,7 @@ impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
 /// One accept loop.
 struct Accepting<A> {
     listener: Arc<TcpListener>,
-    tls: Option<Arc<Live<ServerConfig>>>,
+    door: Door,
     app: Arc<A>,
     caps: Arc<Caps>,
     reception: Arc<Reception>,
@@ -115,23 +115,10 @@ impl<A: ServerApp + Send + Sync + 'static> Accepting<A> {
                 accepted = self.listener.accept() => match accepted {
                     Ok((tcp, peer)) => {
                         self.reception.counters.accepted.up();
-                        match self.caps.enter(peer.ip()) {
-                            Ok(place) => {
-                                let (app, reception) = (Arc::clone(&self.app), Arc::clone(&self.reception));
-                                let (tls, shutdown) = (self.tls.as_ref().map(|tls| tls.snapshot()), shutdown.clone());
-                                pingora_runtime::current_handle().spawn(async move {
-                                    let mut next = reception.receive(tcp, peer, tls, place).await;
-                                    while let Some(stream) = next {
-                                        next = app.process_new(stream, &shutdown).await;
-                                    }
-                                });
-                            }
-                            Err(full) => {
-                                tracing::debug!(%peer, ?full, "no place for a connection");
-                                if self.tls.is_none() {
-                                    turn_away(tcp);
-                                }
-                            }
+                        match self.enter(peer) {
+                            Ok(place) => self.serve(tcp, peer, place, shutdown.clone()),
+                            Err(Closed::Full) if self.door.tls.is_none() => turn_away(tcp),
+                            Err(Closed::Full | Closed::Stranger) => {}
                         }
                     }
                     Err(error) => {
@@ -148,26 +135,48 @@ impl<A: ServerApp + Send + Sync + 'static> Accepting<A> {
     }
 }
 
+impl<A: ServerApp + Send + Sync + 'static> Accepting<A> {
+    /// Takes a place for a connection, where the listener takes any from there.
+    fn enter(&self, peer: SocketAddr) -> Result<Place, Closed> {
+        let place = match &self.door.proxies {
+            None => self.caps.enter(peer.ip()),
+            Some(proxies) if proxies.contains(peer.ip()) => self.caps.enter_unknown(),
+            Some(_) => {
+                // FAIL CLOSED: whoever comes round the proxies could say to be anybody.
+                self.reception.counters.refused_stranger.up();
+                tracing::debug!(%peer, "a connection that is not from a proxy");
+                return Err(Closed::Stranger);
+            }
+        };
+        place.map_err(|full| {
+            tracing::debug!(%peer, ?full, "no place for a connection");
+            Closed::Full
+        })
+    }
+
+    /// Serves a connection to its end, in a task of its own.
+    fn serve(&self, tcp: TcpStream, peer: SocketAddr, place: Place, shutdown: ShutdownWatch) {
+        let (app, reception, door) = (Arc::clone(&self.app), Arc::clone(&self.reception), self.door.clone());
+        pingora_runtime::current_handle().spawn(async move {
+            let mut next = reception.receive(tcp, peer, &door, place).await;
+            while let Some(stream) = next {
+                next = app.process_new(stream, &shutdown).await;
+            }
+        });
+    }
+}
+
+/// Why a connection is closed as soon as it is there.
+enum Closed {
+    Full,
+    Stranger,
+}
+
 const PAUSE: Duration = Duration::from_millis(100);
 
 fn is_of_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
-}
-
-/// Says why, as far as that can be said without waiting.
-fn turn_away(tcp: TcpStream) {
-    use std::io::{Read, Write};
-    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    let told = tcp.into_std().and_then(|mut tcp| {
-        tcp.write_all(FULL)?;
-        tcp.shutdown(std::net::Shutdown::Write)?;
-        // A socket that is closed with bytes left in it is reset, and the answer may be lost.
-        tcp.read(&mut [0; 4096])
-    });
-    if let Err(error) = told {
-        tracing::trace!(%error, "turned a client away without a word");
-    }
 }
 
 impl<A> fmt::Debug for Ingress<A> {

@@ -3,12 +3,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
+use terms::Networks;
 
 /// Where to listen, and whether with TLS.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListenerSettings {
     /// The address. `[::]` takes IPv4 too, where the system is set up so (Linux is).
     pub bind: SocketAddr,
+    /// Whose connections are taken, if only those of proxies are. Each of them must then say by the PROXY protocol, before
+    /// anything else, whose it is. Connections from elsewhere are closed: somebody has gone round the proxies.
+    pub proxies: Option<Networks>,
     /// With TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2; without it, HTTP/1.1 alone.
     pub tls: Option<TlsFiles>,
 }
@@ -29,6 +33,8 @@ pub struct GuardSettings {
     pub connections: usize,
     /// Connections at once per client: per IPv4 address, per /64 of IPv6 (which is one customer's network).
     pub connections_per_ip: usize,
+    /// The longest time for the header of the PROXY protocol, where there must be one.
+    pub proxy_header: Duration,
     /// The longest TLS handshake.
     pub handshake: Duration,
     /// The longest time for a whole head: from its first byte on, and for the first on a connection from the start.

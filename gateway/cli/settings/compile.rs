@@ -1,5 +1,6 @@
 mod edge;
 mod issuer;
+mod networks;
 mod upstream;
 
 use std::net::SocketAddr;

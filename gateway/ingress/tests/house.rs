@@ -16,7 +16,7 @@ use pingora::services::Service;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
-use terms::SystemClock;
+use terms::{Network, Networks, SystemClock};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -37,6 +37,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const GUARD: GuardSettings = GuardSettings {
     connections: 100,
     connections_per_ip: 100,
+    proxy_header: PATIENCE,
     handshake: PATIENCE,
     head: PATIENCE,
     idle: PATIENCE,
@@ -71,18 +72,27 @@ impl Unparsed for Record {
 
 impl House {
     pub(super) fn plain(guard: GuardSettings) -> Self {
-        Self::open(guard, Tls::Off)
+        Self::open(guard, Tls::Off, None)
+    }
+
+    /// Takes connections from these proxies alone.
+    pub(super) fn behind_proxies(guard: GuardSettings, proxies: &str) -> Self {
+        Self::open(guard, Tls::Off, Some([proxies.parse::<Network>().unwrap()].into_iter().collect()))
+    }
+
+    pub(super) fn behind_proxies_tls(guard: GuardSettings, proxies: &str) -> Self {
+        Self::open(guard, Tls::On, Some([proxies.parse::<Network>().unwrap()].into_iter().collect()))
     }
 
     pub(super) fn tls(guard: GuardSettings) -> Self {
-        Self::open(guard, Tls::On)
+        Self::open(guard, Tls::On, None)
     }
 
-    fn open(guard: GuardSettings, tls: Tls) -> Self {
+    fn open(guard: GuardSettings, tls: Tls, proxies: Option<Networks>) -> Self {
         let files = tempfile::tempdir().unwrap();
         let paths = write_certificate(files.path(), "a.test");
         let bind = "127.0.0.1:0".parse().unwrap();
-        let settings = ListenerSettings { bind, tls: matches!(tls, Tls::On).then(|| paths.clone()) };
+        let settings = ListenerSettings { bind, proxies, tls: matches!(tls, Tls::On).then(|| paths.clone()) };
         let listeners = Listeners::bind(&[settings], Arc::new(SystemClock)).unwrap();
         let address = listeners.addresses().unwrap()[0];
         let certificates = listeners.certificates();
@@ -106,7 +116,13 @@ impl House {
 
     /// Over TLS, with these protocols on offer.
     pub(super) async fn connect_tls(&self, alpn: &[&str]) -> Client<TlsStream<TcpStream>> {
-        let tcp = TcpStream::connect(self.address).await.unwrap();
+        self.connect_tls_behind(b"", alpn).await
+    }
+
+    /// Over TLS, behind what a proxy says first.
+    pub(super) async fn connect_tls_behind(&self, header: &[u8], alpn: &[&str]) -> Client<TlsStream<TcpStream>> {
+        let mut tcp = TcpStream::connect(self.address).await.unwrap();
+        tcp.write_all(header).await.unwrap();
         let mut roots = RootCertStore::empty();
         let pem = std::fs::read(self.files.path().join("certificate.pem")).unwrap();
         roots.add(rustls_pki_types::pem::PemObject::from_pem_slice(&pem).unwrap()).unwrap();

@@ -65,10 +65,10 @@ async fn a_shutdown_lets_requests_end_and_closes_what_is_idle() {
 #[test]
 fn an_address_in_use_is_named() {
     let clock = Arc::new(SystemClock);
-    let settings = ListenerSettings { bind: "127.0.0.1:0".parse().unwrap(), tls: None };
+    let settings = ListenerSettings { bind: "127.0.0.1:0".parse().unwrap(), proxies: None, tls: None };
     let first = Listeners::bind(&[settings], clock.clone()).unwrap();
     let taken = first.addresses().unwrap()[0];
-    let settings = ListenerSettings { bind: taken, tls: None };
+    let settings = ListenerSettings { bind: taken, proxies: None, tls: None };
     let error = Listeners::bind(&[settings], clock).unwrap_err();
     assert!(matches!(error, BindError::Bind { address, .. } if address == taken));
     assert!(terms::chain(&error).starts_with(&format!("cannot listen on `{taken}`: ")), "{}", terms::chain(&error));

@@ -7,3 +7,4 @@ mod house;
 mod http2;
 mod leftovers;
 mod life;
+mod proxies;

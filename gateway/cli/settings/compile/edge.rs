@@ -7,19 +7,26 @@ use crate::settings::file;
 
 impl Compiler<'_> {
     pub(super) fn listener(&mut self, listener: file::Listener) -> Option<ListenerSettings> {
-        let file::Listener { bind, tls } = listener;
+        let file::Listener { bind, proxy_protocol, tls } = listener;
+        let proxies = proxy_protocol.map(|proxies| self.trusted(&proxies));
         let tls = tls.map(|file::Tls { certificate, key }| TlsFiles {
             certificate: PathBuf::from(certificate.value),
             key: PathBuf::from(key.value),
         });
-        Some(ListenerSettings { bind: self.parse(&bind)?, tls })
+        Some(ListenerSettings {
+            bind: self.parse(&bind)?,
+            proxies: proxies.map_or(Some(None), |all| all.map(Some))?,
+            tls,
+        })
     }
 
     pub(super) fn guard(&mut self, guard: &file::Guard) -> GuardSettings {
-        let file::Guard { connections, connections_per_ip, handshake, head, idle, head_bytes, fields } = guard;
+        let file::Guard { connections, connections_per_ip, proxy_header, handshake, head, idle, head_bytes, fields } =
+            guard;
         GuardSettings {
             connections: *connections as usize,
             connections_per_ip: *connections_per_ip as usize,
+            proxy_header: proxy_header.0,
             handshake: handshake.0,
             head: head.0,
             idle: idle.0,

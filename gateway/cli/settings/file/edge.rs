@@ -13,6 +13,10 @@ use yaml::At;
 pub(crate) struct Listener {
     /// Address and port, for example `0.0.0.0:8443`.
     pub(crate) bind: At<String>,
+    /// The proxies in front, as networks. Connections are taken from them alone, and each must begin with a header of the
+    /// PROXY protocol, version 1 or 2, that says whose it is.
+    #[serde(default)]
+    pub(crate) proxy_protocol: Option<At<Vec<At<String>>>>,
     /// Certificate and key. Without them the listener speaks plain HTTP.
     #[serde(default)]
     pub(crate) tls: Option<Tls>,
@@ -36,6 +40,9 @@ pub(crate) struct Guard {
     pub(crate) connections: u32,
     /// Connections per client address.
     pub(crate) connections_per_ip: u32,
+    /// Until the header of the PROXY protocol is there, where there must be one.
+    #[schemars(with = "String")]
+    pub(crate) proxy_header: Span,
     /// Until a TLS handshake is done.
     #[schemars(with = "String")]
     pub(crate) handshake: Span,
@@ -57,6 +64,7 @@ impl Default for Guard {
         Self {
             connections: 10_000,
             connections_per_ip: 256,
+            proxy_header: Span(Duration::from_secs(3)),
             handshake: Span(Duration::from_secs(5)),
             head: Span(Duration::from_secs(10)),
             idle: Span(Duration::from_secs(60)),
