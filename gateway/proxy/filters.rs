@@ -80,7 +80,7 @@ impl ProxyHttp for Serving {
         Ok(ANSWERED)
     }
 
-    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let Stage::Admitted(admitted) = &context.stage else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no peer");
         };
@@ -92,7 +92,12 @@ impl ProxyHttp for Serving {
         context.chosen = None; // what an earlier attempt held
         match backend.upstream.choose(&context.tried, Instant::now()) {
             Ok(chosen) => {
-                let peer = backend.peer(&chosen);
+                let mut peer = backend.peer(&chosen);
+                if session.is_upgrade_req() {
+                    // On a kept connection a quick 101 can be read before pingora has noted that the request has no body,
+                    // and then that note ends the new protocol as it begins. A new connection cannot be read that early.
+                    peer.group_key = fastrand::u64(..);
+                }
                 context.tried.note(&chosen);
                 context.chosen = Some(chosen);
                 context.reported = false;
