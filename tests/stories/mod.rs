@@ -3,6 +3,7 @@
 mod admin;
 mod audit;
 mod bad_input;
+mod clients;
 mod crash;
 mod files;
 mod grpc;

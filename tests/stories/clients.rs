@@ -1,0 +1,3 @@
+//! Real clients, as they come from their makers, get what they ask for.
+
+mod slow;
