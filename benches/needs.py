@@ -55,8 +55,9 @@ def binaries(wanted: set[str], given: dict[str, str | None]) -> tuple[dict[str, 
             missing[name] = f"Debian's package {package} could not be installed"
         elif name in wanted:
             found[name] = f"/usr/sbin/{name}"
-    if "wrk" in wanted and not debian("wrk=wrk"):
-        missing["wrk"] = "Debian's package wrk could not be installed"
+    for name, package in (("wrk", "wrk"), ("h2load", "nghttp2-client")):
+        if name in wanted and not debian(f"{name}={package}"):
+            missing[name] = f"Debian's package {package} could not be installed"
     if "envoy" in wanted:
         try:
             import envoy

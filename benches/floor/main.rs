@@ -1,9 +1,10 @@
-//! A bare pingora proxy: what the framework costs while it decides nothing. `floor PORT BACKEND_PORT`.
+//! A bare pingora proxy: what the framework costs while it decides nothing. `floor PORT BACKEND_PORT [CERTIFICATE KEY]`.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
 use async_trait::async_trait;
+use pingora::listeners::tls::TlsSettings;
 use pingora::prelude::*;
 use pingora::server::configuration::ServerConf;
 
@@ -28,7 +29,7 @@ impl ProxyHttp for Floor {
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (Some(port), Some(backend)) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: floor PORT BACKEND_PORT");
+        eprintln!("usage: floor PORT BACKEND_PORT [CERTIFICATE KEY]");
         return ExitCode::from(2);
     };
     let conf =
@@ -36,7 +37,15 @@ fn main() -> ExitCode {
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
     let mut proxy = http_proxy_service(&server.configuration, Floor { backend: format!("127.0.0.1:{backend}") });
-    proxy.add_tcp(&format!("127.0.0.1:{port}"));
+    let address = format!("127.0.0.1:{port}");
+    match (arguments.next(), arguments.next()) {
+        (Some(certificate), Some(key)) => {
+            let mut tls = TlsSettings::intermediate(&certificate, &key).expect("the files are usable");
+            tls.enable_h2();
+            proxy.add_tls_with_settings(&address, None, tls);
+        }
+        _ => proxy.add_tcp(&address),
+    }
     server.add_service(proxy);
     server.run_forever()
 }

@@ -21,10 +21,11 @@ def per_request(world: World, folder: Path, port: int) -> Start:
 
 
 def start(world: World, folder: Path, port: int, assertion: str) -> Start:
+    tls = f", tls: {{ certificate: {world.certificate}, key: {world.key} }}" if world.tls else ""
     config = folder / "cloister.yaml"
     config.write_text(f"""
 version: 1
-listeners: [ {{ bind: "127.0.0.1:{port}" }} ]
+listeners: [ {{ bind: "127.0.0.1:{port}"{tls} }} ]
 workers: 1
 guard: {{ connections: 20000, connections_per_ip: 20000 }} # all of the load comes from one address
 admin: {{ bind: "127.0.0.1:{free_port()}" }}

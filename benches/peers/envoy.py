@@ -41,7 +41,7 @@ def static(world: World, folder: Path, port: int) -> dict:
     listener = {
         "name": "gateway",
         "address": address(port),
-        "filter_chains": [{"filters": [typed("http", manager_type, manager)]}],
+        "filter_chains": [{"filters": [typed("http", manager_type, manager)]} | transport(world)],
     }
     cluster = {
         "name": "backend",
@@ -56,6 +56,15 @@ def static(world: World, folder: Path, port: int) -> dict:
         },
     }
     return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def transport(world: World) -> dict:
+    if not world.tls:
+        return {}
+    files = {"certificate_chain": {"filename": str(world.certificate)}, "private_key": {"filename": str(world.key)}}
+    context = {"common_tls_context": {"tls_certificates": [files], "alpn_protocols": ["h2", "http/1.1"]}}
+    tls = typed("tls", "transport_sockets.tls.v3.DownstreamTlsContext", context)
+    return {"transport_socket": tls}
 
 
 def typed(name: str, kind: str, config: dict) -> dict:

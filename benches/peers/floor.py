@@ -7,4 +7,5 @@ from .world import World
 
 
 def floor(world: World, _folder: Path, port: int) -> Start:
-    return Start([world.binaries["floor"], str(port), str(world.backend_port)])
+    files = [str(world.certificate), str(world.key)] if world.tls else []
+    return Start([world.binaries["floor"], str(port), str(world.backend_port), *files])

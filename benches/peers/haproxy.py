@@ -14,6 +14,7 @@ LOG_LINE = (
 def haproxy(world: World, folder: Path, port: int) -> Start:
     if world.algorithm == "EdDSA":
         raise Unavailable("jwt_verify knows no EdDSA")
+    tls = f" ssl crt {world.bundle} alpn h2,http/1.1" if world.tls else ""
     config = folder / "haproxy.cfg"
     config.write_text(f"""
 global
@@ -28,7 +29,7 @@ defaults
   timeout server 30s
   log-format '{LOG_LINE}'
 frontend gateway
-  bind 127.0.0.1:{port}
+  bind 127.0.0.1:{port}{tls}
   stick-table type string len 64 size 100k expire 1m store http_req_rate(1s)
   http-request set-var(txn.bearer) http_auth_bearer
   http-request set-var(txn.alg) var(txn.bearer),jwt_header_query('$.alg')

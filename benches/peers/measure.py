@@ -2,9 +2,12 @@
 
 import http.client
 import os
+import re
 import shutil
 import signal
 import socket
+import ssl
+import statistics
 import subprocess
 import time
 from dataclasses import asdict, dataclass
@@ -54,9 +57,9 @@ def measure(peer: Peer, world: World, load: Load, *, check: bool) -> Sample:
         await_service(world, port, process)
         if check:
             inspect(peer, world, port)
-        run_wrk(world, port, load.connections, load.warmup)
+        run_load(world, port, load.connections, load.warmup)
         before = cpu_seconds(process.pid)
-        requests, micros, p50, p99, errors = run_wrk(world, port, load.connections, load.seconds)
+        requests, micros, p50, p99, errors = run_load(world, port, load.connections, load.seconds)
         spent = cpu_seconds(process.pid) - before
         if process.poll() is not None:
             raise Unavailable(f"ended under load with {process.returncode}: {last_words(folder)}")
@@ -84,7 +87,7 @@ def await_port(port: int, process: subprocess.Popen | None, folder: Path) -> Non
 def await_service(world: World, port: int, process: subprocess.Popen) -> None:
     """A proxy may listen before it has read the issuer's keys."""
     deadline = time.monotonic() + 10
-    while (status := ask(port, world.good)[0]) != 200:
+    while (status := ask(world, port, world.good)[0]) != 200:
         if time.monotonic() > deadline or process.poll() is not None:
             raise Unavailable(f"answers a good token with {status}")
         time.sleep(0.05)
@@ -99,22 +102,28 @@ def inspect(peer: Peer, world: World, port: int) -> None:
     """A proxy that lets intruders in would be quick, and no peer."""
     if not peer.guards:
         return
-    _, tenant = ask(port, world.good)
+    _, tenant = ask(world, port, world.good)
     if tenant != world.tenant:
         raise Unavailable(f"tells the backend of tenant {tenant!r} in place of {world.tenant!r}")
     for what, token in world.intruders.items():
-        status, _ = ask(port, token)
+        status, _ = ask(world, port, token)
         if status not in (401, 403):
             raise Unavailable(f"answers {what} with {status}")
 
 
-def ask(port: int, token: str) -> tuple[int, str | None]:
+def ask(world: World, port: int, token: str) -> tuple[int, str | None]:
     """The status, and the tenant that the backend was told of."""
     fields = {"Host": HOST, "X-Tenant-Id": "spoofed"}
     if token:
         fields["Authorization"] = f"Bearer {token}"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
+        if world.tls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            # By hand, since the name to ask for is not the address.
+            connection.connect()
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=HOST)
         connection.request("GET", f"{PATH}/1", headers=fields)
         response = connection.getresponse()
         response.read()
@@ -125,12 +134,16 @@ def ask(port: int, token: str) -> tuple[int, str | None]:
         connection.close()
 
 
-def run_wrk(world: World, port: int, connections: int, seconds: int) -> list[int]:
+def run_load(world: World, port: int, connections: int, seconds: int) -> list[int]:
     """Requests, microseconds, p50, p99, errors."""
     if seconds == 0:
         return []
+    return (run_h2load if world.front == "h2" else run_wrk)(world, port, connections, seconds)
+
+
+def run_wrk(world: World, port: int, connections: int, seconds: int) -> list[int]:
     argv = ["taskset", "-c", LOAD_CPU, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(world.load)]
-    done = subprocess.run([*argv, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, timeout=seconds + 60)
+    done = subprocess.run([*argv, f"{'https' if world.tls else 'http'}://{HOST if world.tls else '127.0.0.1'}:{port}/"], capture_output=True, text=True, timeout=seconds + 60)
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             result = [int(word) for word in line.split()[1:]]
@@ -138,6 +151,30 @@ def run_wrk(world: World, port: int, connections: int, seconds: int) -> list[int
                 raise Unavailable("answers nothing under load")
             return result
     raise Unavailable(f"wrk failed: {done.stdout}{done.stderr}")
+
+
+# How many requests a client of HTTP/2 has open at once on each of its connections.
+STREAMS = 8
+
+
+def run_h2load(world: World, port: int, connections: int, seconds: int) -> list[int]:
+    """It sends one and the same token: its header fields are fixed."""
+    log = world.folder / "h2load.log"
+    log.unlink(missing_ok=True)
+    clients = max(1, connections // STREAMS)
+    argv = ["taskset", "-c", LOAD_CPU, "h2load", "-t1", f"-c{clients}", f"-m{STREAMS}", f"-D{seconds}"]
+    fields = [f"Authorization: Bearer {world.good}", "X-Tenant-Id: spoofed", "Accept: application/json"]
+    argv += [word for field in fields for word in ("-H", field)]
+    argv += [f"--log-file={log}", "--connect-to", f"127.0.0.1:{port}", f"https://{HOST}/api/orders/1"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + 60)
+    counts = re.search(r"requests: (\d+) total, .* (\d+) succeeded, (\d+) failed, (\d+) errored", done.stdout)
+    statuses = re.search(r"status codes: (\d+) 2xx", done.stdout)
+    if not counts or not statuses or counts[2] == "0":
+        raise Unavailable(f"h2load failed: {done.stdout}{done.stderr}")
+    took = [int(line.split()[2]) for line in log.read_text().splitlines()]
+    cuts = statistics.quantiles(took, n=100)
+    requests = int(statuses[1])
+    return [requests, seconds * 1_000_000, cuts[49], cuts[98], int(counts[3]) + int(counts[4])]
 
 
 def family(pid: int) -> list[int]:

@@ -1,6 +1,7 @@
 """What all proxies see alike: one issuer, its tokens, one backend, one load."""
 
 import base64
+import datetime
 import json
 import socket
 import subprocess
@@ -9,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jwt
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 ISSUER, AUDIENCE = "https://idp.example", "saas-api"
-HOST = "app.example"
+HOST = "localhost"  # as clients of TLS name it, so it must resolve
 PATH = "/api/orders"
 TENANTS = 100
 ROLE = "viewer"
@@ -27,6 +29,7 @@ PROXY_CPU, LOAD_CPU = "0", "1"
 class World:
     folder: Path
     algorithm: str
+    front: str
     backend_port: int
     binaries: dict[str, str]
     good: str = ""
@@ -45,6 +48,23 @@ class World:
     def load(self) -> Path:
         return self.folder / "load.lua"
 
+    @property
+    def tls(self) -> bool:
+        return self.front != "http"
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "tls.pem"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "tls.key"
+
+    @property
+    def bundle(self) -> Path:
+        """Both in one file."""
+        return self.folder / "tls.both"
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -52,8 +72,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def make_world(folder: Path, algorithm: str, tokens: int, binaries: dict[str, str]) -> World:
-    world = World(folder, algorithm, free_port(), binaries)
+def make_world(folder: Path, algorithm: str, front: str, tokens: int, binaries: dict[str, str]) -> World:
+    world = World(folder, algorithm, front, free_port(), binaries)
+    make_certificate(world)
     key = make_key(algorithm)
     world.jwks.write_text(json.dumps({"keys": [public_jwk(key, algorithm)]}))
     world.public_key.write_bytes(
@@ -89,6 +110,31 @@ def make_world(folder: Path, algorithm: str, tokens: int, binaries: dict[str, st
     (folder / "tokens.txt").write_text("\n".join(load) + "\n")
     world.load.write_text(load_script(folder / "tokens.txt"))
     return world
+
+
+def make_certificate(world: World) -> None:
+    """ECDSA P-256, signed by itself: nobody here asks who signed it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=7))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    chain = certificate.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    for path, content in ((world.certificate, chain), (world.key, secret), (world.bundle, chain + secret)):
+        path.touch(mode=0o600)
+        path.write_bytes(content)
 
 
 def make_key(algorithm: str):
