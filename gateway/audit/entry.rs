@@ -121,6 +121,8 @@ pub enum End {
     /// The response was sent whole.
     #[default]
     Complete,
+    /// We ended it where it stood; the reason says why.
+    Cut,
     /// The bytes on the connection never became a request.
     Unparsed,
     /// The backend could not be reached, or broke off.
@@ -134,6 +136,7 @@ impl End {
         match self {
             Self::ClientGone => "client_gone",
             Self::Complete => "complete",
+            Self::Cut => "cut",
             Self::Unparsed => "unparsed",
             Self::UpstreamFailed => "upstream_failed",
         }

@@ -19,6 +19,7 @@ mod bearer;
 mod connection;
 mod fields;
 mod framing;
+mod grpc;
 mod malformed;
 mod path;
 mod query;
@@ -28,6 +29,7 @@ mod wire;
 
 pub use bearer::Bearer;
 pub use framing::{Body, Upgrade};
+pub use grpc::speaks_grpc;
 pub use malformed::Malformed;
 pub use path::Segments;
 pub use request::{Bounds, CanonicalRequest, Head};

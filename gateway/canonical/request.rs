@@ -1,12 +1,13 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Version};
 
 use crate::authority::Authority;
 use crate::fields::Fields;
 use crate::target::{Absolute, Target};
-use crate::{Bearer, Body, Malformed, Segments, Upgrade, connection, framing};
+use crate::{Bearer, Body, Malformed, Segments, Upgrade, connection, framing, grpc};
 
 /// A head as the parser gives it: split into its parts, not yet judged.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,7 @@ pub struct CanonicalRequest<'h> {
     body: Body,
     upgrade: Option<Upgrade>,
     expects_continue: bool,
+    patience: Option<Duration>,
     fields: Fields<'h>,
 }
 
@@ -75,7 +77,11 @@ impl<'h> CanonicalRequest<'h> {
         if version == Version::HTTP_2 && fields.connection.is_some() {
             return Err(Malformed::Field); // RFC 9113 §8.2.2
         }
-        Ok(Self { method, authority, target, body, upgrade, expects_continue, fields })
+        let mut request = Self { method, authority, target, body, upgrade, expects_continue, patience: None, fields };
+        if request.is_grpc() {
+            request.patience = request.field("grpc-timeout")?.map(grpc::timeout).transpose()?;
+        }
+        Ok(request)
     }
 
     /// One of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS.
@@ -170,8 +176,14 @@ impl<'h> CanonicalRequest<'h> {
     /// Whether the client speaks gRPC, and so reads `grpc-status` rather than a status code.
     #[must_use]
     pub fn is_grpc(&self) -> bool {
-        let rest = self.fields.content_type.and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
-        rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]))
+        self.fields.content_type.is_some_and(grpc::is_type)
+    }
+
+    /// How long a gRPC client waits for the whole of its call (`grpc-timeout`). Zero is no time at all, and none of it
+    /// means that it waits as long as it takes.
+    #[must_use]
+    pub const fn patience(&self) -> Option<Duration> {
+        self.patience
     }
 
     /// A field that may stand once, as text.

@@ -3,21 +3,20 @@
 
 use async_trait::async_trait;
 use ingress::Ingress;
-use pingora::proxy::HttpProxy;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
-use proxy::Serving;
+use proxy::Application;
 use tokio::sync::watch;
 
 /// The ingress, and the two words that end it: told to stop, and done.
 pub(crate) struct Front {
-    ingress: Ingress<HttpProxy<Serving>>,
+    ingress: Ingress<Application>,
     stop: watch::Sender<bool>,
     done: watch::Sender<bool>,
 }
 
 impl Front {
-    pub(crate) fn new(ingress: Ingress<HttpProxy<Serving>>) -> Self {
+    pub(crate) fn new(ingress: Ingress<Application>) -> Self {
         Self { ingress, stop: watch::Sender::new(false), done: watch::Sender::new(false) }
     }
 

@@ -10,13 +10,12 @@ use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
 use gate::Gate;
 use ingress::{Ingress, ListenerSettings, Listeners};
-use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
-use proxy::{Backends, Metrics, Proxy, Recorder, Serving};
+use proxy::{Application, Backends, Metrics, Proxy, Recorder};
 use terms::{Clock, Live};
 use token::Verifier;
 use tokio::sync::watch;
@@ -104,10 +103,8 @@ impl Gateway {
         let sockets = Listeners::bind(&listeners, clock).map_err(|error| Failure::setup("cannot listen", &error))?;
         announce(&listeners, &sockets)?;
         let server = server(workers.unwrap_or_else(processors));
-        let mut http = HttpProxy::new(Serving(Arc::clone(&proxy)), Arc::clone(&server.configuration));
-        http.handle_init_modules();
-        http.h2_options = Some(ingress::h2_options(&guard));
-        let ingress = Ingress::new(sockets, Arc::new(http), guard, Arc::new(Recorder::new(proxy)));
+        let application = Application::new(Arc::clone(&proxy), &server.configuration, ingress::h2_options(&guard));
+        let ingress = Ingress::new(sockets, Arc::new(application), guard, Arc::new(Recorder::new(proxy)));
         let readiness = ready::checks(&tokens, &journal);
         let parts = Parts {
             tokens: Arc::clone(&tokens),

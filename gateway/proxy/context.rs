@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use audit::End;
 use canonical::CanonicalRequest;
@@ -18,6 +18,8 @@ pub struct Context {
     pub(crate) connection: Option<InProgress>,
     /// Body bytes from the client so far.
     pub(crate) received: u64,
+    /// Body bytes for the client so far.
+    pub(crate) sent: u64,
     /// How many times a backend was tried.
     pub(crate) attempts: u8,
     /// The address of the attempt that is under way.
@@ -32,8 +34,17 @@ pub struct Context {
     pub(crate) failed: Option<(Reason, End)>,
     /// The status that we answered in place of the backend.
     pub(crate) answered: Option<u16>,
+    /// The status of the backend's response, once its head goes on to the client.
+    pub(crate) responded: Option<u16>,
     /// Whether what flows is no longer HTTP.
     pub(crate) upgraded: bool,
+}
+
+/// A request that is ended leaves its context to who writes the record.
+impl Drop for Context {
+    fn drop(&mut self) {
+        crate::running::leave(self);
+    }
 }
 
 /// How far a request has come. Only `Admitted` holds what a backend needs.
@@ -61,7 +72,7 @@ pub(crate) struct Admitted {
     pub(crate) forward: Forward,
 }
 
-/// What of the request head must be other than the client wrote it.
+/// What of the request head must be other than the client wrote it, and what it says to us alone.
 #[derive(Debug)]
 pub(crate) struct Forward {
     /// The canonical request-target, if it differs from what came.
@@ -70,6 +81,8 @@ pub(crate) struct Forward {
     pub(crate) host: HeaderValue,
     /// The cookies in one field, if they came in several.
     pub(crate) cookie: Option<HeaderValue>,
+    /// How long the client waits for all of it, if it says so. It counts from the arrival.
+    pub(crate) patience: Option<Duration>,
 }
 
 impl Forward {
@@ -84,6 +97,7 @@ impl Forward {
             target: request.is_rewritten().then(|| request.target().to_string()),
             host: host.ok()?,
             cookie: request.joined_cookie(),
+            patience: request.patience(),
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::context::{Admitted, Context, InProgress, Stage};
 use crate::proxy::{Refused, Serving};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
 use crate::trace::Trace;
-use crate::{ends, forward};
+use crate::{ends, forward, patience, running};
 
 /// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
 const ANSWERED: bool = true;
@@ -93,6 +93,7 @@ impl ProxyHttp for Serving {
         match backend.upstream.choose(&context.tried, Instant::now()) {
             Ok(chosen) => {
                 let mut peer = backend.peer(&chosen);
+                patience::bound(&mut peer, admitted)?;
                 if session.is_upgrade_req() {
                     // On a kept connection a quick 101 can be read before pingora has noted that the request has no body,
                     // and then that note ends the new protocol as it begins. A new connection cannot be read that early.
@@ -166,9 +167,11 @@ impl ProxyHttp for Serving {
         if let Some(forwarded) = context.forwarded.take() {
             self.metrics().responded(forwarded.elapsed().as_secs_f64());
         }
+        context.responded = Some(head.status.as_u16());
         self.report(context, Went::Answered(head.status.as_u16()));
         context.upgraded |= head.status == http::StatusCode::SWITCHING_PROTOCOLS;
         let Stage::Admitted(admitted) = &context.stage else { return Ok(()) };
+        patience::answering(admitted);
         forward::clean(head);
         head.insert_header(REQUEST_ID, admitted.arrival.id.to_string())?;
         let (limits, standing) = (admitted.permit.rules().limits(), admitted.permit.standing());
@@ -177,6 +180,18 @@ impl ProxyHttp for Serving {
             head.insert_header(STANDING, limits.standing_field(standing))?;
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        let length = body.as_ref().map_or(0, Bytes::len);
+        context.sent = context.sent.saturating_add(length as u64);
+        Ok(None)
     }
 
     async fn response_trailer_filter(
@@ -209,7 +224,7 @@ impl ProxyHttp for Serving {
         let (Some(reason), Some(id), None) = (reason, id, session.response_written()) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
-        let grpc = session.get_header_bytes("content-type").starts_with(b"application/grpc");
+        let grpc = canonical::speaks_grpc(&session.req_header().headers);
         let reply = Reply::failed(reason, id, grpc);
         let status = reply.status();
         context.answered = Some(status);
@@ -222,43 +237,16 @@ impl ProxyHttp for Serving {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         let status = context.answered.or_else(|| session.response_written().map(|head| head.status.as_u16()));
-        match std::mem::replace(&mut context.stage, Stage::Recorded) {
-            Stage::Admitted(admitted) => {
-                let Admitted { arrival, permit, .. } = *admitted;
-                let (reason, end) = match (context.failed, error) {
-                    (Some((reason, end)), _) => (Some(reason), end),
-                    (None, Some(_)) => (None, End::ClientGone),
-                    (None, None) => (None, End::Complete),
-                };
-                let took = arrival.started.elapsed();
-                self.metrics().answered(
-                    Some(&permit.route().id),
-                    status.unwrap_or(499),
-                    reason.unwrap_or(Reason::Allowed),
-                );
-                self.metrics().finished(took.as_secs_f64());
-                permit.finish(&Outcome {
-                    status,
-                    reason,
-                    attempts: context.attempts,
-                    bytes_in: session.body_bytes_read() as u64,
-                    bytes_out: session.body_bytes_sent() as u64,
-                    took,
-                    end,
-                });
-            }
-            Stage::Refused { arrival, reason, route } => {
-                self.metrics().answered(route.as_ref().map(|route| &route.id), status.unwrap_or(499), reason);
-                self.metrics().finished(arrival.started.elapsed().as_secs_f64());
-            }
-            Stage::Arrived(arrival, _) => {
-                // FAIL CLOSED: something ended this request before it was judged; it is on record all the same.
-                let refusal = Refusal::new(Cause::Broken("filters"), self.gate().rules());
-                let refused = self.refuse(&arrival, session.req_header(), None, refusal);
-                self.metrics().answered(None, status.unwrap_or(499), refused.reason);
-            }
-            Stage::New | Stage::Recorded => {}
-        }
+        let (reason, end) = match (context.failed, error) {
+            (Some((reason, end)), _) => (Some(reason), end),
+            (None, Some(_)) => (None, End::ClientGone),
+            (None, None) => (None, End::Complete),
+        };
+        let (bytes_in, bytes_out) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
+        let attempts = context.attempts;
+        let outcome = Outcome { status, reason, attempts, bytes_in, bytes_out, end, ..Outcome::default() };
+        self.close(std::mem::replace(&mut context.stage, Stage::Recorded), outcome, session.req_header());
+        running::over();
         context.chosen = None;
         context.connection = None; // the guard's clock runs again
     }

@@ -13,18 +13,23 @@
 //! request in `filters.rs`, in the order in which pingora calls.
 #![forbid(unsafe_code)]
 
+mod application;
 mod backends;
+mod close;
 mod context;
 mod ends;
 mod filters;
 mod forward;
 mod inject;
 mod metrics;
+mod patience;
 mod proxy;
 mod reply;
+mod running;
 mod trace;
 mod unparsed;
 
+pub use application::Application;
 pub use backends::{Backend, Backends};
 pub use context::Context;
 pub use metrics::Metrics;

@@ -119,7 +119,7 @@ impl Proxy {
         request: Option<&CanonicalRequest<'_>>,
         refusal: Refusal,
     ) -> Refused {
-        let grpc = request.is_some_and(CanonicalRequest::is_grpc);
+        let grpc = canonical::speaks_grpc(&head.headers);
         let reason = refusal.reason();
         let reply = Reply::to(&refusal, arrival.id, grpc);
         let sent = if head.method == Method::HEAD { 0 } else { reply.length() };

@@ -49,12 +49,33 @@ async fn serve(stream: TcpStream, seen: Arc<Mutex<Vec<HeaderMap>>>) {
     }
 }
 
-/// `Get` echoes, `List` sends three messages 50 ms apart, `Dump` sends 16 MiB, everything else is not there.
+/// `Get` echoes, `List` sends three messages 50 ms apart, `Dump` sends 16 MiB, `Chat` sends back each message when it comes,
+/// `Watch` sends one message and then falls silent, `Hang` does not even do that, everything else is not there.
 async fn answer(path: String, mut body: RecvStream, mut respond: SendResponse<Bytes>) {
     let head = Response::builder().header("content-type", "application/grpc");
     let messages = match path.as_str() {
         "/orders.Orders/Get" => vec![read(&mut body).await],
         "/orders.Orders/List" => (0..3).map(|number| message(&[b'0' + number])).collect(),
+        "/orders.Orders/Hang" => std::future::pending().await,
+        "/orders.Orders/Watch" => {
+            let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) else { return };
+            if send(&mut stream, message(b"0")).await.is_some() {
+                drop(std::future::poll_fn(|context| stream.poll_reset(context)).await);
+            }
+            return;
+        }
+        "/orders.Orders/Chat" => {
+            let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) else { return };
+            while let Some(Ok(chunk)) = body.data().await {
+                body.flow_control().release_capacity(chunk.len()).unwrap();
+                if send(&mut stream, chunk).await.is_none() {
+                    return;
+                }
+            }
+            let status = [("grpc-status".parse().unwrap(), "0".parse().unwrap())];
+            drop(stream.send_trailers(HeaderMap::from_iter(status)));
+            return;
+        }
         "/orders.Orders/Dump" => vec![Bytes::from(vec![b'x'; 16 << 20])],
         _ => {
             let head = head.header("grpc-status", "12").body(()).unwrap();
@@ -111,6 +132,7 @@ pub struct GrpcClient {
 pub struct Call {
     pub fields: HeaderMap,
     pub status: u16,
+    send: SendStream<Bytes>,
     body: RecvStream,
 }
 
@@ -130,17 +152,33 @@ impl GrpcClient {
 
     /// Calls `/orders.Orders/<call>` with one message, and waits for the head of the answer.
     pub async fn call(&self, call: &str, token: Option<&str>, content: &[u8]) -> Call {
+        self.call_with(&[], call, token, Some(content)).await.unwrap()
+    }
+
+    /// The same with these fields. Without a message the client's side stays open.
+    pub async fn call_with(
+        &self,
+        fields: &[(&str, &str)],
+        call: &str,
+        token: Option<&str>,
+        content: Option<&[u8]>,
+    ) -> Result<Call, h2::Error> {
         let mut request = Request::post(format!("https://acme.example.test/orders.Orders/{call}"))
             .header("content-type", "application/grpc")
             .header("te", "trailers");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let mut sender = self.send.clone().ready().await.unwrap();
-        let (response, mut body) = sender.send_request(request.body(()).unwrap(), false).unwrap();
-        body.send_data(message(content), true).unwrap();
-        let (head, body) = response.await.unwrap().into_parts();
-        Call { fields: head.headers, status: head.status.as_u16(), body }
+        let mut sender = self.send.clone().ready().await?;
+        let (response, mut send) = sender.send_request(request.body(()).unwrap(), false)?;
+        if let Some(content) = content {
+            send.send_data(message(content), true)?;
+        }
+        let (head, body) = response.await?.into_parts();
+        Ok(Call { fields: head.headers, status: head.status.as_u16(), send, body })
     }
 }
 
@@ -154,11 +192,32 @@ impl Call {
         self.body.is_end_stream()
     }
 
+    /// Says one more message.
+    pub fn say(&mut self, content: &[u8]) {
+        self.send.send_data(message(content), false).unwrap();
+    }
+
+    /// Says that there are no more messages.
+    pub fn end(&mut self) {
+        self.send.send_data(Bytes::new(), true).unwrap();
+    }
+
     /// The next bytes of the body.
     pub async fn next(&mut self) -> Option<Bytes> {
         let chunk = self.body.data().await?.unwrap();
         self.body.flow_control().release_capacity(chunk.len()).unwrap();
         Some(chunk)
+    }
+
+    /// How it breaks off, after whatever still comes.
+    pub async fn reset(mut self) -> h2::Error {
+        loop {
+            match self.body.data().await {
+                Some(Ok(chunk)) => self.body.flow_control().release_capacity(chunk.len()).unwrap(),
+                Some(Err(error)) => return error,
+                None => panic!("it ends well"),
+            }
+        }
     }
 
     /// The body to its end, and what comes after it.

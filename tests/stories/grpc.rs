@@ -77,6 +77,67 @@ async fn a_call_that_is_denied_ends_with_its_head() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn both_sides_of_a_call_speak_in_turn() {
+    let backend = GrpcBackend::start().await;
+    let gateway = Gateway::test().policies(POLICY).tls().h2c(backend.address).start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let mut call = connect(&gateway).await.call_with(&[], "Chat", Some(&token), None).await.unwrap();
+    for content in [b"one".as_slice(), b"two", b"three"] {
+        call.say(content);
+        assert_eq!(call.next().await, Some(message(content)), "it comes back before the next one goes");
+    }
+    call.end();
+    let (rest, trailers) = call.finish().await;
+    assert_eq!((rest.len(), &trailers.unwrap()["grpc-status"]), (0, &"0".parse().unwrap()));
+}
+
+/// `grpc-timeout` is the client's word for the whole call. Before a head is there it is told in an answer; behind it, only
+/// the stream can be reset.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_ends_when_its_client_waits_no_longer() {
+    let backend = GrpcBackend::start().await;
+    let gateway = Gateway::test().policies(POLICY).tls().h2c(backend.address).start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let client = connect(&gateway).await;
+    let calls = async |call, timeout, content| {
+        client.call_with(&[("grpc-timeout", timeout)], call, Some(&token), content).await.unwrap()
+    };
+
+    for timeout in ["300m", "0S"] {
+        let started = Instant::now();
+        let call = calls("Hang", timeout, Some(b"seven".as_slice())).await;
+        assert_eq!((call.status, call.field("grpc-status"), call.is_over()), (200, Some("4"), true), "{timeout}");
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        let id = call.field("x-request-id").unwrap();
+        let record = gateway.records(&["--id", id]).of(id).clone();
+        assert_eq!((&record["reason"], &record["end"]), (&"upstream.timeout".into(), &"upstream_failed".into()));
+    }
+
+    // Every kind of stream: the backend's messages, and both sides' (nothing is said at all).
+    for (kind, content) in [("Watch", Some(b"".as_slice())), ("Chat", None)] {
+        let started = Instant::now();
+        let call = calls(kind, "500m", content).await;
+        let id = call.field("x-request-id").unwrap().to_string();
+        assert!(call.reset().await.is_reset(), "{kind}");
+        let took = started.elapsed();
+        assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(2), "{kind} took {took:?}");
+        let record = gateway.records(&["--id", &id]).of(&id).clone();
+        assert_eq!((&record["reason"], &record["end"]), (&"upstream.timeout".into(), &"cut".into()), "{record}");
+        assert_eq!(record["out"], if kind == "Watch" { 6 } else { 0 }, "{record}");
+    }
+
+    // A call that is in time, and the rest of the connection, do not suffer from it.
+    let (body, _) = calls("Get", "10S", Some(b"seven".as_slice())).await.finish().await;
+    assert_eq!(body, message(b"seven"));
+
+    // What is not a time is not guessed at.
+    for timeout in ["1", "soon", "123456789S", "1.5S", "-1S"] {
+        let call = calls("Get", timeout, Some(b"seven".as_slice())).await;
+        assert_eq!((call.status, call.field("grpc-status")), (200, Some("3")), "{timeout}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_does_not_speak_h2c_is_told_as_unavailable() {
     let http1 = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
     let gateway = Gateway::test().policies(POLICY).tls().h2c(http1).start().await;

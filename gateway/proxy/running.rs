@@ -1,0 +1,203 @@
+//! The means to end one running request: to drop it where it stands, also while it waits for somebody who is silent.
+//!
+//! On HTTP/1 that closes the connection, on HTTP/2 it resets the one stream; what is spoken to the backend ends in the same
+//! way. The record says `cut`, and why. Only a request that was admitted can be ended: before that, its decision may be
+//! on its way to the disk, and it would have no record or two.
+//!
+//! A request that nobody wants to end pays for one task-local value and no more. A deadline costs one timer, which is not
+//! set anew when the deadline moves back; a handle for others costs one allocation.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, ready};
+use std::time::Instant;
+
+use futures::task::AtomicWaker;
+use terms::Reason;
+use tokio::time::Sleep;
+
+use crate::context::{Admitted, Context, Stage};
+
+tokio::task_local! {
+    static RUNNING: Running;
+}
+
+/// What may end a request at a time that is known before. Each may be set, moved and lifted by itself; the first that
+/// comes ends the request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Deadline {
+    /// The client's body has to come in, or to come in faster.
+    Body,
+    /// The client itself waits no longer (`grpc-timeout`).
+    Call,
+    /// The backend's whole answer has to be there.
+    Whole,
+}
+
+const DEADLINES: [Deadline; 3] = [Deadline::Body, Deadline::Call, Deadline::Whole];
+
+impl Deadline {
+    /// What the record says of a request that it has ended.
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Body => Reason::RequestTimeout,
+            Self::Call | Self::Whole => Reason::UpstreamTimeout,
+        }
+    }
+}
+
+/// Ends one running request, from wherever it is held.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    why: OnceLock<Reason>,
+    task: AtomicWaker,
+}
+
+impl Ending {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for streams"))]
+    /// Ends the request, for this reason unless there was another before. Without effect if it has ended already.
+    pub(crate) fn end(&self, why: Reason) {
+        if self.why.set(why).is_ok() {
+            self.task.wake();
+        }
+    }
+}
+
+impl Admitted {
+    /// Ends this request at that time, unless it is moved or lifted. To be called by what runs for this request.
+    pub(crate) fn end_at(&self, deadline: Deadline, at: Instant) {
+        self.with(|running| running.set(deadline, Some(at)));
+    }
+
+    #[expect(dead_code, reason = "for bodies that have come in, and requests that turn out to be streams")]
+    /// Takes back what [`Admitted::end_at`] has set.
+    pub(crate) fn lift(&self, deadline: Deadline) {
+        self.with(|running| running.set(deadline, None));
+    }
+
+    #[expect(dead_code, reason = "for streams")]
+    /// What ends this request when somebody says so: the same one each time. To be called by what runs for this request.
+    pub(crate) fn ending(&self) -> Arc<Ending> {
+        self.with(|running| Arc::clone(running.ending.get_or_init(Arc::default))).unwrap_or_default()
+    }
+
+    fn with<T>(&self, then: impl FnOnce(&Running) -> T) -> Option<T> {
+        let found = RUNNING.try_with(then);
+        if found.is_err() {
+            // INVARIANT: every request comes through `run`. If one does not, nothing can end it, which nobody may overlook.
+            tracing::error!(request = %self.arrival.id, "a request that cannot be ended");
+        }
+        found.ok()
+    }
+}
+
+/// Nothing ends this request any more: its record is complete.
+pub(crate) fn over() {
+    let _outside = RUNNING.try_with(|running| running.over.set(true));
+}
+
+/// Takes over what a dropped context leaves, if its request was ended. Whoever ended it writes the record.
+pub(crate) fn leave(context: &mut Context) {
+    if matches!(context.stage, Stage::New | Stage::Recorded) {
+        return;
+    }
+    let _outside = RUNNING.try_with(|running| {
+        if let Some(why) = running.ended.get() {
+            *running.left.borrow_mut() = Some((std::mem::take(context), why));
+        }
+    });
+}
+
+/// Runs one request to its end, or to where it is ended: then what it leaves goes to `cut`.
+pub(crate) async fn run<T>(request: Request<'_, T>, cut: impl FnOnce(Context, Reason) + Send) -> Option<T> {
+    let request = async {
+        let done = Endable { request: Some(request), alarm: None }.await;
+        if let Some((context, why)) = RUNNING.with(|running| running.left.take()) {
+            cut(context, why);
+        }
+        done
+    };
+    RUNNING.scope(Running::default(), request).await
+}
+
+/// A request as pingora works on it.
+type Request<'r, T> = Pin<Box<dyn Future<Output = Option<T>> + Send + 'r>>;
+
+/// One request, as its task and what it has called know it.
+#[derive(Debug, Default)]
+struct Running {
+    deadlines: Cell<[Option<Instant>; DEADLINES.len()]>,
+    ending: OnceCell<Arc<Ending>>,
+    over: Cell<bool>,
+    /// Why it was ended, while it is dropped for it.
+    ended: Cell<Option<Reason>>,
+    left: RefCell<Option<(Context, Reason)>>,
+}
+
+impl Running {
+    fn set(&self, deadline: Deadline, at: Option<Instant>) {
+        let mut deadlines = self.deadlines.get();
+        if let Some(place) = deadlines.get_mut(deadline as usize) {
+            *place = at;
+        }
+        self.deadlines.set(deadlines);
+    }
+
+    /// The deadline that comes first.
+    fn first(&self) -> Option<(Instant, Deadline)> {
+        let set = self.deadlines.get().into_iter().zip(DEADLINES);
+        set.filter_map(|(at, deadline)| Some((at?, deadline))).min_by_key(|(at, _)| *at)
+    }
+
+    /// Resolves when this request has to end.
+    fn poll(&self, cx: &mut std::task::Context<'_>, alarm: &mut Option<Pin<Box<Sleep>>>) -> Poll<Reason> {
+        if self.over.get() {
+            return Poll::Pending;
+        }
+        if let Some(ending) = self.ending.get() {
+            ending.task.register(cx.waker());
+            if let Some(why) = ending.why.get() {
+                return Poll::Ready(*why);
+            }
+        }
+        let Some((at, deadline)) = self.first() else { return Poll::Pending };
+        let at = at.into();
+        let alarm = alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        loop {
+            if alarm.deadline() > at {
+                alarm.as_mut().reset(at);
+            }
+            ready!(alarm.as_mut().poll(cx));
+            if alarm.deadline() >= at {
+                return Poll::Ready(deadline.reason());
+            }
+            alarm.as_mut().reset(at); // the deadline has moved back since the alarm was set
+        }
+    }
+}
+
+/// A request that is dropped when it has to end.
+struct Endable<'r, T> {
+    request: Option<Request<'r, T>>,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Future for Endable<'_, T> {
+    type Output = Option<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Option<T>> {
+        let this = self.get_mut();
+        let Some(request) = &mut this.request else { return Poll::Ready(None) };
+        if let Poll::Ready(done) = request.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        let why = ready!(RUNNING.with(|running| running.poll(cx, &mut this.alarm)));
+        RUNNING.with(|running| running.ended.set(Some(why)));
+        this.request = None; // with it its context, which is left to `run`
+        Poll::Ready(None)
+    }
+}
+
+#[cfg(test)]
+mod tests;
