@@ -71,7 +71,9 @@ async fn killed_in_the_middle(path: &'static str, connections: usize, requests: 
             std::thread::spawn(move || ask(address, &token, path, &seen, &stop))
         })
         .collect();
-    gateway.eventually("half of the load is done", || seen.load(Ordering::Relaxed) >= requests);
+    gateway.eventually_within(Duration::from_secs(120), "half of the load is done", || {
+        seen.load(Ordering::Relaxed) >= requests
+    });
     gateway.process().signal("KILL");
     gateway.process().wait();
     stop.store(true, Ordering::Relaxed);
