@@ -44,7 +44,8 @@ impl Gate {
                 Granted::decide(entered, request)? // a role of the member grants it, and none denies it
             }
         };
-        let limited = granted.spend(arrival)?; // all limits have room, and now have less
+        let placed = granted.place()?; // the route names an upstream for the tenant
+        let limited = placed.spend(arrival)?; // all limits have room, and now have less
         limited.record(&self.journal, arrival, request).await // the decision is kept; only now is there a permit
     }
 

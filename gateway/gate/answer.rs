@@ -57,9 +57,11 @@ impl Answer {
                 Self { challenge: Challenge::Error, ..Self::of(403, "insufficient_scope", "Not allowed", 7) }
             }
             // One answer for all of these: an outsider does not learn which tenants there are.
-            Reason::TenantMismatch | Reason::TenantNotMember | Reason::TenantSuspended | Reason::TenantUnknown => {
-                Self::of(403, "forbidden", "Not allowed here", 7)
-            }
+            Reason::TenantMismatch
+            | Reason::TenantNotMember
+            | Reason::TenantSuspended
+            | Reason::TenantUnknown
+            | Reason::TenantUnplaced => Self::of(403, "forbidden", "Not allowed here", 7),
             Reason::RouteUnknown => Self::of(404, "not_found", "Not found", 12),
 
             Reason::LimitConcurrency | Reason::LimitQuota | Reason::LimitRate => {

@@ -4,6 +4,7 @@ use audit::Journal;
 use canonical::CanonicalRequest;
 use limit::{Asker, Standing};
 use policy::{Access, Decision, RuleId};
+use terms::UpstreamId;
 
 use crate::member::{Entered, Member};
 use crate::permit::Permit;
@@ -45,19 +46,41 @@ impl<'r> Granted<'r> {
         }
     }
 
+    /// Finds where it goes: by the member's tenant, where the route tells tenants apart.
+    pub(crate) fn place(self) -> Result<Placed<'r>, Refusal> {
+        match self.routed.route().upstream.of(self.member.as_ref().map(Member::membership)) {
+            Some(upstream) => Ok(Placed { upstream: upstream.clone(), granted: self }),
+            // FAIL CLOSED: a tenant without a place of its own does not get into somebody else's.
+            None => {
+                let who = self.member.clone().map_or(Who::Nobody, Who::Member);
+                Err(self.routed.refuse_as(Cause::Unplaced, who))
+            }
+        }
+    }
+}
+
+/// Proof that a granted request has an upstream to go to. Only [`Granted::place`] makes one.
+pub(crate) struct Placed<'r> {
+    granted: Granted<'r>,
+    upstream: UpstreamId,
+}
+
+impl<'r> Placed<'r> {
     /// Takes from all limits of the route, or from none.
     pub(crate) fn spend(self, arrival: &Arrival) -> Result<Limited<'r>, Refusal> {
+        let Self { granted, upstream } = self;
+        let Granted { routed, member, .. } = &granted;
         let asker = Asker {
-            tenant: self.member.as_ref().map(|member| member.membership().tenant()),
-            user: self.member.as_ref().map(|member| (member.caller().issuer(), member.caller().subject())),
+            tenant: member.as_ref().map(|member| member.membership().tenant()),
+            user: member.as_ref().map(|member| (member.caller().issuer(), member.caller().subject())),
             client_ip: arrival.client,
-            route: &self.routed.route().id,
+            route: &routed.route().id,
         };
-        match self.routed.rules().limits().spend(&self.routed.route().limits, &asker, arrival.started) {
-            Ok(standing) => Ok(Limited { granted: self, standing }),
+        match routed.rules().limits().spend(&routed.route().limits, &asker, arrival.started) {
+            Ok(standing) => Ok(Limited { granted, upstream, standing }),
             Err(exceeded) => {
-                let who = self.member.clone().map_or(Who::Nobody, Who::Member);
-                Err(self.routed.refuse_as(Cause::Limited(exceeded), who))
+                let who = member.clone().map_or(Who::Nobody, Who::Member);
+                Err(routed.refuse_as(Cause::Limited(exceeded), who))
             }
         }
     }
@@ -66,6 +89,7 @@ impl<'r> Granted<'r> {
 /// Proof that every limit had room for a granted request.
 pub(crate) struct Limited<'r> {
     granted: Granted<'r>,
+    upstream: UpstreamId,
     standing: Standing,
 }
 
@@ -77,12 +101,14 @@ impl Limited<'_> {
         arrival: &Arrival,
         request: &CanonicalRequest<'_>,
     ) -> Result<Permit, Refusal> {
-        let Self { granted: Granted { routed, member, rule }, standing } = self;
-        let open = crate::verdict::admitted(journal, arrival, request, &routed, member.as_ref(), rule.as_ref()).await;
+        let Self { granted: Granted { routed, member, rule }, upstream, standing } = self;
+        let open =
+            crate::verdict::admitted(journal, arrival, request, &routed, member.as_ref(), rule.as_ref(), &upstream)
+                .await;
         match open {
             Ok(open) => {
                 let (rules, route) = (Arc::clone(routed.rules()), Arc::clone(routed.route()));
-                Ok(Permit::new(rules, route, member, standing, open))
+                Ok(Permit::new(rules, route, member, upstream, standing, open))
             }
             // FAIL CLOSED: a decision that cannot be kept is not served.
             Err(unavailable) => {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use limit::Standing;
 use policy::Route;
+use terms::UpstreamId;
 
 use crate::{Member, Rules};
 
@@ -12,6 +13,7 @@ pub struct Permit {
     rules: Arc<Rules>,
     route: Arc<Route>,
     member: Option<Member>,
+    upstream: UpstreamId,
     standing: Standing,
     open: audit::Open,
 }
@@ -21,10 +23,11 @@ impl Permit {
         rules: Arc<Rules>,
         route: Arc<Route>,
         member: Option<Member>,
+        upstream: UpstreamId,
         standing: Standing,
         open: audit::Open,
     ) -> Self {
-        Self { rules, route, member, standing, open }
+        Self { rules, route, member, upstream, standing, open }
     }
 
     /// The route.
@@ -37,6 +40,12 @@ impl Permit {
     #[must_use]
     pub const fn member(&self) -> Option<&Member> {
         self.member.as_ref()
+    }
+
+    /// Where it may go, and nowhere else.
+    #[must_use]
+    pub const fn upstream(&self) -> &UpstreamId {
+        &self.upstream
     }
 
     /// What the backend may be told about who asks; nothing on a public route.

@@ -62,6 +62,9 @@ pub enum Cause {
     /// The token does not name a caller.
     #[error("the token is not accepted")]
     Token(TokenError),
+    /// The route has no upstream for this tenant.
+    #[error("the route names no upstream for this tenant")]
+    Unplaced,
     /// The connection ended, or was ended, before its bytes became a request.
     #[error("bytes that are no request")]
     Unparsed(Reason),
@@ -109,6 +112,7 @@ impl Refusal {
             Cause::NotBearer => Reason::AuthInvalidMalformed,
             Cause::Outsider(outsider) => outsider.reason(),
             Cause::Token(error) => error.reason(),
+            Cause::Unplaced => Reason::TenantUnplaced,
             Cause::Unrecorded(_) => Reason::AuditUnavailable,
             Cause::Upgrade => Reason::RequestUpgrade,
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use audit::{Decision, End, Entry, Journal, Open, Outcome, Unavailable};
 use canonical::CanonicalRequest;
 use policy::{Promise, RuleId};
-use terms::Reason;
+use terms::{Reason, UpstreamId};
 
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
@@ -19,6 +19,7 @@ pub(crate) async fn admitted(
     routed: &Routed<'_>,
     member: Option<&Member>,
     rule: Option<&RuleId>,
+    upstream: &UpstreamId,
 ) -> Result<Open, Unavailable> {
     let (route, rules) = (routed.route(), routed.rules());
     let entry = Entry {
@@ -30,7 +31,7 @@ pub(crate) async fn admitted(
         route: Some(&route.id),
         rule: rule.map(RuleId::as_str),
         policy: Some(rules.digest()),
-        upstream: Some(&route.upstream),
+        upstream: Some(upstream),
         ..entry(arrival, Decision::Allow, Reason::Allowed)
     };
     match route.audit {

@@ -1,4 +1,4 @@
-use terms::{Place, Reason};
+use terms::{Place, Reason, UpstreamId};
 
 use crate::judge::Question;
 use crate::policy::Policy;
@@ -14,9 +14,12 @@ pub(crate) struct Case {
 
 #[derive(Debug)]
 pub(crate) enum Expected {
-    Allow,
-    /// By the grant of this role; on a public route by the route.
-    AllowBy(String),
+    Allow {
+        /// By the grant of this role; on a public route by the route.
+        by: Option<String>,
+        /// From this upstream.
+        from: Option<UpstreamId>,
+    },
     Deny(Reason),
 }
 
@@ -46,18 +49,29 @@ impl Policy {
         let verdict = self.judge(&case.question);
         let rule = verdict.rule().map(crate::RuleId::name);
         let (passed, expected) = match &case.expected {
-            Expected::Allow => (verdict.reason == Reason::Allowed, "allow".to_owned()),
-            Expected::AllowBy(name) => {
-                (verdict.reason == Reason::Allowed && rule == Some(name), format!("allow by {name}"))
+            Expected::Allow { by, from } => {
+                let as_granted = by.is_none() || by.as_deref() == rule;
+                let as_placed = from.is_none() || from.as_ref() == verdict.upstream;
+                let expected = allowed(by.as_deref(), from.as_ref());
+                (verdict.reason == Reason::Allowed && as_granted && as_placed, expected)
             }
             Expected::Deny(reason) => (verdict.reason == *reason, format!("deny {reason}")),
         };
         let got = match (verdict.reason, rule) {
-            (Reason::Allowed, Some(name)) => format!("allow by {name}"),
-            (Reason::Allowed, None) => "allow".to_owned(),
+            (Reason::Allowed, _) => {
+                let asked = matches!(&case.expected, Expected::Allow { from: Some(_), .. });
+                allowed(rule, verdict.upstream.filter(|_| asked))
+            }
             (reason, Some(name)) => format!("deny {reason} by {name}"),
             (reason, None) => format!("deny {reason}"),
         };
         CaseResult { place: case.place.clone(), title: case.title.clone(), passed, expected, got }
     }
+}
+
+/// `allow by viewer from orders-eu`
+fn allowed(by: Option<&str>, from: Option<&UpstreamId>) -> String {
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
+    format!("allow{by}{from}")
 }

@@ -83,7 +83,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
     let drafts = roles::read(files, findings);
     let limits = limits::read(files, findings);
     let (tenants, members) = tenants::read(files, known, &drafts, findings);
-    let compiled = routes::read(files, known, &limits, findings);
+    let compiled = routes::read(files, known, &limits, &tenants, findings);
     let cases = cases::read(files, known, &drafts, &tenants, findings);
     if findings.reject() || !known.is_whole() {
         return None; // what follows would only complain about what is missing because of the mistakes above

@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 use terms::{Place, Reason, RoleName};
 
 use crate::decide::Decision;
+use crate::destination::Destination;
 use crate::judge::{Question, Verdict};
 use crate::policy::Policy;
 use crate::role::Role;
@@ -27,6 +28,8 @@ pub struct Explanation {
     pub route: Option<String>,
     /// The registered tenant that it was about.
     pub tenant: Option<String>,
+    /// Where it goes, if it may.
+    pub upstream: Option<String>,
 }
 
 /// One rule that was asked, or one fact that was looked at.
@@ -81,6 +84,7 @@ impl Policy {
         self.explain_caller(question, &verdict, &mut steps);
         self.explain_tenancy(question, &verdict, &mut steps);
         self.explain_roles(question, &verdict, &mut steps);
+        explain_upstream(&verdict, &mut steps);
         Explanation {
             request: question.request.to_string(),
             steps,
@@ -89,6 +93,7 @@ impl Policy {
             rule: verdict.rule().map(ToString::to_string),
             route: verdict.matched.map(|matched| matched.route.id.to_string()),
             tenant: verdict.tenant().map(ToString::to_string),
+            upstream: verdict.upstream.map(ToString::to_string),
         }
     }
 
@@ -231,6 +236,24 @@ impl Policy {
             let text = format!("role `{name}` says nothing about it");
             steps.push(step(Stage::Authorise, Outcome::Silent, text, Some(&role.written.place)));
         }
+    }
+}
+
+/// Only a route that tells tenants apart has something to explain.
+fn explain_upstream(verdict: &Verdict<'_, '_>, steps: &mut Vec<Step>) {
+    let Some(matched) = verdict.matched.filter(|it| matches!(it.route.upstream, Destination::ByTenant { .. })) else {
+        return;
+    };
+    let place = Some(&matched.route.place);
+    match (verdict.upstream, verdict.reason) {
+        (Some(upstream), _) => {
+            steps.push(step(Stage::Authorise, Outcome::For, format!("goes to upstream `{upstream}`"), place));
+        }
+        (None, Reason::TenantUnplaced) => {
+            let text = "the route names no upstream for this tenant".to_owned();
+            steps.push(step(Stage::Authorise, Outcome::Against, text, place));
+        }
+        (None, _) => {}
     }
 }
 

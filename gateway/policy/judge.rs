@@ -3,7 +3,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use tenancy::{Identity, Membership, MembershipSource, Named, Outsider, Source, enter};
-use terms::{IssuerId, Reason, RoleName, Subject, TenantId};
+use terms::{IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
 
 use crate::decide::{Decision, RuleId};
 use crate::policy::Policy;
@@ -67,6 +67,7 @@ pub(crate) struct Verdict<'p, 'r> {
     pub(crate) named: Vec<(&'p TenantSource, Option<&'r str>)>,
     pub(crate) entered: Option<Result<Membership, Outsider>>,
     pub(crate) decision: Option<Decision<'p>>,
+    pub(crate) upstream: Option<&'p UpstreamId>,
     pub(crate) reason: Reason,
 }
 
@@ -78,12 +79,19 @@ impl<'p, 'r> Verdict<'p, 'r> {
             named: Vec::new(),
             entered: None,
             decision: None,
+            upstream: None,
             reason: Reason::RouteUnknown,
         }
     }
 
     fn ends(self, reason: Reason) -> Self {
         Self { reason, ..self }
+    }
+
+    /// What is granted still needs somewhere to go.
+    fn placed(self, upstream: Option<&'p UpstreamId>) -> Self {
+        let reason = if upstream.is_some() { Reason::Allowed } else { Reason::TenantUnplaced };
+        Self { upstream, ..self }.ends(reason)
     }
 
     /// The rule that the decision rests on.
@@ -115,7 +123,7 @@ impl Policy {
         let (issuers, tenant_from) = match &route.access {
             Access::Public => {
                 verdict.decision = Some(self.decide(route, method, &[]));
-                return verdict.ends(Reason::Allowed);
+                return verdict.placed(route.upstream.of(None));
             }
             Access::Guarded { issuers, tenant_from } => (issuers, tenant_from),
         };
@@ -155,12 +163,13 @@ impl Policy {
             }
         };
         let decision = self.decide(route, method, membership.roles());
+        let upstream = route.upstream.of(Some(&membership));
         verdict.entered = Some(Ok(membership));
         verdict.decision = Some(decision);
-        verdict.ends(match decision {
-            Decision::Allow { .. } => Reason::Allowed,
-            Decision::Deny(denial) => denial.reason(),
-        })
+        match decision {
+            Decision::Allow { .. } => verdict.placed(upstream),
+            Decision::Deny(denial) => verdict.ends(denial.reason()),
+        }
     }
 }
 

@@ -43,6 +43,7 @@
 mod case;
 mod compile;
 mod decide;
+mod destination;
 mod explain;
 mod file;
 mod judge;
@@ -61,6 +62,7 @@ mod tests;
 pub use case::CaseResult;
 pub use compile::{Compiled, Source, canonical_bytes, compile};
 pub use decide::{Decision, Denial, RuleId};
+pub use destination::Destination;
 pub use explain::{Explanation, Outcome, Stage, Step};
 pub use judge::{Asked, Asker, InvalidQuestion, Question};
 pub use known::{Known, KnownNames};

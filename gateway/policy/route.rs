@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use terms::{ByteCount, IssuerSet, Permission, Place, RouteId, UpstreamId};
+use terms::{ByteCount, IssuerSet, Permission, Place, RouteId};
 
 use crate::decide::RuleId;
+use crate::destination::Destination;
 use crate::method::Methods;
 use crate::pattern::Pattern;
 
@@ -15,7 +16,7 @@ pub struct Route {
     /// What records and metrics call it.
     pub id: RouteId,
     /// Where its requests go.
-    pub upstream: UpstreamId,
+    pub upstream: Destination,
     /// Who may use it.
     pub access: Access,
     /// The limits that count for it, as places in [`crate::Policy::limits`].

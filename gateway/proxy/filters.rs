@@ -86,7 +86,7 @@ impl ProxyHttp for Serving {
         };
         context.attempts = context.attempts.saturating_add(1);
         context.forwarded.get_or_insert_with(Instant::now);
-        let Some(backend) = self.backends().named(&admitted.permit.route().upstream) else {
+        let Some(backend) = self.backends().named(admitted.permit.upstream()) else {
             return Error::e_explain(ErrorType::InternalError, "rules and backends do not fit together");
         };
         context.chosen = None; // what an earlier attempt held
@@ -120,7 +120,7 @@ impl ProxyHttp for Serving {
         self.report(context, Went::Unconnected);
         let attempts = match &context.stage {
             Stage::Admitted(admitted) => {
-                let backend = self.backends().named(&admitted.permit.route().upstream);
+                let backend = self.backends().named(admitted.permit.upstream());
                 backend.map(|backend| backend.upstream.attempts())
             }
             Stage::New | Stage::Arrived(..) | Stage::Refused { .. } | Stage::Recorded => None,

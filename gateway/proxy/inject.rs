@@ -12,7 +12,7 @@ impl Proxy {
         came: &RequestHeader,
     ) -> Result<Option<assertion::Injected>, MintError> {
         let Some(identity) = admitted.permit.identity() else { return Ok(None) };
-        let Some(backend) = self.backends().named(&admitted.permit.route().upstream) else {
+        let Some(backend) = self.backends().named(admitted.permit.upstream()) else {
             return Err(MintError::Unsignable); // FAIL CLOSED: rules and backends do not fit together
         };
         let target = match &admitted.forward.target {

@@ -63,7 +63,7 @@ impl Proxy {
     /// begun says nothing about the address.
     pub(crate) fn report(&self, context: &mut Context, went: Went) {
         let (Stage::Admitted(admitted), Some(chosen)) = (&context.stage, &context.chosen) else { return };
-        let backend = self.backends.named(&admitted.permit.route().upstream);
+        let backend = self.backends.named(admitted.permit.upstream());
         if let Some(backend) = backend.filter(|_| !context.reported) {
             backend.upstream.report(chosen, went, Instant::now());
             context.reported = true;

@@ -122,6 +122,8 @@ reasons! {
     TenantSuspended = "tenant.suspended",
     /// No tenant is named, or one that is not registered.
     TenantUnknown = "tenant.unknown",
+    /// The route sends each tenant to its own upstream, and has none for this one.
+    TenantUnplaced = "tenant.unplaced",
     /// The backend answered late.
     UpstreamTimeout = "upstream.timeout",
     /// The backend could not be reached, or broke off.

@@ -20,6 +20,7 @@ pub struct Setup {
     guard: String,
     tls: bool,
     upstream: Option<SocketAddr>,
+    upstreams: String,
     protocol: &'static str,
     jwks: Option<String>,
     audit: Option<PathBuf>,
@@ -49,6 +50,12 @@ impl Setup {
     /// Another backend than the one that remembers.
     pub fn upstream(mut self, address: SocketAddr) -> Self {
         self.upstream = Some(address);
+        self
+    }
+
+    /// Another upstream beside `backend`: its name, and its settings as YAML in one line.
+    pub fn beside(mut self, name: &str, settings: &str) -> Self {
+        self.upstreams.push_str(&format!("  {name}: {settings}\n"));
         self
     }
 
@@ -327,12 +334,13 @@ upstreams:
     addresses: ["{upstream}"]
     {protocol}
     timeouts: {{ connect: 1s, read: 5s, write: 5s, idle: 5s }}
-assertion: {{ issuer: "https://gateway.example.test" }}
+{upstreams}assertion: {{ issuer: "https://gateway.example.test" }}
 audit: {{ directory: {log} }}
 "#,
         tls = if setup.tls { tls_listener(folder) } else { String::new() },
         log = log.display(),
         protocol = setup.protocol,
+        upstreams = setup.upstreams,
         members = setup.members.as_deref().unwrap_or("claims"),
     );
     text.push_str(&setup.guard);

@@ -16,4 +16,5 @@ mod reload;
 mod requests;
 mod tenants;
 mod tokens;
+mod upstreams;
 mod walls;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use tenancy::{MembershipSource, Registry};
-use terms::{Finding, Findings, IssuerId, Reason, RoleName, Subject};
+use terms::{Finding, Findings, IssuerId, Reason, RoleName, Subject, UpstreamId};
 
 use super::names::{Names, parse, shown};
 use super::roles::Draft;
@@ -13,7 +13,7 @@ use crate::known::Standing;
 use yaml::At;
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
-const VISIBLE: [Reason; 8] = [
+const VISIBLE: [Reason; 9] = [
     Reason::AuthInvalidIssuer,
     Reason::AuthMissing,
     Reason::PolicyDenied,
@@ -22,6 +22,7 @@ const VISIBLE: [Reason; 8] = [
     Reason::TenantNotMember,
     Reason::TenantSuspended,
     Reason::TenantUnknown,
+    Reason::TenantUnplaced,
 ];
 
 pub(super) fn read(
@@ -123,18 +124,38 @@ impl Reader<'_> {
     }
 
     fn expected(&self, written: &At<ExpectEntry>, findings: &mut Findings) -> Option<Expected> {
-        let BecauseEntry { allow, deny } = match &written.value {
-            ExpectEntry::Served(_) => return Some(Expected::Allow),
+        let BecauseEntry { allow, upstream, deny } = match &written.value {
+            ExpectEntry::Served(_) => return Some(Expected::Allow { by: None, from: None }),
             ExpectEntry::Because(because) => because,
         };
-        match (allow, deny) {
-            (Some(role), None) => Some(Expected::AllowBy(role.value.clone())),
-            (None, Some(reason)) => self.reason(reason, findings).map(Expected::Deny),
-            (None, None) | (Some(_), Some(_)) => {
+        match (allow, upstream, deny) {
+            (None, None, Some(reason)) => self.reason(reason, findings).map(Expected::Deny),
+            (None, None, None) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
                 let finding = Finding::error(written.spot.place(self.file), "a test expects one thing");
-                findings.push(finding.help("write `allow`, `{ allow: <role> }` or `{ deny: <reason> }`"));
+                let help = "write `allow`, `{ allow: <role> }`, `{ upstream: <name> }` or `{ deny: <reason> }`";
+                findings.push(finding.help(help));
                 None
             }
+            (by, from, None) => {
+                let from = match from {
+                    Some(from) => Some(self.upstream(from, findings)?),
+                    None => None,
+                };
+                Some(Expected::Allow { by: by.as_ref().map(|role| role.value.clone()), from })
+            }
+        }
+    }
+
+    fn upstream(&self, written: &At<String>, findings: &mut Findings) -> Option<UpstreamId> {
+        match self.known.upstreams.look_up(written.as_str()) {
+            Standing::Sound(known, _) => Some(known.clone()),
+            Standing::Unknown => {
+                let message = format!("upstream `{}` is not configured", shown(written.as_str()));
+                let finding = Finding::error(written.spot.place(self.file), message);
+                findings.push(finding.did_you_mean(written.as_str(), self.known.upstreams.all()));
+                None
+            }
+            Standing::Unsure => None,
         }
     }
 

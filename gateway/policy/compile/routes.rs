@@ -1,16 +1,18 @@
 mod access;
+mod upstream;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use terms::{ByteCount, Finding, Findings, Permission, Place, RouteId, UpstreamId};
+use tenancy::Registry;
+use terms::{ByteCount, Finding, Findings, Permission, Place, RouteId};
 
 use super::limits::Limits;
 use super::names::{Names, parse, shown};
 use super::{Known, Written};
 use crate::decide::RuleId;
+use crate::destination::Destination;
 use crate::file::{MatchEntry, RouteEntry, UpgradeWord};
-use crate::known::Standing;
 use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
 use crate::route::{Access, Asks, Route, Upgrade};
@@ -30,7 +32,7 @@ const DEFAULT_MAX_BODY: ByteCount = ByteCount(10 << 20);
 struct Draft<'a> {
     file: &'a Arc<str>,
     id: RouteId,
-    upstream: UpstreamId,
+    upstream: Destination,
     access: Access,
     limits: Vec<usize>,
     max_body: ByteCount,
@@ -47,14 +49,20 @@ enum Slot {
     Other,
 }
 
-pub(super) fn read(files: &[Written], known: &Known, limits: &Limits, findings: &mut Findings) -> Compiled {
+pub(super) fn read(
+    files: &[Written],
+    known: &Known,
+    limits: &Limits,
+    tenants: &Registry,
+    findings: &mut Findings,
+) -> Compiled {
     let mut names = Names::of("route");
     let mut drafts = Vec::new();
     for Written { file, entries } in files {
         for written in &entries.routes {
             let id = &written.value.id;
             names.give(id.as_str(), id.spot.place(file), (), findings);
-            drafts.extend(Reader { file, known, limits }.route(written, findings));
+            drafts.extend(Reader { file, known, limits, tenants }.route(written, findings));
         }
     }
     let asked: BTreeSet<Permission> =
@@ -126,6 +134,7 @@ struct Reader<'a> {
     file: &'a Arc<str>,
     known: &'a Known,
     limits: &'a Limits,
+    tenants: &'a Registry,
 }
 
 impl<'a> Reader<'a> {
@@ -135,7 +144,6 @@ impl<'a> Reader<'a> {
         let id = parse(self.file, id, findings);
         let r#match = r#match.0.as_ref();
         let pattern = r#match.and_then(|r#match| self.pattern(r#match, findings));
-        let upstream = self.upstream(upstream, upgrade(entry), findings);
         let access = match auth {
             Some(auth) => self.access(auth, findings),
             None => {
@@ -144,6 +152,7 @@ impl<'a> Reader<'a> {
                 None
             }
         };
+        let upstream = self.destination(upstream, upgrade(entry), access.as_ref(), findings);
         let allow = self.allow(written, allow.as_ref(), access.as_ref(), findings);
         if let (Some(r#match), Some(pattern)) = (r#match, &pattern) {
             self.check_tenant(r#match, pattern, auth.as_ref(), access.as_ref(), findings);
@@ -204,26 +213,6 @@ impl<'a> Reader<'a> {
             findings.push(Finding::error(self.place(written), message).did_you_mean(&upper, METHODS));
         }
         index
-    }
-
-    fn upstream(&self, written: &At<String>, upgrade: Upgrade, findings: &mut Findings) -> Option<UpstreamId> {
-        match self.known.upstreams.look_up(written.as_str()) {
-            Standing::Sound(known, takes) => {
-                if (upgrade, *takes) == (Upgrade::WebSocket, Upgrade::None) {
-                    let finding =
-                        Finding::error(self.place(written), format!("upstream `{known}` takes no WebSockets"));
-                    findings.push(finding.help("they need an upstream with `protocol: http1`"));
-                }
-                Some(known.clone())
-            }
-            Standing::Unknown => {
-                let message = format!("upstream `{}` is not configured", shown(written.as_str()));
-                let finding = Finding::error(self.place(written), message);
-                findings.push(finding.did_you_mean(written.as_str(), self.known.upstreams.all()));
-                None
-            }
-            Standing::Unsure => None,
-        }
     }
 
     /// The permission of each method, and where it is written.

@@ -18,8 +18,8 @@ pub(crate) struct RouteEntry {
     pub(crate) id: At<String>,
     /// Which requests. Of several routes that match one request, the most specific counts.
     pub(crate) r#match: Tried<MatchEntry>,
-    /// Where they go: a name under `upstreams` in cloister.yaml.
-    pub(crate) upstream: At<String>,
+    /// Where they go: a name under `upstreams` in cloister.yaml, or one for each tenant.
+    pub(crate) upstream: At<Tried<UpstreamEntry>>,
     /// Who may make them: `none` for everybody, or issuers of tokens and the places that must name the tenant.
     #[schemars(required)]
     pub(crate) auth: Option<At<Tried<AuthEntry>>>,
@@ -47,6 +47,26 @@ pub(crate) struct MatchEntry {
     pub(crate) path: At<String>,
     /// Methods. All of them if it is left out.
     pub(crate) methods: Option<At<Vec<At<String>>>>,
+}
+
+/// Where the requests of a route go.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum UpstreamEntry {
+    /// All to one.
+    One(String),
+    /// Each tenant's to its own.
+    ByTenant(ByTenantEntry),
+}
+
+/// Each tenant's to its own: the tenant that was verified decides.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct ByTenantEntry {
+    /// Tenant → a name under `upstreams` in cloister.yaml.
+    pub(crate) by_tenant: At<Pairs<At<String>>>,
+    /// Where tenants go that are not named. If it is left out, they are refused with `tenant.unplaced`.
+    pub(crate) otherwise: Option<At<String>>,
 }
 
 /// Who may use a route.
@@ -83,6 +103,30 @@ pub(crate) struct GuardEntry {
 pub(crate) enum UpgradeWord {
     /// RFC 6455.
     Websocket,
+}
+
+impl<'de> Deserialize<'de> for UpstreamEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = UpstreamEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an upstream or a mapping with `by_tenant`")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<UpstreamEntry, E> {
+                Ok(UpstreamEntry::One(name.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<UpstreamEntry, A::Error> {
+                ByTenantEntry::deserialize(MapAccessDeserializer::new(map)).map(UpstreamEntry::ByTenant)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 impl<'de> Deserialize<'de> for AuthEntry {

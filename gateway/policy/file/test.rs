@@ -21,7 +21,7 @@ pub(crate) struct TestEntry {
     /// Header fields that name a tenant.
     #[serde(default)]
     pub(crate) headers: Pairs<At<String>>,
-    /// `allow`, `{ allow: <role whose grant decides> }` or `{ deny: <reason> }`.
+    /// `allow`, `{ allow: <role whose grant decides> }`, `{ upstream: <where it goes> }` or `{ deny: <reason> }`.
     pub(crate) expect: At<ExpectEntry>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct AsEntry {
 pub(crate) enum ExpectEntry {
     /// It is served.
     Served(AllowWord),
-    /// It is served because of one role's grant, or refused for one reason.
+    /// It is served because of one role's grant or by one upstream, or refused for one reason.
     Because(BecauseEntry),
 }
 
@@ -60,10 +60,15 @@ pub(crate) enum AllowWord {
 
 /// The one thing that a decision must rest on.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "`allow`, `{ allow: <role> }` or `{ deny: <reason> }`")]
+#[serde(
+    deny_unknown_fields,
+    expecting = "`allow`, `{ allow: <role> }`, `{ upstream: <name> }` or `{ deny: <reason> }`"
+)]
 pub(crate) struct BecauseEntry {
     /// The role whose grant decides; on a public route the route.
     pub(crate) allow: Option<At<String>>,
+    /// The upstream that serves it; may stand beside `allow`.
+    pub(crate) upstream: Option<At<String>>,
     /// The reason: `tenant.mismatch`, `policy.denied`, …
     pub(crate) deny: Option<At<String>>,
 }
@@ -76,7 +81,7 @@ impl<'de> Deserialize<'de> for ExpectEntry {
             type Value = ExpectEntry;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`allow`, `{ allow: <role> }` or `{ deny: <reason> }`")
+                f.write_str("`allow`, `{ allow: <role> }`, `{ upstream: <name> }` or `{ deny: <reason> }`")
             }
 
             fn visit_str<E: Error>(self, word: &str) -> Result<ExpectEntry, E> {

@@ -188,7 +188,8 @@ fn an_explanation_is_json_too() {
   "reason": "allowed",
   "rule": "p.yaml:19 health",
   "route": "health",
-  "tenant": null
+  "tenant": null,
+  "upstream": "orders"
 }
 "#);
 }
