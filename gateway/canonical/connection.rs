@@ -37,6 +37,13 @@ pub(crate) fn nominated(fields: &HeaderMap) -> impl Iterator<Item = &str> {
         .filter(|option| !is_of_the_connection(option))
 }
 
+/// Whether any `Connection` field says that no other request will follow (RFC 9112 §9.6). Parsers look at the first alone.
+#[must_use]
+pub fn asks_to_close(fields: &HeaderMap) -> bool {
+    let mut texts = fields.get_all(http::header::CONNECTION).iter().filter_map(|field| field.to_str().ok());
+    texts.any(|text| options(text).any(|option| option.eq_ignore_ascii_case("close")))
+}
+
 fn options(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(|option| option.trim_matches([' ', '\t'])).filter(|option| !option.is_empty())
 }

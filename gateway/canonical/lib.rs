@@ -28,6 +28,7 @@ mod target;
 mod wire;
 
 pub use bearer::Bearer;
+pub use connection::asks_to_close;
 pub use framing::{Body, Upgrade};
 pub use grpc::speaks_grpc;
 pub use malformed::Malformed;

@@ -16,7 +16,11 @@ pub(crate) fn of(error: &Error) -> (Option<Reason>, End) {
         (ErrorSource::Upstream, _) if timeout => (Some(Reason::UpstreamTimeout), End::UpstreamFailed),
         (ErrorSource::Upstream, _) => (Some(Reason::UpstreamUnavailable), End::UpstreamFailed),
         (ErrorSource::Downstream, _) if timeout => (Some(Reason::RequestTimeout), End::ClientGone),
-        (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader) => (Some(Reason::RequestFraming), End::Complete),
+        // The names that pingora has for chunks and their end which are none; the backend got less than a whole request.
+        (
+            ErrorSource::Downstream,
+            ErrorType::InvalidHTTPHeader | ErrorType::Custom("InvalidChunk" | "InvalidTrailerEnd"),
+        ) => (Some(Reason::RequestFraming), End::Complete),
         (ErrorSource::Downstream, _) => (None, End::ClientGone),
         (ErrorSource::Internal | ErrorSource::Unset, _) => (Some(Reason::Internal), End::UpstreamFailed),
     }

@@ -25,9 +25,6 @@ use crate::{ends, forward, patience, running};
 const ANSWERED: bool = true;
 const FORWARD: bool = false;
 
-/// A refused body up to this size is read to its end, so that the connection can be used again.
-const DRAINED: u64 = 64 << 10;
-
 #[async_trait]
 impl ProxyHttp for Serving {
     type CTX = Context;
@@ -46,6 +43,9 @@ impl ProxyHttp for Serving {
             return Error::e_explain(ErrorType::InternalError, "a connection without a guard");
         };
         session.set_pipelining_enabled(true); // or pingora drops what comes behind, unanswered and unrecorded
+        if canonical::asks_to_close(&session.req_header().headers) {
+            session.set_keepalive(None);
+        }
         let client = connection.connection().peer().ip();
         let trace = Trace::of(&session.req_header().headers, (fastrand::u128(..), fastrand::u64(..)));
         let arrival = self.arrival(client, Some(session.req_header()), Some(trace));
@@ -74,8 +74,8 @@ impl ProxyHttp for Serving {
         };
         let Refused { reason, route, reply } = refused;
         context.answered = Some(reply.status());
+        end_of_request(session, reason);
         context.stage = Stage::Refused { arrival, reason, route }; // first: a client that hangs up is on record all the same
-        end_of_body(session);
         reply.send(session).await?;
         Ok(ANSWERED)
     }
@@ -266,16 +266,10 @@ impl ProxyHttp for Serving {
     }
 }
 
-/// Decides what becomes of the rest of a refused request's body: a short one is read, before a long one the connection ends.
-fn end_of_body(session: &mut Session) {
-    let length = session.get_header_bytes("content-length");
-    let length = std::str::from_utf8(length)
-        .ok()
-        .and_then(|digits| if digits.is_empty() { Some(0) } else { digits.parse().ok() });
-    let short = length.is_some_and(|bytes: u64| bytes <= DRAINED) && session.get_header("transfer-encoding").is_none();
-    if short {
-        session.set_total_drain_timeout(Some(Duration::from_secs(1)));
-    } else {
+/// Ends the connection behind a head that has more than one meaning: nobody knows where that request ends. Behind a body
+/// that nobody has read pingora ends it by itself.
+fn end_of_request(session: &mut Session, reason: Reason) {
+    if reason.is_malformed() {
         session.set_keepalive(None);
     }
 }

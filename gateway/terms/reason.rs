@@ -23,6 +23,12 @@ macro_rules! reasons {
                     $(Self::$variant => $code,)*
                 }
             }
+
+            /// Whether the request itself is at fault: it is malformed, ambiguous or too large.
+            #[must_use]
+            pub fn is_malformed(self) -> bool {
+                self.as_str().starts_with("request.malformed.")
+            }
         }
     };
 }
