@@ -1,3 +1,9 @@
 //! Attacks that must fail, as tables: what is sent, byte for byte, and what comes of it. See `tests/README.md`.
 
+mod arena;
+mod expect;
+mod http1;
+mod http2;
 mod recorder;
+mod smuggling1;
+mod smuggling2;

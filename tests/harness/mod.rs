@@ -23,5 +23,5 @@ pub use golden::golden;
 pub use grpc::{GrpcBackend, GrpcClient, message};
 pub use process::{PATIENCE, run};
 pub use raw::raw;
-pub use recorder::{Play, Recorder};
+pub use recorder::{Play, Recorded, Recorder};
 pub use world::{POLICIES, claims, now};

@@ -4,13 +4,14 @@
 //! [`Tape::spoilt`], and a story fails on that.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::strict::{self, Reader};
+use super::strict::{Reader, Stop};
 
 /// Everything that came over one connection.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Tape {
 /// One request as it reached the backend.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
+    /// How many requests came to the backend before this one, over whatever connection.
+    pub number: usize,
     pub method: String,
     pub target: String,
     /// In order, names as they were spelled.
@@ -86,6 +89,12 @@ pub struct Recorder {
     tapes: Arc<Mutex<Vec<Arc<Mutex<Tape>>>>>,
 }
 
+/// What a connection is played with.
+struct Player<S> {
+    script: S,
+    requests: AtomicUsize,
+}
+
 impl Recorder {
     /// Answers `ok` to everything.
     pub async fn start() -> Self {
@@ -98,13 +107,13 @@ impl Recorder {
         let address = listener.local_addr().unwrap();
         let recorder = Self { address, tapes: Arc::default() };
         let tapes = Arc::clone(&recorder.tapes);
-        let script = Arc::new(script);
+        let player = Arc::new(Player { script, requests: AtomicUsize::new(0) });
         spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let tape = Arc::<Mutex<Tape>>::default();
                 tapes.lock().unwrap().push(Arc::clone(&tape));
-                let script = Arc::clone(&script);
-                spawn(async move { play(stream, tape, &*script).await });
+                let player = Arc::clone(&player);
+                spawn(async move { player.play(stream, tape).await });
             }
         });
         recorder
@@ -115,63 +124,63 @@ impl Recorder {
         self.tapes.lock().unwrap().iter().map(|tape| tape.lock().unwrap().clone()).collect()
     }
 
-    /// Every request so far. Fails if a connection carried anything but requests that can be read in one way.
+    /// Every request so far, in the order in which they came. Fails if a connection carried anything but requests that can be read in one way.
     pub fn requests(&self) -> Vec<Recorded> {
         let tapes = self.tapes();
         for tape in &tapes {
             assert_eq!(tape.spoilt, None, "{}", String::from_utf8_lossy(&tape.bytes));
         }
-        tapes.into_iter().flat_map(|tape| tape.requests).collect()
+        let mut requests: Vec<_> = tapes.into_iter().flat_map(|tape| tape.requests).collect();
+        requests.sort_by_key(|request| request.number);
+        requests
     }
 }
 
-async fn play(stream: TcpStream, tape: Arc<Mutex<Tape>>, script: &(impl Fn(&Recorded) -> Vec<Play> + Sync)) {
-    let mut reader = Reader::new(stream, Arc::clone(&tape));
-    loop {
-        match serve(&mut reader, &tape, script).await {
-            Ok(()) => {}
-            Err(strict::Stop::End) => return,
-            Err(strict::Stop::Spoilt(why)) => {
-                tape.lock().unwrap().spoilt = Some(why);
-                return;
+impl<S: Fn(&Recorded) -> Vec<Play>> Player<S> {
+    async fn play(&self, stream: TcpStream, tape: Arc<Mutex<Tape>>) {
+        let mut reader = Reader::new(stream, Arc::clone(&tape));
+        loop {
+            match self.serve(&mut reader, &tape).await {
+                Ok(()) => {}
+                Err(Stop::End) => return,
+                Err(Stop::Spoilt(why)) => {
+                    tape.lock().unwrap().spoilt = Some(why);
+                    return;
+                }
             }
         }
     }
-}
 
-async fn serve(
-    reader: &mut Reader,
-    tape: &Mutex<Tape>,
-    script: &(impl Fn(&Recorded) -> Vec<Play> + Sync),
-) -> Result<(), strict::Stop> {
-    let (request, framing) = reader.head().await?;
-    let steps = script(&request);
-    let index = {
-        let mut tape = tape.lock().unwrap();
-        tape.requests.push(request);
-        tape.requests.len() - 1
-    };
-    let mut framing = Some(framing);
-    for step in steps.into_iter().chain([Play::Body]) {
-        match step {
-            Play::Body => {
-                let Some(framing) = framing.take() else { continue };
-                reader
-                    .body(framing, |bytes| tape.lock().unwrap().requests[index].body.extend_from_slice(bytes))
-                    .await?;
-                tape.lock().unwrap().requests[index].whole = true;
+    async fn serve(&self, reader: &mut Reader, tape: &Mutex<Tape>) -> Result<(), Stop> {
+        let (mut request, framing) = reader.head().await?;
+        request.number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let plays = (self.script)(&request);
+        let index = {
+            let mut tape = tape.lock().unwrap();
+            tape.requests.push(request);
+            tape.requests.len() - 1
+        };
+        let mut framing = Some(framing);
+        for play in plays.into_iter().chain([Play::Body]) {
+            match play {
+                Play::Body => {
+                    let Some(framing) = framing.take() else { continue };
+                    let keep = |bytes: &[u8]| tape.lock().unwrap().requests[index].body.extend_from_slice(bytes);
+                    reader.body(framing, keep).await?;
+                    tape.lock().unwrap().requests[index].whole = true;
+                }
+                Play::Bytes(bytes) => reader.stream.write_all(&bytes).await.map_err(|_| Stop::End)?,
+                Play::Close => return Err(Stop::End),
+                Play::Pause(span) => tokio::time::sleep(span).await,
+                Play::Reset => {
+                    reader.stream.set_zero_linger().map_err(|_| Stop::End)?;
+                    return Err(Stop::End);
+                }
+                Play::Tunnel => reader.drain().await?,
             }
-            Play::Bytes(bytes) => reader.stream.write_all(&bytes).await.map_err(|_| strict::Stop::End)?,
-            Play::Close => return Err(strict::Stop::End),
-            Play::Pause(span) => tokio::time::sleep(span).await,
-            Play::Reset => {
-                reader.stream.set_zero_linger().map_err(|_| strict::Stop::End)?;
-                return Err(strict::Stop::End);
-            }
-            Play::Tunnel => reader.drain().await?,
         }
+        Ok(())
     }
-    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]

@@ -1,0 +1,159 @@
+//! One gateway in front of a backend that records bytes, and clients that send what no client would.
+//!
+//! Each attack comes from a network of its own (127.x.y.0/24), so that its records and what reached the backend are found
+//! by its address, however many attacks run at once.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+use serde_json::Value;
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::{http1, http2};
+use crate::harness::{Gateway, Play, Recorded, Recorder, Setup};
+
+/// What is sent over one connection.
+#[derive(Clone, Debug)]
+pub struct Attack {
+    pub name: String,
+    pub sent: Sent,
+}
+
+#[derive(Clone, Debug)]
+pub enum Sent {
+    /// HTTP/1, without TLS.
+    Http1(Vec<u8>),
+    /// Frames of HTTP/2, over TLS, behind the preface and the settings.
+    Http2(Vec<u8>),
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub name: String,
+    /// What the client was sent: text, or the frames of HTTP/2.
+    pub answer: Vec<u8>,
+    /// The final records, in order.
+    pub records: Vec<Value>,
+    /// What reached the backend, in order.
+    pub arrived: Vec<Recorded>,
+}
+
+impl Outcome {
+    /// The reasons in the log.
+    pub fn reasons(&self) -> Vec<&str> {
+        self.records.iter().map(|record| record["reason"].as_str().unwrap()).collect()
+    }
+}
+
+pub struct Arena {
+    pub gateway: Gateway,
+    pub recorder: Recorder,
+    certificate: std::path::PathBuf,
+    clients: AtomicU16,
+}
+
+/// How many attacks run at once.
+const AT_ONCE: usize = 96;
+
+/// How long a record may be in coming, on a machine that does other things as well.
+const LATE: Duration = Duration::from_secs(10);
+
+impl Arena {
+    pub async fn open(setup: Setup) -> Self {
+        let recorder = Recorder::playing(script).await;
+        let gateway = setup.tls().upstream(recorder.address).start().await;
+        let certificate = gateway.folder.path().join("tls.pem");
+        Self { gateway, recorder, certificate, clients: AtomicU16::new(0) }
+    }
+
+    /// Runs all of them, and gives what came of each, in the same order. Each leaves a record at least.
+    pub async fn run(&self, attacks: &[Attack]) -> Vec<Outcome> {
+        let first = self.clients.fetch_add(u16::try_from(attacks.len()).unwrap(), Ordering::Relaxed);
+        let address = |index: usize| client(first + u16::try_from(index).unwrap());
+        let sent = attacks.iter().enumerate().map(|(index, attack)| self.send(address(index), &attack.sent));
+        let answers: Vec<Vec<u8>> = stream::iter(sent).buffered(AT_ONCE).collect().await;
+        let by_network = || {
+            let mut found = HashMap::<String, Vec<Value>>::new();
+            for record in self.gateway.records(&[]).finals() {
+                found.entry(record["ip"].as_str().unwrap().into()).or_default().push(record.clone());
+            }
+            found
+        };
+        let missing = || {
+            let found = by_network();
+            (0..attacks.len()).filter(|index| !found.contains_key(&network(address(*index)))).collect::<Vec<_>>()
+        };
+        let deadline = tokio::time::Instant::now() + LATE;
+        while !missing().is_empty() {
+            if tokio::time::Instant::now() > deadline {
+                let names: Vec<_> = missing().into_iter().map(|index| &attacks[index].name).collect();
+                panic!("without a record: {names:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let mut found = by_network();
+        let mut arrived = self.arrived();
+        let outcome = |(index, (attack, answer)): (usize, (&Attack, Vec<u8>))| Outcome {
+            name: attack.name.clone(),
+            answer,
+            records: found.remove(&network(address(index))).unwrap_or_default(),
+            arrived: arrived.remove(&address(index).to_string()).unwrap_or_default(),
+        };
+        attacks.iter().zip(answers).enumerate().map(outcome).collect()
+    }
+
+    /// What reached the backend, by the client that it is forwarded for. Nothing came that was forwarded for nobody, or
+    /// that can be read in two ways, or that a request had hidden in it.
+    fn arrived(&self) -> HashMap<String, Vec<Recorded>> {
+        let mut arrived = HashMap::<String, Vec<Recorded>>::new();
+        for request in self.recorder.requests() {
+            assert!(!request.target.contains("smuggled"), "this came through: {request:?}");
+            let client = request.field("x-forwarded-for").expect("every request is forwarded for somebody");
+            arrived.entry(client).or_default().push(request);
+        }
+        arrived
+    }
+
+    async fn send(&self, from: Ipv4Addr, sent: &Sent) -> Vec<u8> {
+        match sent {
+            Sent::Http1(bytes) => http1::talk(connect(from, self.gateway.address).await, bytes).await,
+            Sent::Http2(frames) => {
+                let address = self.gateway.tls_address.expect("the arena has TLS");
+                http2::talk(connect(from, address).await, &self.certificate, frames).await
+            }
+        }
+    }
+}
+
+fn client(number: u16) -> Ipv4Addr {
+    let [high, low] = number.to_be_bytes();
+    Ipv4Addr::new(127, high + 1, low, 1)
+}
+
+/// As records have it.
+fn network(client: Ipv4Addr) -> String {
+    let [a, b, c, _] = client.octets();
+    format!("{a}.{b}.{c}.0/24")
+}
+
+async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    let stream = socket.connect(to).await.expect("the gateway takes connections");
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// `/orders/early` is answered before its body is read, everything else behind it.
+fn script(request: &Recorded) -> Vec<Play> {
+    let body = if request.method == "HEAD" { "" } else { "ok" };
+    let mut plays = Play::answer(body);
+    if request.target == "/orders/early" {
+        plays.remove(0);
+    }
+    plays
+}
