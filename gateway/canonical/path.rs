@@ -28,11 +28,11 @@ pub(crate) fn check(path: &[u8]) -> Result<Spelling, Malformed> {
                 if escaped.respelled {
                     spelling = Spelling::Rewrite;
                 }
-                segment.add(escaped.character == '.');
+                segment.add(escaped.character);
             }
             byte => {
                 check_raw(*byte)?;
-                segment.add(*byte == b'.');
+                segment.add(char::from(*byte));
             }
         }
     }
@@ -98,17 +98,19 @@ pub(crate) fn decode(segment: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What of one segment matters: is it empty, is it all dots?
+/// What of one segment matters: is it empty, is it all dots? Windows takes spaces off a name, so that `.. ` is `..` there.
 #[derive(Default)]
 struct Segment {
     length: usize,
     dots: usize,
+    spaces: usize,
 }
 
 impl Segment {
-    fn add(&mut self, is_dot: bool) {
+    fn add(&mut self, character: char) {
         self.length += 1;
-        self.dots += usize::from(is_dot);
+        self.dots += usize::from(character == '.');
+        self.spaces += usize::from(character == ' ');
     }
 
     const fn end(&self) -> Result<(), Malformed> {
@@ -120,7 +122,7 @@ impl Segment {
 
     /// The last one may be empty: that is the slash at the end.
     const fn end_of_path(&self) -> Result<(), Malformed> {
-        match (self.length, self.dots) {
+        match (self.length.saturating_sub(self.spaces), self.dots) {
             (1, 1) | (2, 2) => Err(Malformed::PathDotSegment),
             _ => Ok(()),
         }

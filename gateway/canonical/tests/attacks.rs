@@ -19,6 +19,9 @@ fn a_path_that_two_readers_could_read_differently_is_refused() {
         ("/pub/%2e./admin", Malformed::PathDotSegment),
         ("/pub/%2e/admin", Malformed::PathDotSegment),
         ("/pub/%2e", Malformed::PathDotSegment),
+        ("/pub/..%20/admin", Malformed::PathDotSegment),
+        ("/pub/%20.", Malformed::PathDotSegment),
+        ("/pub/%20%2e%20./admin", Malformed::PathDotSegment),
         // slashes
         ("//evil.test/a", Malformed::PathEmptySegment),
         ("//", Malformed::PathEmptySegment),
