@@ -2,6 +2,7 @@ use http::{HeaderMap, HeaderName, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::context::Admitted;
+use crate::foreign::is_foreign;
 use crate::reply::{POLICY, REQUEST_ID, STANDING};
 
 /// Fields that speak of the connection as some proxy in front saw it, besides all that begin with `x-forwarded-` and those
@@ -52,7 +53,8 @@ pub(crate) fn rewrite(
 /// Removes every field that only Cloister may write, in all spellings.
 fn strip(head: &mut RequestHeader) {
     // The names are looked at in place; a list is made only for a client that tries.
-    let forged: Vec<_> = head.headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    let forged: Vec<_> =
+        head.headers.keys().filter(|name| is_ours(name.as_str()) || is_foreign(name.as_str())).cloned().collect();
     for name in &forged {
         head.remove_header(name);
     }

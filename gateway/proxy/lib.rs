@@ -19,6 +19,7 @@ mod close;
 mod context;
 mod ends;
 mod filters;
+mod foreign;
 mod forward;
 mod inject;
 mod metrics;
