@@ -458,7 +458,7 @@ fn variants(text: &str) -> Vec<(&'static str, String)> {
 
 pub const EVIL: &str = "GET /smuggled HTTP/1.1\r\nHost: acme.example.test\r\n\r\n";
 
-const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+pub const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// Each character up to U+00FF is one byte.
 pub fn expand(text: &str, token: &str) -> Vec<u8> {
