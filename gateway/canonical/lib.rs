@@ -4,6 +4,8 @@
 //! one length of body, one credential. Whatever two readers could read differently is [`Malformed`], with its own
 //! reason. What was judged is what is forwarded: [`CanonicalRequest::target`] is to be sent in place of what came.
 //!
+//! It also says whose request it is, where proxies in front are to be believed: [`Client::find`].
+//!
 //! *What it must never do:* repair. It rewrites only what RFC 3986 §6.2.2 calls the same (the case of hexadecimal digits,
 //! escapes of unreserved characters) and what RFC 9112 §3.2.2 demands (absolute form to origin form).
 //!
@@ -16,6 +18,7 @@
 
 mod authority;
 mod bearer;
+mod client;
 mod connection;
 mod fields;
 mod framing;
@@ -28,6 +31,7 @@ mod target;
 mod wire;
 
 pub use bearer::Bearer;
+pub use client::{Client, ForwardedField, Proxies, Scheme};
 pub use connection::asks_to_close;
 pub use framing::{Body, Upgrade};
 pub use grpc::speaks_grpc;

@@ -120,6 +120,9 @@ pub(crate) struct Explain {
     /// Which issuer the token is from; by default the first that the route accepts.
     #[arg(long)]
     pub(crate) issuer: Option<String>,
+    /// The client's address; without it, lists of clients are not asked.
+    #[arg(long)]
+    pub(crate) from: Option<std::net::IpAddr>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Explain) -> Result<(), Failure> {
 }
 
 fn question(arguments: &Explain) -> Result<Question, Failure> {
-    let Explain { method, url, tenant, roles, user, issuer, .. } = arguments;
+    let Explain { method, url, tenant, roles, user, issuer, from, .. } = arguments;
     let asked: Asked = parse("the request", &format!("{method} {url}"))?;
     let anonymous = tenant.is_none() && roles.is_empty() && user.is_none() && issuer.is_none();
     let asker = || -> Result<Asker, Failure> {
@@ -33,7 +33,8 @@ fn question(arguments: &Explain) -> Result<Question, Failure> {
         let roles = roles.iter().map(|role| parse("--roles", role)).collect::<Result<Vec<RoleName>, _>>()?;
         Ok(Asker { issuer, subject, tenant: tenant.clone(), roles: roles.into() })
     };
-    Ok(Question { request: asked, asker: if anonymous { None } else { Some(asker()?) }, headers: Vec::new() })
+    let asker = if anonymous { None } else { Some(asker()?) };
+    Ok(Question { request: asked, asker, client: *from, headers: Vec::new() })
 }
 
 /// Reads a text from the command line.

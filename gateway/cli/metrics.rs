@@ -127,6 +127,7 @@ impl Parts {
         let refused = [
             ("full", counters.refused_full),
             ("client", counters.refused_client),
+            ("denied", counters.refused_denied),
             ("proxy_header", counters.refused_proxy_header),
             ("proxy_header_timeout", counters.proxy_header_timeouts),
             ("stranger", counters.refused_stranger),

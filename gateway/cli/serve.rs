@@ -9,7 +9,7 @@ use assertion::{Keyring, Minter};
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
 use gate::Gate;
-use ingress::{Ingress, ListenerSettings, Listeners};
+use ingress::{Ingress, ListenerSettings, Listeners, Strangers};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
@@ -58,6 +58,8 @@ impl Gateway {
         let Settings {
             listeners,
             guard,
+            proxies,
+            clients,
             workers,
             grace,
             admin,
@@ -96,15 +98,23 @@ impl Gateway {
         let request_metrics = Metrics::register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let bounds =
             Bounds { path_bytes: PATH, query_bytes: QUERY, fields: guard.fields, head_bytes: guard.head_bytes };
-        let gate = Gate::new(rules, Arc::clone(&tokens), Arc::clone(&journal));
-        let proxy =
-            Arc::new(Proxy::new(gate, Backends::new(backends), minter, request_metrics, bounds, Arc::clone(&clock)));
+        let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
+        let gate = Gate::new(clients, rules, Arc::clone(&tokens), Arc::clone(&journal));
+        let proxy = Arc::new(Proxy::new(
+            gate,
+            Backends::new(backends),
+            minter,
+            request_metrics,
+            bounds,
+            proxies,
+            Arc::clone(&clock),
+        ));
 
         let sockets = Listeners::bind(&listeners, clock).map_err(|error| Failure::setup("cannot listen", &error))?;
         announce(&listeners, &sockets)?;
         let server = server(workers.unwrap_or_else(processors));
         let application = Application::new(Arc::clone(&proxy), &server.configuration, ingress::h2_options(&guard));
-        let ingress = Ingress::new(sockets, Arc::new(application), guard, Arc::new(Recorder::new(proxy)));
+        let ingress = Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(proxy)));
         let readiness = ready::checks(&tokens, &journal);
         let parts = Parts {
             tokens: Arc::clone(&tokens),

@@ -22,6 +22,10 @@ pub(crate) use reading::{Certificate, Reading};
 pub(crate) struct Settings {
     pub(crate) listeners: Vec<ListenerSettings>,
     pub(crate) guard: GuardSettings,
+    /// Whom to believe when they say whose request it is.
+    pub(crate) proxies: canonical::Proxies,
+    /// From where clients may come.
+    pub(crate) clients: terms::Clients,
     /// `None`: one per processor.
     pub(crate) workers: Option<usize>,
     pub(crate) grace: Duration,

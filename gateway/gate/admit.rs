@@ -3,28 +3,30 @@ use std::sync::Arc;
 use audit::Journal;
 use canonical::CanonicalRequest;
 use policy::Access;
-use terms::Live;
+use terms::{Clients, Live};
 use token::Verifier;
 
 use crate::grant::Granted;
 use crate::identify::Identified;
 use crate::member::Entered;
+use crate::origin::{Present, Welcome};
 use crate::route::Routed;
 use crate::{Arrival, Cause, Permit, Refusal, Rules, Seen};
 
 /// Judges requests, by the rules that are in force when they arrive.
 #[derive(Debug)]
 pub struct Gate {
+    clients: Clients,
     rules: Arc<Live<Rules>>,
     tokens: Arc<Verifier>,
     journal: Arc<Journal>,
 }
 
 impl Gate {
-    /// A gate with these rules, which may be replaced while it works.
+    /// A gate for these clients with these rules, which may be replaced while it works.
     #[must_use]
-    pub const fn new(rules: Arc<Live<Rules>>, tokens: Arc<Verifier>, journal: Arc<Journal>) -> Self {
-        Self { rules, tokens, journal }
+    pub const fn new(clients: Clients, rules: Arc<Live<Rules>>, tokens: Arc<Verifier>, journal: Arc<Journal>) -> Self {
+        Self { clients, rules, tokens, journal }
     }
 
     /// Every check there is, in the order in which a request meets them. Each yields a proof that the next one takes;
@@ -34,14 +36,16 @@ impl Gate {
     /// The refusal, with the last proof that the request reached. It is not recorded yet: see
     /// [`Gate::record`].
     pub async fn admit(&self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Permit, Refusal> {
-        let routed = Routed::find(self.rules.snapshot(), request)?; // host, path and method name one route
+        let welcome = Welcome::check(&self.clients, arrival, self.rules.snapshot())?; // clients may come from there
+        let routed = Routed::find(welcome, request)?; // host, path and method name one route
         let fitting = routed.fit(request)?; // the route takes such a body and such an upgrade
         let granted = match &fitting.route().access {
             Access::Public => Granted::public(fitting)?,
             Access::Guarded { .. } => {
                 let identified = Identified::verify(fitting, &self.tokens, request).await?; // a token names a caller
                 let entered = Entered::enter(identified, request)?; // the caller is inside the tenant that all name
-                Granted::decide(entered, request)? // a role of the member grants it, and none denies it
+                let present = Present::check(entered, arrival)?; // its tenant lets members come from there
+                Granted::decide(present, request)? // a role of the member grants it, and none denies it
             }
         };
         let placed = granted.place()?; // the route names an upstream for the tenant

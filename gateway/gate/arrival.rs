@@ -8,7 +8,7 @@ use terms::RequestId;
 pub struct Arrival {
     /// Ours, never the client's.
     pub id: RequestId,
-    /// Where the connection comes from.
+    /// Where the client is: at the other end of the connection, or where proxies that are believed say.
     pub client: IpAddr,
     /// The version of HTTP, if it is one of those that we speak.
     pub protocol: Option<audit::Protocol>,

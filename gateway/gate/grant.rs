@@ -6,7 +6,8 @@ use limit::{Asker, Standing};
 use policy::{Access, Decision, RuleId};
 use terms::UpstreamId;
 
-use crate::member::{Entered, Member};
+use crate::member::Member;
+use crate::origin::Present;
 use crate::permit::Permit;
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
@@ -30,8 +31,8 @@ impl<'r> Granted<'r> {
         }
     }
 
-    pub(crate) fn decide(entered: Entered<'r>, request: &CanonicalRequest<'_>) -> Result<Self, Refusal> {
-        let Entered { routed, member } = entered;
+    pub(crate) fn decide(present: Present<'r>, request: &CanonicalRequest<'_>) -> Result<Self, Refusal> {
+        let Present { routed, member } = present;
         let roles = member.membership().roles();
         let decision = routed.rules().policy().decide(routed.route(), request.method().as_str(), roles);
         match decision {

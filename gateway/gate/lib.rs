@@ -19,6 +19,7 @@ mod arrival;
 mod grant;
 mod identify;
 mod member;
+mod origin;
 mod permit;
 mod refusal;
 mod route;

@@ -38,6 +38,9 @@ pub enum Cause {
     /// Something of ours broke here.
     #[error("something broke in {0}")]
     Broken(&'static str),
+    /// The client's address is not one that clients, or those of this tenant, may come from.
+    #[error("the client's address is denied")]
+    ClientDenied,
     /// The policy does not grant it, and perhaps a rule speaks against it.
     #[error("the policy denies it")]
     Denied(Reason, Option<RuleId>),
@@ -104,6 +107,7 @@ impl Refusal {
         match &self.cause {
             Cause::BodyTooLarge => Reason::RequestBodyTooLarge,
             Cause::Broken(_) => Reason::Internal,
+            Cause::ClientDenied => Reason::ClientDenied,
             Cause::Denied(reason, _) | Cause::Unparsed(reason) => *reason,
             Cause::Limited(exceeded) => exceeded.reason(),
             Cause::Malformed(malformed) => malformed.reason(),

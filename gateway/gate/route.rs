@@ -3,6 +3,7 @@ use std::sync::Arc;
 use canonical::{Body, CanonicalRequest};
 use policy::{Route, Upgrade};
 
+use crate::origin::Welcome;
 use crate::refusal::{Cause, Refusal};
 use crate::{Rules, Who};
 
@@ -15,7 +16,8 @@ pub(crate) struct Routed<'r> {
 }
 
 impl<'r> Routed<'r> {
-    pub(crate) fn find(rules: Arc<Rules>, request: &'r CanonicalRequest<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn find(welcome: Welcome, request: &'r CanonicalRequest<'_>) -> Result<Self, Refusal> {
+        let Welcome { rules } = welcome;
         // What a backend makes of the path, not how it is spelled: `/%40me` and `/@me` are one resource, so one route.
         let path = request.decoded_path();
         let Some(matched) = rules.policy().route(request.host(), &path, request.method().as_str()) else {

@@ -34,6 +34,8 @@ counters! {
     refused_full,
     /// Refused: this client had as many as one may have.
     refused_client,
+    /// Refused: from an address that no client may come from.
+    refused_denied,
     /// Refused: not from one of the proxies that the listener takes connections from.
     refused_stranger,
     /// Refused: what a proxy sent before the connection was no header of the PROXY protocol.

@@ -1,6 +1,6 @@
 //! Ingress: lets connections in, watches over them, and hands their bytes to the application that parses them.
 //!
-//! *What it decides:* which connections are accepted (so many in all, so many per client), how long a handshake, a head
+//! *What it decides:* which connections are accepted (from where clients may come, so many in all, so many per client), how long a handshake, a head
 //! and an idle connection may take, how long a head may be. It speaks TLS, and believes the PROXY protocol of those
 //! proxies that it is told to believe.
 //!
@@ -37,7 +37,7 @@ pub use connection::{Connection, TlsFacts};
 pub use counters::{Counters, Snapshot};
 pub use proxy_header::{InvalidProxyHeader, Origin, ProxyHeader};
 pub use service::Ingress;
-pub use settings::{GuardSettings, ListenerSettings, TlsFiles, h2_options};
+pub use settings::{GuardSettings, ListenerSettings, Strangers, TlsFiles, h2_options};
 pub use tls::{Certificates, TlsError};
 pub use unparsed::{Unparsed, UnparsedWhy};
 

@@ -1,5 +1,5 @@
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
@@ -18,11 +18,12 @@ use crate::connection::{Arrival, Protocol};
 use crate::guarded::{Digests, Guarded};
 use crate::proxy_header::{self, Unread};
 use crate::wire::Wire;
-use crate::{Connection, Counters, GuardSettings, Origin, TlsFacts, Unparsed};
+use crate::{Connection, Counters, GuardSettings, Origin, Strangers, TlsFacts, Unparsed};
 
 /// Makes of an accepted socket what pingora reads requests from.
 pub(crate) struct Reception {
     pub(crate) guard: GuardSettings,
+    pub(crate) strangers: Strangers,
     pub(crate) counters: Arc<Counters>,
     pub(crate) unparsed: Arc<dyn Unparsed>,
 }
@@ -59,6 +60,9 @@ impl Reception {
         let place = if door.proxies.is_some() {
             if let Origin::Client { source, destination } = self.ask_proxy(&mut tcp).await? {
                 ends = Ends { peer: source, local: destination };
+                if self.keeps_out(source.ip()) {
+                    return Err(io::ErrorKind::PermissionDenied.into());
+                }
             }
             match place.of(ends.peer.ip()) {
                 Ok(place) => place,
@@ -77,6 +81,16 @@ impl Reception {
             None => self.guarded(Wire::Plain(tcp), ends, place, None),
             Some(config) => self.tls(tcp, ends, config.snapshot(), place).await,
         }
+    }
+
+    /// Whether a connection from this address is closed without a word. It is counted.
+    pub(crate) fn keeps_out(&self, peer: IpAddr) -> bool {
+        let stranger = self.strangers.are_at(peer);
+        if stranger {
+            self.counters.refused_denied.up();
+            tracing::debug!(%peer, "a connection from an address that is denied");
+        }
+        stranger
     }
 
     /// Whose connection it is.

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::bind::Socket;
 use crate::cap::{Caps, Place};
 use crate::reception::{Door, Reception, turn_away};
-use crate::{Counters, GuardSettings, Listeners, Unparsed};
+use crate::{Counters, GuardSettings, Listeners, Strangers, Unparsed};
 
 /// The service that accepts connections and hands them to one application of pingora's.
 ///
@@ -29,13 +29,19 @@ pub struct Ingress<A> {
 
 impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
     /// Puts the service together. It listens already, and serves as soon as pingora starts it.
-    pub fn new(listeners: Listeners, app: Arc<A>, guard: GuardSettings, unparsed: Arc<dyn Unparsed>) -> Self {
+    pub fn new(
+        listeners: Listeners,
+        app: Arc<A>,
+        guard: GuardSettings,
+        strangers: Strangers,
+        unparsed: Arc<dyn Unparsed>,
+    ) -> Self {
         let counters = Arc::new(Counters::default());
         Self {
             sockets: listeners.sockets,
             app,
             caps: Arc::new(Caps::new(guard.connections, guard.connections_per_ip, Arc::clone(&counters))),
-            reception: Arc::new(Reception { guard, counters: Arc::clone(&counters), unparsed }),
+            reception: Arc::new(Reception { guard, strangers, counters: Arc::clone(&counters), unparsed }),
             counters,
         }
     }
@@ -139,6 +145,7 @@ impl<A: ServerApp + Send + Sync + 'static> Accepting<A> {
     /// Takes a place for a connection, where the listener takes any from there.
     fn enter(&self, peer: SocketAddr) -> Result<Place, Closed> {
         let place = match &self.door.proxies {
+            None if self.reception.keeps_out(peer.ip()) => return Err(Closed::Stranger),
             None => self.caps.enter(peer.ip()),
             Some(proxies) if proxies.contains(peer.ip()) => self.caps.enter_unknown(),
             Some(_) => {

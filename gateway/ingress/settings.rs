@@ -1,9 +1,9 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
-use terms::Networks;
+use terms::{Clients, Networks};
 
 /// Where to listen, and whether with TLS.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,6 +45,22 @@ pub struct GuardSettings {
     pub head_bytes: usize,
     /// The most fields of a head. Counted where they are parsed, not here.
     pub fields: usize,
+}
+
+/// Who is not even listened to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Strangers {
+    /// Proxies that say in each request whose it is: those are asked about, not the connection.
+    pub trusted: Networks,
+    /// From where clients may come.
+    pub clients: Clients,
+}
+
+impl Strangers {
+    /// Whether a connection is of one: of a client that may not come from where it is.
+    pub(crate) fn are_at(&self, peer: IpAddr) -> bool {
+        !self.clients.admit(peer) && !self.trusted.contains(peer)
+    }
 }
 
 /// HTTP/2 as this gateway speaks it. pingora's own bounds hold only where no options are given, so each stands here: the

@@ -184,6 +184,12 @@ impl Policy {
             }
             Err(outsider) => step(Stage::Tenancy, Outcome::Against, outsider.to_string(), None),
         });
+        if let (Some(client), Ok(membership)) = (question.client, entered) {
+            let denied = verdict.reason == Reason::ClientDenied;
+            let (outcome, word) = if denied { (Outcome::Against, "does not let") } else { (Outcome::For, "lets") };
+            let text = format!("`{}` {word} its members come from {client}", membership.tenant());
+            steps.push(step(Stage::Tenancy, outcome, text, None));
+        }
     }
 
     fn explain_roles(&self, question: &Question, verdict: &Verdict<'_, '_>, steps: &mut Vec<Step>) {

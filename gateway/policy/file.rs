@@ -46,6 +46,21 @@ pub(crate) struct File {
 pub(crate) struct TenantEntry {
     /// Whether it is served.
     pub(crate) status: Tried<StatusWord>,
+    /// From which addresses. From everywhere if it is left out.
+    #[serde(default)]
+    pub(crate) clients: Option<ClientsEntry>,
+}
+
+/// From which addresses the members of a tenant are served. A deny wins.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct ClientsEntry {
+    /// From these networks alone.
+    #[serde(default)]
+    pub(crate) allow: Option<At<Vec<At<String>>>>,
+    /// From these networks never.
+    #[serde(default)]
+    pub(crate) deny: Vec<At<String>>,
 }
 
 /// Whether a tenant is served.

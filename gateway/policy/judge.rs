@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ pub struct Question {
     pub request: Asked,
     /// Whose token comes with it; `None` if none does.
     pub asker: Option<Asker>,
+    /// The client's address; `None` if the lists of clients are not to be asked.
+    pub client: Option<IpAddr>,
     /// Header fields that may name a tenant; names in lower case.
     pub headers: Vec<(String, String)>,
 }
@@ -162,6 +165,12 @@ impl Policy {
                 return verdict.ends(reason);
             }
         };
+        let tenant = self.tenants.get(membership.tenant().as_str());
+        let admitted = question.client.is_none_or(|client| tenant.is_some_and(|tenant| tenant.clients.admit(client)));
+        if !admitted {
+            verdict.entered = Some(Ok(membership));
+            return verdict.ends(Reason::ClientDenied);
+        }
         let decision = self.decide(route, method, membership.roles());
         let upstream = route.upstream.of(Some(&membership));
         verdict.entered = Some(Ok(membership));

@@ -1,5 +1,6 @@
 //! Promises about whole policies. What one module promises stands beside that module.
 
+mod clients;
 mod destination;
 mod examples;
 mod explained;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audit::End;
-use canonical::CanonicalRequest;
+use canonical::{CanonicalRequest, Client};
 use gate::{Arrival, Permit};
 use http::HeaderValue;
 use ingress::Connection;
@@ -16,6 +16,8 @@ use crate::trace::Trace;
 pub struct Context {
     pub(crate) stage: Stage,
     pub(crate) connection: Option<InProgress>,
+    /// Whose request it is, and by whom it came.
+    pub(crate) client: Option<Client>,
     /// Body bytes from the client so far.
     pub(crate) received: u64,
     /// Body bytes for the client so far.

@@ -16,6 +16,7 @@ use terms::Reason;
 use upstream::Went;
 
 use crate::context::{Admitted, Context, InProgress, Stage};
+use crate::forward::Came;
 use crate::proxy::{Refused, Serving};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
 use crate::trace::Trace;
@@ -46,10 +47,11 @@ impl ProxyHttp for Serving {
         if canonical::asks_to_close(&session.req_header().headers) {
             session.set_keepalive(None);
         }
-        let client = connection.connection().peer().ip();
+        let client = self.client(connection.connection().peer().ip(), session.req_header());
         let trace = Trace::of(&session.req_header().headers, (fastrand::u128(..), fastrand::u64(..)));
-        let arrival = self.arrival(client, Some(session.req_header()), Some(trace));
+        let arrival = self.arrival(client.address, Some(session.req_header()), Some(trace));
         context.connection = Some(connection);
+        context.client = Some(client);
         context.stage = Stage::Arrived(arrival, trace);
         Ok(())
     }
@@ -141,8 +143,11 @@ impl ProxyHttp for Serving {
         let injected = self.inject(admitted, session.req_header());
         let injected =
             injected.map_err(|error| Error::because(ErrorType::InternalError, "minting an assertion", error))?;
-        let tls = context.connection.as_ref().is_some_and(|connection| connection.connection().tls().is_some());
-        forward::rewrite(head, admitted, injected, tls)
+        let (Some(connection), Some(client)) = (&context.connection, &context.client) else {
+            return Error::e_explain(ErrorType::InternalError, "a request from nobody");
+        };
+        let came = Came { client, tls: connection.connection().tls().is_some() };
+        forward::rewrite(head, admitted, injected, &came)
     }
 
     async fn request_body_filter(

@@ -1,3 +1,7 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use canonical::{Client, Scheme};
 use http::{HeaderMap, HeaderName, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -6,7 +10,7 @@ use crate::foreign::is_foreign;
 use crate::reply::{POLICY, REQUEST_ID, STANDING};
 
 /// Fields that speak of the connection as some proxy in front saw it, besides all that begin with `x-forwarded-` and those
-/// that `assertion::reserved` names. Nobody in front is trusted to write them, so what comes is the client's own word.
+/// that `assertion::reserved` names. What comes in them is at best the word of a proxy that is believed, and has been looked at.
 const OURS: [&str; 9] = [
     "cf-connecting-ip",
     "forwarded",
@@ -25,7 +29,7 @@ pub(crate) fn rewrite(
     head: &mut RequestHeader,
     admitted: &Admitted,
     injected: Option<assertion::Injected>,
-    tls: bool,
+    came: &Came<'_>,
 ) -> pingora::Result<()> {
     let Admitted { arrival, trace, permit, forward } = admitted;
     strip(head);
@@ -34,6 +38,7 @@ pub(crate) fn rewrite(
     }
     head.insert_header(header::HOST, forward.host.clone())?;
     head.insert_header("x-forwarded-host", forward.host.clone())?;
+    came.tell(head, forward.host.to_str().unwrap_or_default())?;
     if let Some(cookie) = &forward.cookie {
         head.insert_header(header::COOKIE, cookie.clone())?;
     }
@@ -45,9 +50,52 @@ pub(crate) fn rewrite(
     }
     head.insert_header("x-request-id", arrival.id.to_string())?;
     head.insert_header("traceparent", trace.to_field())?;
-    head.insert_header("x-forwarded-for", arrival.client.to_canonical().to_string())?;
-    head.insert_header("x-forwarded-proto", if tls { "https" } else { "http" })?;
     Ok(())
+}
+
+/// How a request has come: what a backend behind several proxies cannot see for itself.
+#[derive(Debug)]
+pub(crate) struct Came<'a> {
+    pub(crate) client: &'a Client,
+    /// Whether the connection to us has TLS.
+    pub(crate) tls: bool,
+}
+
+impl Came<'_> {
+    /// Writes the client and the proxies that are believed between it and us. Whatever else was claimed is gone: the first
+    /// address is always one that somebody who is believed has seen.
+    fn tell(&self, head: &mut RequestHeader, host: &str) -> pingora::Result<()> {
+        let Client { address, via, scheme } = self.client;
+        let scheme = match scheme {
+            Some(Scheme::Http) => "http",
+            Some(Scheme::Https) => "https",
+            None if self.tls => "https",
+            None => "http",
+        };
+        let mut plain = address.to_string();
+        let mut forwarded = format!("for={};host=\"{host}\";proto={scheme}", Node(*address));
+        for proxy in via {
+            plain.push_str(", ");
+            plain.push_str(&proxy.to_string());
+            forwarded.push_str(", for=");
+            forwarded.push_str(&Node(*proxy).to_string());
+        }
+        head.insert_header("x-forwarded-for", plain)?;
+        head.insert_header(header::FORWARDED, forwarded)?;
+        head.insert_header("x-forwarded-proto", scheme)
+    }
+}
+
+/// An address as `Forwarded` has it (RFC 7239 §6).
+struct Node(IpAddr);
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V6(address) => write!(f, "\"[{address}]\""),
+        }
+    }
 }
 
 /// Removes every field that only Cloister may write, in all spellings.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
 use audit::Protocol;
-use canonical::{Bounds, CanonicalRequest, Head, Malformed};
+use canonical::{Bounds, CanonicalRequest, Client, Head, Malformed, Proxies};
 use gate::{Arrival, Cause, Gate, Permit, Refusal, Seen};
 use http::{Method, Version};
 use pingora::http::RequestHeader;
@@ -26,6 +26,7 @@ pub struct Proxy {
     minter: assertion::Minter,
     metrics: Metrics,
     bounds: Bounds,
+    proxies: Proxies,
     clock: Arc<dyn Clock>,
 }
 
@@ -38,9 +39,10 @@ impl Proxy {
         minter: assertion::Minter,
         metrics: Metrics,
         bounds: Bounds,
+        proxies: Proxies,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { gate, backends, minter, metrics, bounds, clock }
+        Self { gate, backends, minter, metrics, bounds, proxies, clock }
     }
 
     pub(crate) const fn gate(&self) -> &Gate {
@@ -68,6 +70,11 @@ impl Proxy {
             backend.upstream.report(chosen, went, Instant::now());
             context.reported = true;
         }
+    }
+
+    /// Whose request it is that came from this address.
+    pub(crate) fn client(&self, peer: IpAddr, head: &RequestHeader) -> Client {
+        Client::find(peer, &head.headers, &self.proxies)
     }
 
     /// Notes that a request is there, before any of it is judged.

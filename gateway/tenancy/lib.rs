@@ -15,7 +15,7 @@
 //! ```
 //! use tenancy::{Identity, Members, MembershipSource, Named, Registry, Source, Status, Tenant, enter};
 //!
-//! let registry: Registry = [Tenant { id: "acme".parse()?, status: Status::Active }].into_iter().collect();
+//! let registry: Registry = [Tenant { id: "acme".parse()?, status: Status::Active, clients: Default::default() }].into_iter().collect();
 //! let (issuer, subject) = ("main".parse()?, "user-1".parse()?);
 //! let roles = ["viewer".parse()?].into();
 //! let identity = Identity {

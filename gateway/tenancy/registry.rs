@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use terms::TenantId;
+use terms::{Clients, TenantId};
 
 /// One tenant as it is registered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -9,6 +9,8 @@ pub struct Tenant {
     pub id: TenantId,
     /// Whether it is served.
     pub status: Status,
+    /// From which addresses.
+    pub clients: Clients,
 }
 
 /// Whether a tenant is served.

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod chain;
+mod clients;
 mod clock;
 mod finding;
 mod hex;
@@ -29,6 +30,7 @@ mod tenant_id;
 mod units;
 
 pub use chain::chain;
+pub use clients::Clients;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use finding::{Finding, Findings, Severity};
 pub use hex::hex;

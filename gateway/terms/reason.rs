@@ -64,6 +64,8 @@ reasons! {
     AuthMissing = "auth.missing",
     /// The issuer's keys are not known, or too old to trust.
     AuthUnavailable = "auth.unavailable",
+    /// The client's address is not one that clients may come from: at all, or for this tenant.
+    ClientDenied = "client.denied",
     /// Something of ours broke while this request was judged.
     Internal = "internal",
     /// More requests at once than a limit allows.

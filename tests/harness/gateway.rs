@@ -18,6 +18,8 @@ use super::{Answer, Backend, Records};
 pub struct Setup {
     policies: Option<String>,
     guard: String,
+    clients: String,
+    listener: String,
     tls: bool,
     upstream: Option<SocketAddr>,
     upstreams: String,
@@ -38,6 +40,18 @@ impl Setup {
     /// The settings of the guard, as YAML in one line: `{ head: 300ms }`.
     pub fn guard(mut self, text: &str) -> Self {
         self.guard = format!("guard: {text}\n");
+        self
+    }
+
+    /// Who the clients are, as YAML in one line: `{ trusted_proxies: ["127.0.0.1"] }`.
+    pub fn clients(mut self, text: &str) -> Self {
+        self.clients = format!("clients: {text}\n");
+        self
+    }
+
+    /// What the listener `plain` has beside its address: `h2c: true`.
+    pub fn listener(mut self, text: &str) -> Self {
+        self.listener = format!(", {text}");
         self
     }
 
@@ -317,7 +331,7 @@ fn config(setup: &Setup, folder: &Path, backend: SocketAddr, log: &Path) -> Stri
     let mut text = format!(
         r#"version: 1
 listeners:
-  - {{ bind: "127.0.0.1:0" }}
+  - {{ bind: "127.0.0.1:0"{listener} }}
 {tls}workers: 2
 shutdown: {{ grace: 5s }}
 admin: {{ bind: "127.0.0.1:0" }}
@@ -338,12 +352,14 @@ upstreams:
 audit: {{ directory: {log} }}
 "#,
         tls = if setup.tls { tls_listener(folder) } else { String::new() },
+        listener = setup.listener,
         log = log.display(),
         protocol = setup.protocol,
         upstreams = setup.upstreams,
         members = setup.members.as_deref().unwrap_or("claims"),
     );
     text.push_str(&setup.guard);
+    text.push_str(&setup.clients);
     text
 }
 

@@ -1,5 +1,6 @@
 //! Promises of the whole, one file per subject.
 
+mod addresses;
 mod admin;
 mod audit;
 mod bad_input;

@@ -1,6 +1,7 @@
 //! Promises about whole heads. What belongs to one file is tested at its foot.
 
 mod attacks;
+mod clients;
 mod properties;
 mod shapes;
 

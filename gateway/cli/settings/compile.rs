@@ -29,6 +29,7 @@ impl Compiler<'_> {
             version,
             listeners,
             guard,
+            clients,
             workers,
             shutdown,
             admin,
@@ -48,11 +49,15 @@ impl Compiler<'_> {
         }
         let listeners: Vec<_> = listeners.into_iter().map(|listener| self.listener(listener.value)).collect();
         let admin = admin.bind.as_ref().map_or(Some(SocketAddr::from(([127, 0, 0, 1], 9901))), |bind| self.parse(bind));
+        let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
         let (issuer, lifetime) = self.assertion(assertion?);
         let audit = audit?;
+        let (proxies, clients) = clients?;
         Some(Settings {
+            proxies,
+            clients,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
             guard: self.guard(&guard),
             workers: workers.map(|workers| usize::from(workers.value)),

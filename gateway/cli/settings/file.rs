@@ -12,7 +12,7 @@ use serde::Deserialize;
 use terms::{Finding, Findings, Span};
 use yaml::{At, Kind, Named, Node, Pairs};
 
-pub(crate) use edge::{Guard, Listener, Tls};
+pub(crate) use edge::{Clients, ForwardedWord, Guard, Listener, Tls};
 pub(crate) use issuer::{Issuer, Members};
 pub(crate) use upstream::{Binding, Protocol, Timeouts, Upstream, UpstreamAssertion};
 
@@ -28,6 +28,9 @@ pub(crate) struct File {
     /// What protects the listeners from clients that stall or swarm.
     #[schemars(with = "Option<Guard>")]
     pub(super) guard: Guard,
+    /// Who the clients are, and from where they may come.
+    #[schemars(with = "Option<Clients>")]
+    pub(super) clients: Clients,
     /// How many threads serve requests. By default one per processor.
     pub(super) workers: Option<At<u16>>,
     /// How it ends.
@@ -57,10 +60,11 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 12] = [
+    const SECTIONS: [&str; 13] = [
         "version",
         "listeners",
         "guard",
+        "clients",
         "workers",
         "shutdown",
         "admin",
@@ -73,7 +77,7 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 4] = ["guard", "shutdown", "admin", "telemetry"];
+    const OPTIONAL: [&str; 5] = ["guard", "clients", "shutdown", "admin", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -86,6 +90,7 @@ impl File {
                 "version" => read.version = yaml::read(value, file, findings),
                 "listeners" => read.listeners = yaml::listed(file, value, findings),
                 "guard" => read.guard = yaml::read(value, file, findings).unwrap_or_default(),
+                "clients" => read.clients = yaml::read(value, file, findings).unwrap_or_default(),
                 "workers" => read.workers = yaml::read(value, file, findings),
                 "shutdown" => read.shutdown = yaml::read(value, file, findings).unwrap_or_default(),
                 "admin" => read.admin = yaml::read(value, file, findings).unwrap_or_default(),

@@ -26,8 +26,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::{
-    Certificates, Connection, Counters, GuardSettings, Ingress, ListenerSettings, Listeners, Snapshot, TlsFiles,
-    Unparsed, UnparsedWhy, h2_options,
+    Certificates, Connection, Counters, GuardSettings, Ingress, ListenerSettings, Listeners, Snapshot, Strangers,
+    TlsFiles, Unparsed, UnparsedWhy, h2_options,
 };
 
 /// Long enough for anything that should happen, however busy the machine.
@@ -72,23 +72,38 @@ impl Unparsed for Record {
 
 impl House {
     pub(super) fn plain(guard: GuardSettings) -> Self {
-        Self::open(guard, Tls::Off, None)
+        Self::open(guard, Tls::Off, None, Strangers::default())
     }
 
     /// Takes connections from these proxies alone.
     pub(super) fn behind_proxies(guard: GuardSettings, proxies: &str) -> Self {
-        Self::open(guard, Tls::Off, Some([proxies.parse::<Network>().unwrap()].into_iter().collect()))
+        Self::open(
+            guard,
+            Tls::Off,
+            Some([proxies.parse::<Network>().unwrap()].into_iter().collect()),
+            Strangers::default(),
+        )
+    }
+
+    /// Listens to none of these strangers.
+    pub(super) fn wary(strangers: Strangers, proxies: Option<Networks>) -> Self {
+        Self::open(GUARD, Tls::Off, proxies, strangers)
     }
 
     pub(super) fn behind_proxies_tls(guard: GuardSettings, proxies: &str) -> Self {
-        Self::open(guard, Tls::On, Some([proxies.parse::<Network>().unwrap()].into_iter().collect()))
+        Self::open(
+            guard,
+            Tls::On,
+            Some([proxies.parse::<Network>().unwrap()].into_iter().collect()),
+            Strangers::default(),
+        )
     }
 
     pub(super) fn tls(guard: GuardSettings) -> Self {
-        Self::open(guard, Tls::On, None)
+        Self::open(guard, Tls::On, None, Strangers::default())
     }
 
-    fn open(guard: GuardSettings, tls: Tls, proxies: Option<Networks>) -> Self {
+    fn open(guard: GuardSettings, tls: Tls, proxies: Option<Networks>, strangers: Strangers) -> Self {
         let files = tempfile::tempdir().unwrap();
         let paths = write_certificate(files.path(), "a.test");
         let bind = "127.0.0.1:0".parse().unwrap();
@@ -103,7 +118,8 @@ impl House {
         proxy.h2_options = Some(h2_options(&guard));
         proxy.handle_init_modules();
         let unparsed = Arc::<Record>::default();
-        let mut ingress = Ingress::new(listeners, Arc::new(proxy), guard, Arc::clone(&unparsed) as Arc<dyn Unparsed>);
+        let mut ingress =
+            Ingress::new(listeners, Arc::new(proxy), guard, strangers, Arc::clone(&unparsed) as Arc<dyn Unparsed>);
         let counters = ingress.counters();
         let (shutdown, watch) = watch::channel(false);
         let service = Handle::current().spawn(async move { ingress.start_service(None, watch, 2).await });

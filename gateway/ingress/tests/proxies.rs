@@ -1,5 +1,7 @@
 use super::house::{GUARD, House, PATIENCE, ms};
-use crate::GuardSettings;
+use terms::{Clients, Network, Networks};
+
+use crate::{GuardSettings, Strangers};
 
 const V1: &str = "PROXY TCP4 192.0.2.1 198.51.100.2 4660 443\r\n";
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x02\x12\x34\x01\xbb";
@@ -98,4 +100,36 @@ async fn the_connections_of_one_client_are_counted_as_one_clients_behind_a_proxy
     assert_eq!((house.counters().refused_client, house.counters().open), (1, 2));
     drop(first);
     tokio::time::timeout(PATIENCE, house.eventually(|house| house.counters().open == 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_on_no_list_of_clients_is_closed_without_a_word_and_a_believed_proxy_is_heard() {
+    let networks = |text: &str| [text.parse::<Network>().unwrap()].into_iter().collect::<Networks>();
+    let deny = |text| Clients::new(None, networks(text));
+    let allow = |text| Clients::new(Some(networks(text)), Networks::default());
+    let loopback = || Some(networks("127.0.0.1"));
+    for (clients, trusted, proxies, served) in [
+        (deny("127.0.0.0/8"), Networks::default(), None, false),
+        (deny("127.0.0.0/8"), networks("127.0.0.1"), None, true), // each request is asked instead
+        (deny("192.0.2.0/24"), Networks::default(), None, true),
+        (allow("192.0.2.0/24"), Networks::default(), None, false),
+        (deny("192.0.2.0/24"), Networks::default(), loopback(), false),
+        (allow("192.0.2.0/24"), Networks::default(), loopback(), true),
+        (allow("127.0.0.1"), Networks::default(), loopback(), false),
+    ] {
+        let strangers = Strangers { trusted, clients };
+        let house = House::wary(strangers.clone(), proxies.clone());
+        let mut client = house.connect().await;
+        if proxies.is_some() {
+            client.send(V1).await;
+        }
+        if served {
+            client.get("/").await;
+        } else {
+            assert_eq!(client.rest().await.0, "", "{strangers:?} {proxies:?}");
+        }
+        assert_eq!(house.counters().refused_denied, u64::from(!served), "{strangers:?} {proxies:?}");
+        drop(client);
+        house.eventually(|house| house.counters().open == 0).await;
+    }
 }

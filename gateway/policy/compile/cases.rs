@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tenancy::{MembershipSource, Registry};
@@ -13,9 +14,10 @@ use crate::known::Standing;
 use yaml::At;
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
-const VISIBLE: [Reason; 9] = [
+const VISIBLE: [Reason; 10] = [
     Reason::AuthInvalidIssuer,
     Reason::AuthMissing,
+    Reason::ClientDenied,
     Reason::PolicyDenied,
     Reason::RouteUnknown,
     Reason::TenantMismatch,
@@ -49,9 +51,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn case(&self, written: &At<TestEntry>, findings: &mut Findings) -> Option<Case> {
-        let TestEntry { name, r#as, r#do, headers, expect } = &written.value;
+        let TestEntry { name, r#as, r#do, from, headers, expect } = &written.value;
         let request: Option<Asked> = parse(self.file, r#do, findings);
         let asker = r#as.as_ref().map(|asker| self.asker(&asker.value, findings));
+        let client = from.as_ref().map(|address| parse(self.file, address, findings));
         let headers = headers.0.iter();
         let headers = headers.map(|(name, value)| (name.value.to_ascii_lowercase(), value.value.clone()));
         let expected = self.expected(expect, findings);
@@ -60,13 +63,17 @@ impl Reader<'_> {
             Some(asker) => Some(asker?),
             None => None, // no token, which is not the same as one that could not be read
         };
+        let client: Option<IpAddr> = match client {
+            Some(client) => Some(client?),
+            None => None,
+        };
         Some(Case {
             place: written.spot.place(self.file),
             title: match name {
                 Some(name) => shown(name.as_str()),
                 None => title(&request, asker.as_ref()),
             },
-            question: Question { request, asker, headers: headers.collect() },
+            question: Question { request, asker, client, headers: headers.collect() },
             expected,
         })
     }

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use tenancy::{Members, MembershipSource, Registry, Status, Tenant};
-use terms::{Finding, Findings, RoleName, Subject, TenantId};
+use terms::{Clients, Finding, Findings, Network, Networks, RoleName, Subject, TenantId};
+use yaml::At;
 
 use super::names::{Names, parse};
 use super::roles::Draft;
 use super::{Known, Written};
-use crate::file::{StatusWord, TenantEntry};
+use crate::file::{ClientsEntry, StatusWord, TenantEntry};
 
 pub(super) fn read(
     files: &[Written],
@@ -26,16 +27,33 @@ fn read_tenants(files: &[Written], findings: &mut Findings) -> Names<Option<Tena
     for Written { file, entries } in files {
         for named in &entries.tenants {
             let id: Option<TenantId> = parse(file, &named.name, findings);
-            let status = named.entry.as_ref().and_then(|TenantEntry { status }| status.0.as_ref());
+            let clients = named.entry.as_ref().and_then(|tenant| tenant.clients.as_ref());
+            let clients = clients.map_or(Some(Clients::default()), |clients| read_clients(file, clients, findings));
+            let status = named.entry.as_ref().and_then(|TenantEntry { status, .. }| status.0.as_ref());
             let status = status.map(|status| match status {
                 StatusWord::Active => Status::Active,
                 StatusWord::Suspended => Status::Suspended,
             });
-            let tenant = id.zip(status).map(|(id, status)| Tenant { id, status });
+            let tenant = id.zip(status).zip(clients).map(|((id, status), clients)| Tenant { id, status, clients });
             tenants.give(named.name.as_str(), named.name.spot.place(file), tenant, findings);
         }
     }
     tenants
+}
+
+fn read_clients(file: &Arc<str>, entry: &ClientsEntry, findings: &mut Findings) -> Option<Clients> {
+    let ClientsEntry { allow, deny } = entry;
+    if let Some(none) = allow.as_ref().filter(|allow| allow.value.is_empty()) {
+        let finding = Finding::error(none.spot.place(file), "no network is allowed, so that nobody would be served");
+        findings.push(finding.help("leave `allow` out to serve everybody, or say `status: suspended`"));
+    }
+    let mut networks = |written: &[At<String>]| -> Option<Networks> {
+        // All of them are read, so that one mistake does not hide the next.
+        let read: Vec<Option<Network>> = written.iter().map(|network| parse(file, network, findings)).collect();
+        read.into_iter().collect()
+    };
+    let (allow, deny) = (allow.as_ref().map(|allow| networks(&allow.value)), networks(deny));
+    Some(Clients::new(allow.map_or(Some(None), |allow| allow.map(Some))?, deny?))
 }
 
 fn read_members(

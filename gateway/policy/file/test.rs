@@ -18,6 +18,8 @@ pub(crate) struct TestEntry {
     pub(crate) r#as: Option<At<AsEntry>>,
     /// `GET https://acme.example.com/api/orders`
     pub(crate) r#do: At<String>,
+    /// The client's address. Lists of clients are asked only where it is given.
+    pub(crate) from: Option<At<String>>,
     /// Header fields that name a tenant.
     #[serde(default)]
     pub(crate) headers: Pairs<At<String>>,

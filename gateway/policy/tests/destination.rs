@@ -68,6 +68,7 @@ fn explaining_names_the_upstream() {
     let policy = compiled(&text).policy;
     let ask = |tenant: &str| {
         policy.explain(&crate::Question {
+            client: None,
             request: format!("GET http://{tenant}.x/silo").parse().unwrap(),
             asker: Some(crate::Asker {
                 issuer: None,

@@ -35,6 +35,7 @@ fn explain(request: &str, asker: Option<(Option<&str>, Option<&str>, &[&str])>) 
             tenant: tenant.map(str::to_owned),
             roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
         }),
+        client: None,
         headers: Vec::new(),
     };
     let explanation = policy.explain(&question);
@@ -158,8 +159,12 @@ GET https://example.com/healthz
 #[test]
 fn an_explanation_is_json_too() {
     let policy = compiled(TEXT).policy;
-    let question =
-        Question { request: "GET https://example.com/healthz".parse().unwrap(), asker: None, headers: Vec::new() };
+    let question = Question {
+        request: "GET https://example.com/healthz".parse().unwrap(),
+        asker: None,
+        client: None,
+        headers: Vec::new(),
+    };
     let json = serde_json::to_string_pretty(&policy.explain(&question)).unwrap();
     insta::assert_snapshot!(json, @r#"
 {

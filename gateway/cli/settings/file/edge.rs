@@ -73,3 +73,28 @@ impl Default for Guard {
         }
     }
 }
+
+/// Who the clients are, and from where they may come. A tenant may say more in its policy.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Clients {
+    /// Proxies in front, as networks, that are believed when they say in `field` whose request it is.
+    pub(crate) trusted_proxies: Option<At<Vec<At<String>>>>,
+    /// Where they say it: `x-forwarded-for` (and `x-forwarded-proto`) or `forwarded`. The other is not looked at.
+    pub(crate) field: ForwardedWord,
+    /// Clients are served from these networks alone.
+    pub(crate) allow: Option<At<Vec<At<String>>>>,
+    /// Clients are never served from these networks. A deny wins.
+    pub(crate) deny: Vec<At<String>>,
+}
+
+/// A field in which a proxy says whom it forwards for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ForwardedWord {
+    /// RFC 7239.
+    Forwarded,
+    /// What nearly all proxies write.
+    #[default]
+    XForwardedFor,
+}

@@ -1,0 +1,37 @@
+use std::sync::Arc;
+
+use terms::Clients;
+
+use crate::member::{Entered, Member};
+use crate::refusal::{Cause, Refusal};
+use crate::route::Routed;
+use crate::{Arrival, Rules, Who};
+
+/// Proof that a request comes from an address that clients may come from at all. Only [`Welcome::check`] makes one.
+pub(crate) struct Welcome {
+    pub(crate) rules: Arc<Rules>,
+}
+
+impl Welcome {
+    pub(crate) fn check(clients: &Clients, arrival: &Arrival, rules: Arc<Rules>) -> Result<Self, Refusal> {
+        if clients.admit(arrival.client) { Ok(Self { rules }) } else { Err(Refusal::new(Cause::ClientDenied, rules)) }
+    }
+}
+
+/// Proof that a member asks from where its tenant lets its members ask. Only [`Present::check`] makes one.
+pub(crate) struct Present<'r> {
+    pub(crate) routed: Routed<'r>,
+    pub(crate) member: Member,
+}
+
+impl<'r> Present<'r> {
+    pub(crate) fn check(entered: Entered<'r>, arrival: &Arrival) -> Result<Self, Refusal> {
+        let Entered { routed, member } = entered;
+        let cause = match routed.rules().policy().tenants().get(member.membership().tenant().as_str()) {
+            Some(tenant) if tenant.clients.admit(arrival.client) => return Ok(Self { routed, member }),
+            Some(_) => Cause::ClientDenied,
+            None => Cause::Broken("tenant"), // FAIL CLOSED: a member of a tenant that these rules do not know
+        };
+        Err(routed.refuse_as(cause, Who::Member(member)))
+    }
+}
