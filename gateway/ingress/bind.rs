@@ -6,7 +6,7 @@ use rustls::ServerConfig;
 use terms::{Clock, Live, Networks};
 
 use crate::tls::load;
-use crate::{Certificates, ListenerSettings, TlsError};
+use crate::{Certificates, Cleartext, ListenerSettings, TlsError};
 
 /// Why a listener cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,7 @@ pub struct Listeners {
 pub(crate) struct Socket {
     pub(crate) listener: TcpListener,
     pub(crate) proxies: Option<Arc<Networks>>,
+    pub(crate) cleartext: Cleartext,
     pub(crate) tls: Option<Arc<Live<ServerConfig>>>,
 }
 
@@ -51,7 +52,7 @@ impl Listeners {
     pub fn bind(settings: &[ListenerSettings], clock: Arc<dyn Clock>) -> Result<Self, BindError> {
         let mut sockets = Vec::new();
         let mut served = Vec::new();
-        for ListenerSettings { bind, proxies, tls } in settings {
+        for ListenerSettings { bind, proxies, cleartext, tls } in settings {
             let address = *bind;
             let config = tls
                 .as_ref()
@@ -62,7 +63,12 @@ impl Listeners {
             if let (Some(files), Some(config)) = (tls, &config) {
                 served.push((files.clone(), Arc::clone(config)));
             }
-            sockets.push(Socket { listener, proxies: proxies.clone().map(Arc::new), tls: config });
+            sockets.push(Socket {
+                listener,
+                proxies: proxies.clone().map(Arc::new),
+                cleartext: *cleartext,
+                tls: config,
+            });
         }
         Ok(Self { sockets, certificates: Certificates::new(clock, served) })
     }

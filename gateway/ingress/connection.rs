@@ -63,6 +63,7 @@ pub(crate) enum Protocol {
 pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
+    pub(crate) since: Instant,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) protocol: Protocol,
     pub(crate) guard: GuardSettings,
@@ -88,7 +89,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 impl Connection {
     pub(crate) fn new(arrival: Arrival) -> Self {
-        let Arrival { peer, local, tls, protocol, guard, counters, unparsed } = arrival;
+        let Arrival { peer, local, since, tls, protocol, guard, counters, unparsed } = arrival;
         Self {
             peer,
             local,
@@ -97,7 +98,7 @@ impl Connection {
             head: guard.head,
             idle: guard.idle,
             head_bytes: u64::try_from(guard.head_bytes).unwrap_or(u64::MAX),
-            since: Instant::now(),
+            since,
             started: AtomicU64::new(0),
             running: AtomicU32::new(0),
             unclaimed: AtomicU64::new(0),

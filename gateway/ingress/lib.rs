@@ -23,6 +23,7 @@ mod frames;
 mod guarded;
 mod outbox;
 mod pingora_io;
+mod preface;
 mod proxy_header;
 mod reception;
 mod service;
@@ -37,7 +38,7 @@ pub use connection::{Connection, TlsFacts};
 pub use counters::{Counters, Snapshot};
 pub use proxy_header::{InvalidProxyHeader, Origin, ProxyHeader};
 pub use service::Ingress;
-pub use settings::{GuardSettings, ListenerSettings, Strangers, TlsFiles, h2_options};
+pub use settings::{Cleartext, GuardSettings, ListenerSettings, Strangers, TlsFiles, h2_options};
 pub use tls::{Certificates, TlsError};
 pub use unparsed::{Unparsed, UnparsedWhy};
 

@@ -64,5 +64,5 @@ impl GetTimingDigest for Guarded {
     }
 }
 
-/// Not allowed: it is only for HTTP/2 without TLS, which is not spoken here.
+/// Not allowed: pingora would wait for a preface without end. Which HTTP it is, `preface.rs` has found out before.
 impl Peek for Guarded {}

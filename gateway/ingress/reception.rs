@@ -11,14 +11,16 @@ use pingora::protocols::{SocketDigest, Stream};
 use rustls::{ServerConfig, ServerConnection};
 use terms::{Live, Networks};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use crate::cap::Place;
 use crate::connection::{Arrival, Protocol};
 use crate::guarded::{Digests, Guarded};
+use crate::preface;
 use crate::proxy_header::{self, Unread};
 use crate::wire::Wire;
-use crate::{Connection, Counters, GuardSettings, Origin, Strangers, TlsFacts, Unparsed};
+use crate::{Cleartext, Connection, Counters, GuardSettings, Origin, Strangers, TlsFacts, Unparsed};
 
 /// Makes of an accepted socket what pingora reads requests from.
 pub(crate) struct Reception {
@@ -32,6 +34,7 @@ pub(crate) struct Reception {
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) proxies: Option<Arc<Networks>>,
+    pub(crate) cleartext: Cleartext,
     pub(crate) tls: Option<Arc<Live<ServerConfig>>>,
 }
 
@@ -78,7 +81,7 @@ impl Reception {
         };
         tcp.set_nodelay(true)?;
         match &door.tls {
-            None => self.guarded(Wire::Plain(tcp), ends, place, None),
+            None => Ok(self.plain(tcp, ends, door.cleartext, place).await?),
             Some(config) => self.tls(tcp, ends, config.snapshot(), place).await,
         }
     }
@@ -110,6 +113,15 @@ impl Reception {
         }
     }
 
+    async fn plain(&self, mut tcp: TcpStream, ends: Ends, cleartext: Cleartext, place: Place) -> io::Result<Guarded> {
+        let since = Instant::now();
+        let (protocol, lead) = match cleartext {
+            Cleartext::Http1 => (Protocol::Http1, Vec::new()),
+            Cleartext::Http1AndHttp2 => preface::detect(&mut tcp, since + self.guard.head).await,
+        };
+        self.guarded(Wire::Plain { lead, tcp }, ends, place, Spoken { since, protocol, tls: None })
+    }
+
     async fn tls(&self, tcp: TcpStream, ends: Ends, config: Arc<ServerConfig>, place: Place) -> io::Result<Guarded> {
         let handshake = TlsAcceptor::from(config).accept(tcp);
         let Ok(handshake) = tokio::time::timeout(self.guard.handshake, handshake).await else {
@@ -117,8 +129,8 @@ impl Reception {
             return Err(io::ErrorKind::TimedOut.into());
         };
         let stream = handshake.inspect_err(|_| self.counters.handshake_failures.up())?;
-        let agreed = Agreed::of(stream.get_ref().1);
-        self.guarded(Wire::Tls(Box::new(stream)), ends, place, Some(agreed))
+        let agreed = Spoken::over(stream.get_ref().1);
+        self.guarded(Wire::Tls(Box::new(stream)), ends, place, agreed)
     }
 
     fn guarded(
@@ -126,19 +138,17 @@ impl Reception {
         wire: Wire,
         Ends { peer, local }: Ends,
         place: Place,
-        agreed: Option<Agreed>,
+        Spoken { since, protocol, tls }: Spoken,
     ) -> io::Result<Guarded> {
         let socket = SocketDigest::from_raw_fd(wire.as_raw_fd());
         for (cell, address) in [(&socket.peer_addr, peer), (&socket.local_addr, local)] {
             cell.get_or_init(|| Some(PingoraAddr::Inet(address)));
         }
-        let (protocol, tls, digest) = match agreed {
-            None => (Protocol::Http1, None, None),
-            Some(Agreed { protocol, facts, digest }) => (protocol, Some(facts), Some(Arc::new(digest))),
-        };
+        let (tls, digest) = tls.map(|(facts, digest)| (facts, Arc::new(digest))).unzip();
         let counters = Arc::clone(&self.counters);
         let unparsed = Arc::clone(&self.unparsed);
-        let connection = Connection::new(Arrival { peer, local, tls, protocol, guard: self.guard, counters, unparsed });
+        let connection =
+            Connection::new(Arrival { peer, local, since, tls, protocol, guard: self.guard, counters, unparsed });
         let connection = Arc::new(connection);
         // pingora carries this to every session, of HTTP/1 and HTTP/2; the response in it has no meaning here.
         let response = ResponseHeader::build(200, None).map_err(|_| io::ErrorKind::InvalidData)?;
@@ -163,19 +173,21 @@ pub(crate) fn turn_away(tcp: TcpStream) {
     }
 }
 
-/// What a handshake has settled.
-struct Agreed {
+/// What the first bytes, or a handshake, have settled.
+struct Spoken {
+    /// From when on the client keeps us waiting for a request.
+    since: Instant,
     protocol: Protocol,
-    facts: TlsFacts,
-    digest: SslDigest,
+    tls: Option<(TlsFacts, SslDigest)>,
 }
 
-impl Agreed {
-    fn of(tls: &ServerConnection) -> Self {
+impl Spoken {
+    fn over(tls: &ServerConnection) -> Self {
         let protocol = if tls.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
         let version = tls.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
         let suite = tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
         let facts = TlsFacts { version, sni: tls.server_name().map(Into::into) };
-        Self { protocol, facts, digest: SslDigest::new(suite, version, None, None, Vec::new()) }
+        let digest = SslDigest::new(suite, version, None, None, Vec::new());
+        Self { since: Instant::now(), protocol, tls: Some((facts, digest)) }
     }
 }

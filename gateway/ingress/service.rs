@@ -67,7 +67,7 @@ impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
 impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
     async fn start_service(&mut self, _: Option<ListenFds>, shutdown: ShutdownWatch, tasks_per_listener: usize) {
         let mut tasks = Vec::new();
-        for Socket { listener, proxies, tls } in std::mem::take(&mut self.sockets) {
+        for Socket { listener, proxies, cleartext, tls } in std::mem::take(&mut self.sockets) {
             let listener = match TcpListener::from_std(listener) {
                 Ok(listener) => Arc::new(listener),
                 Err(error) => {
@@ -76,7 +76,7 @@ impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
                     continue;
                 }
             };
-            let door = Door { proxies, tls };
+            let door = Door { proxies, cleartext, tls };
             for _ in 0..tasks_per_listener.max(1) {
                 let accepting = self.start(&listener, &door);
                 // pingora makes the runtime, so what runs in it is spawned here and not listed by cli.

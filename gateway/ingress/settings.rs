@@ -13,8 +13,20 @@ pub struct ListenerSettings {
     /// Whose connections are taken, if only those of proxies are. Each of them must then say by the PROXY protocol, before
     /// anything else, whose it is. Connections from elsewhere are closed: somebody has gone round the proxies.
     pub proxies: Option<Networks>,
-    /// With TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2; without it, HTTP/1.1 alone.
+    /// What is spoken without TLS.
+    pub cleartext: Cleartext,
+    /// With TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2; without it, what `cleartext` says.
     pub tls: Option<TlsFiles>,
+}
+
+/// What a listener without TLS speaks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Cleartext {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/1.1, and HTTP/2 with clients that begin with it ("prior knowledge", RFC 9113 §3.3).
+    Http1AndHttp2,
 }
 
 /// A certificate and its key, in PEM files.
@@ -72,6 +84,7 @@ pub fn h2_options(guard: &GuardSettings) -> H2Options {
         .max_concurrent_streams(100)
         .max_header_list_size(u32::try_from(guard.head_bytes).unwrap_or(u32::MAX))
         .max_frame_size(16 * 1024)
+        .header_table_size(4096)
         // What one stream, and one connection, may send before somebody reads it: the memory that a client can take.
         .initial_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)

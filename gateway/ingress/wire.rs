@@ -10,14 +10,19 @@ use tokio_rustls::server::TlsStream;
 /// What bytes go over.
 #[derive(Debug)]
 pub(crate) enum Wire {
-    Plain(TcpStream),
+    Plain {
+        /// What has been read already, and not yet by whom it is for.
+        lead: Vec<u8>,
+        /// The rest.
+        tcp: TcpStream,
+    },
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Wire {
     fn tcp(&self) -> &TcpStream {
         match self {
-            Self::Plain(tcp) => tcp,
+            Self::Plain { tcp, .. } => tcp,
             Self::Tls(tls) => tls.get_ref().0,
         }
     }
@@ -45,7 +50,7 @@ impl AsRawFd for Wire {
 macro_rules! either {
     ($wire:expr, $method:ident($($argument:expr),*)) => {
         match $wire.get_mut() {
-            Wire::Plain(tcp) => Pin::new(tcp).$method($($argument),*),
+            Wire::Plain { tcp, .. } => Pin::new(tcp).$method($($argument),*),
             Wire::Tls(tls) => Pin::new(tls).$method($($argument),*),
         }
     };
@@ -53,7 +58,16 @@ macro_rules! either {
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        either!(self, poll_read(cx, buf))
+        let wire = self.get_mut();
+        if let Self::Plain { lead, .. } = wire
+            && !lead.is_empty()
+        {
+            let count = lead.len().min(buf.remaining());
+            buf.put_slice(lead.get(..count).unwrap_or_default());
+            lead.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
+        either!(Pin::new(wire), poll_read(cx, buf))
     }
 }
 

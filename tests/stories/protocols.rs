@@ -170,3 +170,21 @@ async fn a_backend_that_is_away_or_late_is_told_as_such() {
     assert_eq!(record["reason"], "upstream.unavailable");
     assert_eq!(record["attempts"], 2, "a connection that never stood is tried once more");
 }
+
+#[tokio::test]
+async fn http_2_without_tls_is_served_where_a_listener_says_so_and_judged_like_any_other() {
+    let gateway = Gateway::test().listener("h2c: true").start().await;
+    let host = "acme.example.test";
+    let client = reqwest::Client::builder().http2_prior_knowledge().resolve(host, gateway.address).build().unwrap();
+    let url = format!("http://{host}:{}/orders/1", gateway.address.port());
+    for (token, status) in [(Some(gateway.token("acme", "ada", &["viewer"])), 200), (None, 401)] {
+        let mut request = client.get(&url);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.version()), (status, reqwest::Version::HTTP_2));
+    }
+    assert_eq!(gateway.get("acme", "/orders/1").await.status, 200, "HTTP/1.1 is still spoken");
+    assert_eq!(gateway.records(&[]).finals().len(), 3);
+}

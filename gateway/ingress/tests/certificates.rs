@@ -5,7 +5,7 @@ use terms::{ManualClock, SystemClock, chain};
 
 use super::house::{GUARD, House, shown, write_certificate, write_key};
 use crate::tls::load;
-use crate::{BindError, ListenerSettings, Listeners, TlsError, TlsFiles};
+use crate::{BindError, Cleartext, ListenerSettings, Listeners, TlsError, TlsFiles};
 
 #[tokio::test]
 async fn certificates_are_replaced_while_they_are_served() {
@@ -99,7 +99,12 @@ fn a_certificate_that_has_run_out_is_served_all_the_same() {
 #[test]
 fn a_listener_without_its_certificate_names_its_address() {
     let tls = TlsFiles { certificate: "/nowhere/a.pem".into(), key: "/nowhere/a.key".into() };
-    let settings = ListenerSettings { bind: "127.0.0.1:0".parse().unwrap(), proxies: None, tls: Some(tls) };
+    let settings = ListenerSettings {
+        bind: "127.0.0.1:0".parse().unwrap(),
+        proxies: None,
+        cleartext: Cleartext::Http1,
+        tls: Some(tls),
+    };
     let error = Listeners::bind(&[settings], Arc::new(SystemClock)).unwrap_err();
     assert!(matches!(error, BindError::Tls { .. }));
     assert!(chain(&error).starts_with("cannot speak tls on `127.0.0.1:0`: cannot read `/nowhere/a.pem`: "));

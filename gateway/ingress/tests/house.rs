@@ -26,8 +26,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::{
-    Certificates, Connection, Counters, GuardSettings, Ingress, ListenerSettings, Listeners, Snapshot, Strangers,
-    TlsFiles, Unparsed, UnparsedWhy, h2_options,
+    Certificates, Cleartext, Connection, Counters, GuardSettings, Ingress, ListenerSettings, Listeners, Snapshot,
+    Strangers, TlsFiles, Unparsed, UnparsedWhy, h2_options,
 };
 
 /// Long enough for anything that should happen, however busy the machine.
@@ -104,10 +104,26 @@ impl House {
     }
 
     fn open(guard: GuardSettings, tls: Tls, proxies: Option<Networks>, strangers: Strangers) -> Self {
+        Self::build(guard, tls, Cleartext::Http1AndHttp2, proxies, strangers)
+    }
+
+    /// Without TLS.
+    pub(super) fn speaking(guard: GuardSettings, cleartext: Cleartext) -> Self {
+        Self::build(guard, Tls::Off, cleartext, None, Strangers::default())
+    }
+
+    fn build(
+        guard: GuardSettings,
+        tls: Tls,
+        cleartext: Cleartext,
+        proxies: Option<Networks>,
+        strangers: Strangers,
+    ) -> Self {
         let files = tempfile::tempdir().unwrap();
         let paths = write_certificate(files.path(), "a.test");
         let bind = "127.0.0.1:0".parse().unwrap();
-        let settings = ListenerSettings { bind, proxies, tls: matches!(tls, Tls::On).then(|| paths.clone()) };
+        let settings =
+            ListenerSettings { bind, proxies, cleartext, tls: matches!(tls, Tls::On).then(|| paths.clone()) };
         let listeners = Listeners::bind(&[settings], Arc::new(SystemClock)).unwrap();
         let address = listeners.addresses().unwrap()[0];
         let certificates = listeners.certificates();

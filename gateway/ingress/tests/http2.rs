@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -9,18 +9,18 @@ use crate::{GuardSettings, UnparsedWhy};
 
 type Http2 = Client<TlsStream<TcpStream>>;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const SETTINGS: u8 = 4;
-const HEADERS: u8 = 1;
-const END_OF_HEAD_AND_STREAM: u8 = 5;
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const END_OF_HEAD_AND_STREAM: u8 = 5;
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A GET in HPACK (RFC 7541): indexed fields of the static table, and literals for what it has not.
-fn get(stream: u32, path: &str) -> Vec<u8> {
+pub(super) fn get(stream: u32, path: &str) -> Vec<u8> {
     let literal = |index: u8, value: &str| [&[index, u8::try_from(value.len()).unwrap()], value.as_bytes()].concat();
     let block = [vec![0x82, 0x87], literal(0x44, path), literal(0x41, "a.test")].concat();
     frame(HEADERS, END_OF_HEAD_AND_STREAM, stream, &block)
@@ -33,7 +33,10 @@ async fn open(house: &House) -> Http2 {
 }
 
 /// Reads until each of these streams has ended, and gives what they said. A reset is said as `reset`.
-async fn answers(client: &mut Http2, streams: &[u32]) -> HashMap<u32, String> {
+pub(super) async fn answers<S>(client: &mut Client<S>, streams: &[u32]) -> HashMap<u32, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut said, mut open) = (HashMap::<u32, String>::new(), streams.to_vec());
     while !open.is_empty() {
         let mut head = [0; 9];

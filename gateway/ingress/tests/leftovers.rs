@@ -1,5 +1,5 @@
 use super::house::{GUARD, House};
-use crate::{GuardSettings, UnparsedWhy};
+use crate::{Cleartext, GuardSettings, UnparsedWhy};
 
 #[tokio::test]
 async fn what_is_no_request_is_told_once() {
@@ -13,7 +13,7 @@ async fn what_is_no_request_is_told_once() {
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n",
     ] {
-        let house = House::plain(GUARD);
+        let house = House::speaking(GUARD, Cleartext::Http1);
         let mut client = house.connect().await;
         client.send(garbage).await;
         let (answer, _) = client.rest().await;

@@ -4,7 +4,7 @@ use terms::SystemClock;
 use tokio::net::TcpStream;
 
 use super::house::{GUARD, House, PATIENCE, ms};
-use crate::{BindError, ListenerSettings, Listeners};
+use crate::{BindError, Cleartext, ListenerSettings, Listeners};
 
 #[tokio::test]
 async fn many_requests_run_on_one_connection_one_after_the_other() {
@@ -65,10 +65,15 @@ async fn a_shutdown_lets_requests_end_and_closes_what_is_idle() {
 #[test]
 fn an_address_in_use_is_named() {
     let clock = Arc::new(SystemClock);
-    let settings = ListenerSettings { bind: "127.0.0.1:0".parse().unwrap(), proxies: None, tls: None };
+    let settings = ListenerSettings {
+        bind: "127.0.0.1:0".parse().unwrap(),
+        proxies: None,
+        cleartext: Cleartext::Http1,
+        tls: None,
+    };
     let first = Listeners::bind(&[settings], clock.clone()).unwrap();
     let taken = first.addresses().unwrap()[0];
-    let settings = ListenerSettings { bind: taken, proxies: None, tls: None };
+    let settings = ListenerSettings { bind: taken, proxies: None, cleartext: Cleartext::Http1, tls: None };
     let error = Listeners::bind(&[settings], clock).unwrap_err();
     assert!(matches!(error, BindError::Bind { address, .. } if address == taken));
     assert!(terms::chain(&error).starts_with(&format!("cannot listen on `{taken}`: ")), "{}", terms::chain(&error));

@@ -2,6 +2,7 @@
 
 mod caps;
 mod certificates;
+mod cleartext;
 mod deadlines;
 mod house;
 mod http2;

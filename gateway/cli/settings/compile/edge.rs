@@ -1,14 +1,21 @@
 use std::path::PathBuf;
 
-use ingress::{GuardSettings, ListenerSettings, TlsFiles};
+use ingress::{Cleartext, GuardSettings, ListenerSettings, TlsFiles};
 
 use super::Compiler;
 use crate::settings::file;
 
 impl Compiler<'_> {
     pub(super) fn listener(&mut self, listener: file::Listener) -> Option<ListenerSettings> {
-        let file::Listener { bind, proxy_protocol, tls } = listener;
+        let file::Listener { bind, proxy_protocol, h2c, tls } = listener;
         let proxies = proxy_protocol.map(|proxies| self.trusted(&proxies));
+        if let Some(h2c) = h2c.as_ref().filter(|_| tls.is_some()) {
+            self.error(h2c, "h2c is HTTP/2 without TLS".into(), "leave it out: with TLS, HTTP/2 is always spoken");
+        }
+        let cleartext = match h2c {
+            Some(h2c) if h2c.value => Cleartext::Http1AndHttp2,
+            Some(_) | None => Cleartext::Http1,
+        };
         let tls = tls.map(|file::Tls { certificate, key }| TlsFiles {
             certificate: PathBuf::from(certificate.value),
             key: PathBuf::from(key.value),
@@ -16,6 +23,7 @@ impl Compiler<'_> {
         Some(ListenerSettings {
             bind: self.parse(&bind)?,
             proxies: proxies.map_or(Some(None), |all| all.map(Some))?,
+            cleartext,
             tls,
         })
     }

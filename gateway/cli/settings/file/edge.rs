@@ -17,6 +17,9 @@ pub(crate) struct Listener {
     /// PROXY protocol, version 1 or 2, that says whose it is.
     #[serde(default)]
     pub(crate) proxy_protocol: Option<At<Vec<At<String>>>>,
+    /// Whether HTTP/2 is spoken here without TLS, beside HTTP/1.1, with clients that begin with it.
+    #[serde(default)]
+    pub(crate) h2c: Option<At<bool>>,
     /// Certificate and key. Without them the listener speaks plain HTTP.
     #[serde(default)]
     pub(crate) tls: Option<Tls>,
