@@ -154,9 +154,14 @@ impl ProxyHttp for Serving {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
+        if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+            // HTTP/2 may end a body with an empty frame. pingora would write it as a chunk, which is the last one, and then
+            // the last one again: in front of whoever's request is next on that connection.
+            *body = None;
+        }
         let Some(chunk) = body else { return Ok(()) };
         context.received = context.received.saturating_add(chunk.len() as u64);
         let Stage::Admitted(admitted) = &context.stage else {
