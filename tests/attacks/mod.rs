@@ -10,3 +10,4 @@ mod reader;
 mod recorder;
 mod smuggling1;
 mod smuggling2;
+mod views;

@@ -173,7 +173,7 @@ const TABLE: &[(&str, Path)] = &[
     ("/exact?x#y", Refused("path.encoding")),
 ];
 
-const POLICIES: &str = r#"
+pub const POLICIES: &str = r#"
 tenants: { acme: { status: active } }
 routes:
   - { id: root, match: { host: "*", path: "/**" }, upstream: backend, auth: none }
@@ -275,7 +275,7 @@ fn known(name: &str, target: &str) -> bool {
 
 /// What is wrong if the policy matched something else than the backend got: whatever arrived is on the route of a plain
 /// reader of RFC 3986, and not below `/admin` for the most lenient one.
-fn unlike(outcome: &Outcome) -> Option<String> {
+pub fn unlike(outcome: &Outcome) -> Option<String> {
     let request = outcome.arrived.first()?;
     let route = route_of(&request.target);
     let record = &outcome.records[0];

@@ -40,13 +40,13 @@ fn rank(template: &str, segments: &[String]) -> Option<Vec<u8>> {
 }
 
 /// The path as the most lenient of all backends reads it: escapes undone until there are none, parameters dropped,
-/// backslashes turned, empty and dot segments resolved, cut at a NUL.
+/// backslashes turned, empty and dot segments resolved, cut at a NUL. What was an escaped question mark begins no query: that a path may hold one is the rule (RFC 3986 §2.2).
 pub fn lenient(target: &str) -> String {
     let mut path = target.split('?').next().unwrap().to_string();
     for _ in 0..4 {
         path = text(&decode(&path));
     }
-    let path = path.split(['\0', '#', '?']).next().unwrap().replace('\\', "/");
+    let path = path.split('\0').next().unwrap().replace('\\', "/");
     let mut segments = Vec::new();
     for segment in path.split('/').map(|segment| segment.split(';').next().unwrap().trim()) {
         match segment {

@@ -203,6 +203,10 @@ type Frames = (&'static str, fn(&[u8]) -> Vec<u8>, &'static [Expect]);
 
 /// `block` is that of a good POST.
 const FRAMES: &[Frames] = &[
+    // The end of a body is told once, or what is next on the backend's connection begins with it.
+    ("an empty frame at the end", |block| in_frames(block, &[b"abc", b""]), &[Passes("abc")]),
+    ("an empty frame in the middle", |block| in_frames(block, &[b"abc", b"", b"def"]), &[Passes("abcdef")]),
+    ("nothing but an empty frame", |block| in_frames(block, &[b""]), &[Passes("")]),
     ("a head in pieces", in_pieces, &[Passes("")]),
     (
         "a head of which a piece belongs to another stream",
@@ -268,6 +272,14 @@ const FRAMES: &[Frames] = &[
         &[Broken("allowed")],
     ),
 ];
+
+fn in_frames(block: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
+    let mut frames = frame(HEADERS, END_HEADERS, 1, block);
+    for (index, piece) in pieces.iter().enumerate() {
+        frames.extend(frame(DATA, if index + 1 == pieces.len() { END_STREAM } else { 0 }, 1, piece));
+    }
+    frames
+}
 
 const PADDED: u8 = 0x8;
 
