@@ -26,6 +26,7 @@ mod metrics;
 mod print;
 mod probe;
 mod ready;
+mod roots;
 mod rules;
 mod serve;
 mod settings;

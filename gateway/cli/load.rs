@@ -46,6 +46,10 @@ pub(crate) fn all(files: &Files, clock: &Arc<dyn Clock>) -> Result<Loaded, Findi
     let Reading { settings, known, certificates } = reading;
     let settings = kept(settings, &mut findings);
     findings.append(unfit(&certificates));
+    if let Err(unreadable) = crate::roots::of_the_system() {
+        let help = "install ca-certificates, or name a bundle in SSL_CERT_FILE";
+        findings.push(Finding::error(place(&files.config), terms::chain(&unreadable)).help(help));
+    }
     let tokens = settings.as_ref().and_then(|it| kept(verifier(it, &files.config, clock), &mut findings));
     let policies = kept(policies(&files.policies, &known), &mut findings);
     match (text, settings, tokens, policies) {

@@ -11,6 +11,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Error, Registry};
 use token::Verifier;
+use upstream::Upstream;
 
 /// The parts that count for themselves.
 pub(crate) struct Parts {
@@ -18,6 +19,7 @@ pub(crate) struct Parts {
     pub(crate) journal: Arc<Journal>,
     pub(crate) ingress: Arc<Counters>,
     pub(crate) readiness: Vec<Arc<dyn Check>>,
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
 }
 
 impl Parts {
@@ -45,6 +47,7 @@ impl Collector for Counted {
         families.extend(self.parts.of_journal());
         families.extend(self.parts.of_ingress());
         families.push(self.parts.of_readiness());
+        families.extend(self.parts.of_upstreams());
         families
     }
 }
@@ -80,6 +83,40 @@ impl Parts {
         let up = |check: &Arc<dyn Check>| f64::from(u8::from(check.check().is_ok()));
         let checks = self.readiness.iter().map(|check| (vec![("check", check.name())], up(check))).collect();
         family("cloister_ready", "Whether something that must be up is up, as /readyz says", MetricType::GAUGE, checks)
+    }
+
+    /// Labelled by upstream alone: names stand for addresses that nobody has written down.
+    fn of_upstreams(&self) -> Vec<MetricFamily> {
+        let of_each = |value: &dyn Fn(&Upstream) -> f64| {
+            let upstreams = self.upstreams.iter();
+            upstreams.map(|upstream| (vec![("upstream", upstream.id().as_str())], value(upstream))).collect::<Vec<_>>()
+        };
+        vec![
+            family(
+                "cloister_upstream_addresses",
+                "Addresses that an upstream has",
+                MetricType::GAUGE,
+                of_each(&|upstream| float(upstream.addresses() as u64)),
+            ),
+            family(
+                "cloister_upstream_in_flight",
+                "Requests under way at an upstream",
+                MetricType::GAUGE,
+                of_each(&|upstream| float(upstream.in_flight())),
+            ),
+            family(
+                "cloister_upstream_resolutions_total",
+                "Times that a name of an upstream was looked up well",
+                MetricType::COUNTER,
+                of_each(&|upstream| float(upstream.look_ups().0)),
+            ),
+            family(
+                "cloister_upstream_resolution_failures_total",
+                "Times that a name of an upstream could not be looked up",
+                MetricType::COUNTER,
+                of_each(&|upstream| float(upstream.look_ups().1)),
+            ),
+        ]
     }
 
     fn of_journal(&self) -> Vec<MetricFamily> {

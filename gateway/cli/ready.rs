@@ -5,10 +5,34 @@ use std::sync::Arc;
 use admin::Check;
 use audit::Journal;
 use token::Verifier;
+use upstream::Upstream;
 
 /// The checks behind `/readyz`.
-pub(crate) fn checks(tokens: &Arc<Verifier>, journal: &Arc<Journal>) -> Vec<Arc<dyn Check>> {
-    vec![Arc::new(Recording(Arc::clone(journal))), Arc::new(Keys(Arc::clone(tokens)))]
+pub(crate) fn checks(
+    tokens: &Arc<Verifier>,
+    journal: &Arc<Journal>,
+    upstreams: &[Arc<Upstream>],
+) -> Vec<Arc<dyn Check>> {
+    vec![
+        Arc::new(Recording(Arc::clone(journal))),
+        Arc::new(Keys(Arc::clone(tokens))),
+        Arc::new(Backends(upstreams.to_vec())),
+    ]
+}
+
+/// Every upstream has an address that requests can be sent to.
+struct Backends(Vec<Arc<Upstream>>);
+
+impl Check for Backends {
+    fn name(&self) -> &'static str {
+        "upstreams"
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let ill = self.0.iter().filter_map(|upstream| Some(format!("{}: {}", upstream.id(), upstream.ails()?)));
+        let ill: Vec<String> = ill.collect();
+        if ill.is_empty() { Ok(()) } else { Err(ill.join("; ")) }
+    }
 }
 
 /// Decisions can be recorded.

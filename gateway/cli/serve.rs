@@ -19,6 +19,7 @@ use proxy::{Application, Backends, Metrics, Proxy, Recorder};
 use terms::{Clock, Live};
 use token::Verifier;
 use tokio::sync::watch;
+use upstream::{Dns, Resolver, Special, Upstream, Verify};
 
 use crate::background::{Background, Task};
 use crate::drain::Drain;
@@ -65,6 +66,7 @@ impl Gateway {
             admin,
             state,
             backends,
+            dns,
             assertion_issuer,
             assertion_lifetime,
             audit,
@@ -99,6 +101,8 @@ impl Gateway {
         let bounds =
             Bounds { path_bytes: PATH, query_bytes: QUERY, fields: guard.fields, head_bytes: guard.head_bytes };
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
+        let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
+        let resolver = resolver(&upstreams, dns)?;
         let gate = Gate::new(clients, rules, Arc::clone(&tokens), Arc::clone(&journal));
         let proxy = Arc::new(Proxy::new(
             gate,
@@ -115,12 +119,13 @@ impl Gateway {
         let server = server(workers.unwrap_or_else(processors));
         let application = Application::new(Arc::clone(&proxy), &server.configuration, ingress::h2_options(&guard));
         let ingress = Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(proxy)));
-        let readiness = ready::checks(&tokens, &journal);
+        let readiness = ready::checks(&tokens, &journal, &upstreams);
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             journal: Arc::clone(&journal),
             ingress: ingress.counters(),
             readiness: readiness.clone(),
+            upstreams: upstreams.clone(),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let admin = Admin {
@@ -133,7 +138,7 @@ impl Gateway {
         .bind(admin)
         .map_err(|error| Failure::setup("cannot listen", &error))?;
         tracing::info!(listener = "admin", address = %admin.address(), "listening");
-        let tasks = tasks(admin, tokens, Arc::new(reloader));
+        let tasks = tasks(admin, tokens, Arc::new(reloader), upstreams, resolver);
         Ok(Self { server, tasks, front: Front::new(ingress), journal, committer, grace })
     }
 
@@ -165,7 +170,13 @@ impl Gateway {
 }
 
 /// Every background task there is.
-fn tasks(admin: admin::Bound, tokens: Arc<Verifier>, reloader: Arc<Reloader>) -> Vec<Task> {
+fn tasks(
+    admin: admin::Bound,
+    tokens: Arc<Verifier>,
+    reloader: Arc<Reloader>,
+    upstreams: Vec<Arc<Upstream>>,
+    resolver: Option<Resolver>,
+) -> Vec<Task> {
     let folder = reloader.folder.clone();
     vec![
         Task::new("issuers", move |shutdown| tokens.run(shutdown)),
@@ -174,8 +185,25 @@ fn tasks(admin: admin::Bound, tokens: Arc<Verifier>, reloader: Arc<Reloader>) ->
                 tracing::error!(error = terms::chain(&error), "the admin listener ended");
             }
         }),
+        Task::new("names", move |shutdown| upstream::keep_resolved(upstreams, resolver, shutdown)),
         Task::new("policies", move |shutdown| watch_files::run(folder, shutdown, move || reloader.reload())),
     ]
+}
+
+/// What looks up the names of backends, if there are any. Says which settings weaken what is known of backends.
+fn resolver(upstreams: &[Arc<Upstream>], dns: Dns) -> Result<Option<Resolver>, Failure> {
+    for upstream in upstreams {
+        if upstream.tls().is_some_and(|tls| tls.verify() == Verify::Nothing) {
+            tracing::warn!(upstream = %upstream.id(), "insecure_skip_verify: whoever answers is believed");
+        }
+    }
+    if dns.special == Special::Believed {
+        tracing::warn!("insecure_special_answers: names may stand for this machine and for metadata of a cloud");
+    }
+    if !upstreams.iter().any(|upstream| upstream.has_names()) {
+        return Ok(None);
+    }
+    Resolver::new(dns).map(Some).map_err(|error| Failure::setup("the names of backends", &error))
 }
 
 fn server(workers: usize) -> Server {

@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,
     pub(crate) backends: Vec<Backend>,
+    pub(crate) dns: upstream::Dns,
     pub(crate) assertion_issuer: assertion::Issuer,
     pub(crate) assertion_lifetime: assertion::Lifetime,
     pub(crate) audit: Audit,

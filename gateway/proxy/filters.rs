@@ -92,9 +92,10 @@ impl ProxyHttp for Serving {
             return Error::e_explain(ErrorType::InternalError, "rules and backends do not fit together");
         };
         context.chosen = None; // what an earlier attempt held
-        match backend.upstream.choose(&context.tried, Instant::now()) {
+        let tenant = admitted.permit.member().map(|member| member.membership().tenant());
+        match backend.upstream().choose(tenant, &context.tried, Instant::now()) {
             Ok(chosen) => {
-                let mut peer = backend.peer(&chosen);
+                let mut peer = backend.peer(&chosen, tenant);
                 patience::bound(&mut peer, admitted)?;
                 if session.is_upgrade_req() {
                     // On a kept connection a quick 101 can be read before pingora has noted that the request has no body,
@@ -123,7 +124,7 @@ impl ProxyHttp for Serving {
         let attempts = match &context.stage {
             Stage::Admitted(admitted) => {
                 let backend = self.backends().named(admitted.permit.upstream());
-                backend.map(|backend| backend.upstream.attempts())
+                backend.map(|backend| backend.upstream().attempts())
             }
             Stage::New | Stage::Arrived(..) | Stage::Refused { .. } | Stage::Recorded => None,
         };

@@ -25,6 +25,6 @@ impl Proxy {
         };
         let authority = admitted.forward.host.to_str().map_err(|_| MintError::Unsignable)?;
         let request = Forwarded { id: admitted.arrival.id, method: came.method.as_str(), authority, path, query };
-        self.minter().inject(&identity, &request, &backend.assertion).map(Some)
+        self.minter().inject(&identity, &request, backend.assertion()).map(Some)
     }
 }

@@ -31,7 +31,7 @@ mod trace;
 mod unparsed;
 
 pub use application::Application;
-pub use backends::{Backend, Backends};
+pub use backends::{Backend, Backends, UnreadableCertificate};
 pub use context::Context;
 pub use metrics::Metrics;
 pub use proxy::{Proxy, Serving};

@@ -67,7 +67,7 @@ impl Proxy {
         let (Stage::Admitted(admitted), Some(chosen)) = (&context.stage, &context.chosen) else { return };
         let backend = self.backends.named(admitted.permit.upstream());
         if let Some(backend) = backend.filter(|_| !context.reported) {
-            backend.upstream.report(chosen, went, Instant::now());
+            backend.upstream().report(chosen, went, Instant::now());
             context.reported = true;
         }
     }

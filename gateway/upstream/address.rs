@@ -1,16 +1,25 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::balance::digest;
 
 /// One address of an upstream, and what is known of it. All workers share it.
 #[derive(Debug)]
 pub struct Address {
     socket: SocketAddr,
+    digest: u64,
     in_flight: AtomicU32,
 }
 
 impl Address {
-    pub(crate) const fn new(socket: SocketAddr) -> Self {
-        Self { socket, in_flight: AtomicU32::new(0) }
+    pub(crate) fn new(socket: SocketAddr) -> Self {
+        // Of the bytes and not of the text, so that no formatting decides where tenants fall to.
+        let port = socket.port().to_be_bytes();
+        let digest = match socket.ip() {
+            IpAddr::V4(ip) => digest(ip.octets().into_iter().chain(port)),
+            IpAddr::V6(ip) => digest(ip.octets().into_iter().chain(port)),
+        };
+        Self { socket, digest, in_flight: AtomicU32::new(0) }
     }
 
     /// Where to connect to.
@@ -23,6 +32,10 @@ impl Address {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) const fn digest(&self) -> u64 {
+        self.digest
     }
 
     pub(crate) fn begin(&self) {

@@ -17,13 +17,23 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod balance;
 mod chosen;
+mod list;
+mod names;
+mod pool;
+mod resolver;
 mod settings;
+mod special;
+mod tls;
 mod tried;
 mod upstream;
 
 pub use address::Address;
 pub use chosen::{Chosen, Went};
-pub use settings::{Protocol, Settings, Timeouts};
+pub use names::keep_resolved;
+pub use resolver::{Dns, ResolveError, Resolver, Special};
+pub use settings::{AddressSettings, Balance, InvalidLocation, Location, Pool, Protocol, Settings, Timeouts};
+pub use tls::{ClientTls, TlsError, TlsSettings, Verify};
 pub use tried::Tried;
 pub use upstream::{Unavailable, Upstream};

@@ -1,10 +1,13 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use terms::UpstreamId;
+use terms::{Live, TenantId, UpstreamId};
 
-use crate::{Address, Chosen, Protocol, Settings, Timeouts, Tried, Went};
+use crate::balance::Balancer;
+use crate::list::List;
+use crate::names::Entry;
+use crate::pool::Groups;
+use crate::{Address, Chosen, ClientTls, Location, Protocol, Settings, Timeouts, Tried, Went};
 
 /// One backend: where it runs, what is known of its addresses, and which is next.
 #[derive(Debug)]
@@ -12,14 +15,19 @@ pub struct Upstream {
     id: UpstreamId,
     protocol: Protocol,
     timeouts: Timeouts,
-    addresses: Box<[Arc<Address>]>,
-    turn: AtomicUsize,
+    tls: Option<Arc<ClientTls>>,
+    groups: Groups,
+    balancer: Balancer,
+    entries: Vec<Entry>,
+    pub(crate) list: Live<List>,
+    /// Whoever makes a new list holds this.
+    changing: Mutex<()>,
 }
 
 /// No address of the upstream can be asked now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unavailable {
-    /// It has none.
+    /// It has none: no name of it could be looked up yet.
     #[error("the upstream has no address")]
     NoAddress,
 }
@@ -28,9 +36,20 @@ impl Upstream {
     /// An upstream with these settings.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { id, addresses, protocol, timeouts } = settings;
-        let addresses = addresses.into_iter().map(|socket| Arc::new(Address::new(socket))).collect();
-        Self { id, protocol, timeouts, addresses, turn: AtomicUsize::new(0) }
+        let Settings { id, addresses, balance, protocol, tls, pool, timeouts } = settings;
+        let upstream = Self {
+            groups: Groups::new(&id, tls.as_deref(), pool),
+            id,
+            protocol,
+            timeouts,
+            tls,
+            balancer: Balancer::new(balance),
+            entries: addresses.into_iter().map(Entry::new).collect(),
+            list: Live::new(List::new([], None, Address::new)),
+            changing: Mutex::default(),
+        };
+        upstream.relist();
+        upstream
     }
 
     /// What the configuration calls it.
@@ -45,80 +64,90 @@ impl Upstream {
         self.protocol
     }
 
+    /// How TLS is spoken to it, if it is.
+    #[must_use]
+    pub const fn tls(&self) -> Option<&Arc<ClientTls>> {
+        self.tls.as_ref()
+    }
+
     /// How long it may take.
     #[must_use]
     pub const fn timeouts(&self) -> Timeouts {
         self.timeouts
     }
 
+    /// The group of connections that requests of a tenant may use; `None` for those of a public route.
+    #[must_use]
+    pub fn group(&self, tenant: Option<&TenantId>) -> u64 {
+        self.groups.of(tenant)
+    }
+
     /// How many connections are tried before the request fails: each address once, and a single one twice.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        u32::try_from(self.addresses.len()).unwrap_or(u32::MAX).clamp(2, 3)
+        u32::try_from(self.list.glance().members().len()).unwrap_or(u32::MAX).clamp(2, 3)
     }
 
     /// The address for the next attempt of a request: one that was not tried yet, if there is one.
     ///
     /// # Errors
     /// There is no address to be asked.
-    pub fn choose(&self, tried: &Tried, _now: Instant) -> Result<Chosen, Unavailable> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let count = self.addresses.len();
-        let in_turn = || (0..count).filter_map(|step| self.addresses.get(turn.wrapping_add(step).checked_rem(count)?));
-        let fresh = in_turn().find(|address| !tried.has(address.socket()));
-        fresh.or_else(|| in_turn().next()).map(Chosen::new).ok_or(Unavailable::NoAddress)
+    pub fn choose(&self, tenant: Option<&TenantId>, tried: &Tried, _now: Instant) -> Result<Chosen, Unavailable> {
+        let list = self.list.glance();
+        let fresh = self.balancer.pick(&list, tenant, |address| !tried.has(address.socket()));
+        let any = || self.balancer.pick(&list, tenant, |_| true);
+        fresh.or_else(any).map(Chosen::new).ok_or(Unavailable::NoAddress)
     }
 
     /// Takes note of how an attempt went.
     pub fn report(&self, _chosen: &Chosen, _went: Went, _now: Instant) {}
-}
 
-#[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-    use std::time::Duration;
-
-    use super::*;
-
-    fn upstream(ports: &[u16]) -> Upstream {
-        let second = Duration::from_secs(1);
-        Upstream::new(Settings {
-            id: "orders".parse().unwrap(),
-            addresses: ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect(),
-            protocol: Protocol::Http1,
-            timeouts: Timeouts { connect: second, read: second, write: second, idle: second },
+    /// Why requests cannot be sent there, if they cannot.
+    #[must_use]
+    pub fn ails(&self) -> Option<String> {
+        let none = self.list.glance().members().is_empty();
+        none.then(|| {
+            let errors: Vec<String> = self.entries.iter().filter_map(Entry::error).collect();
+            if errors.is_empty() { "no name looked up yet".into() } else { errors.join(", ") }
         })
     }
 
-    #[test]
-    fn addresses_take_turns_and_what_was_tried_is_not_tried_again_while_there_is_another() {
-        let upstream = upstream(&[1, 2, 3]);
-        let now = Instant::now();
-        let mut tried = Tried::default();
-        let mut ports = Vec::new();
-        for _ in 0..3 {
-            let chosen = upstream.choose(&tried, now).unwrap();
-            tried.note(&chosen);
-            ports.push(chosen.socket().port());
-        }
-        ports.sort_unstable();
-        assert_eq!(ports, [1, 2, 3]);
-        assert!(upstream.choose(&tried, now).is_ok(), "if all were tried, one is tried again");
+    /// How many addresses it has.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.list.glance().members().len()
     }
 
-    #[test]
-    fn an_attempt_is_in_flight_until_it_is_let_go() {
-        let upstream = upstream(&[1]);
-        let chosen = upstream.choose(&Tried::default(), Instant::now()).unwrap();
-        let address = Arc::clone(chosen.address());
-        assert_eq!(address.in_flight(), 1);
-        drop(chosen);
-        assert_eq!(address.in_flight(), 0);
+    /// How many attempts are under way at its addresses.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.list.glance().members().iter().map(|member| u64::from(member.address.in_flight())).sum()
     }
 
-    #[test]
-    fn an_upstream_without_an_address_says_so() {
-        let none = upstream(&[]).choose(&Tried::default(), Instant::now()).map(|chosen| chosen.socket());
-        assert_eq!(none, Err(Unavailable::NoAddress));
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Whether a name must be looked up for it.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.at, Location::Name { .. }))
+    }
+
+    /// How many look-ups of its names went well, and how many failed.
+    #[must_use]
+    pub fn look_ups(&self) -> (u64, u64) {
+        self.entries.iter().map(Entry::counts).fold((0, 0), |(a, b), (good, bad)| (a + good, b + bad))
+    }
+
+    /// Makes the list anew from what the entries stand for.
+    pub(crate) fn relist(&self) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = self.entries.iter().flat_map(Entry::sockets);
+        let list = List::new(wanted, Some(&self.list.snapshot()), Address::new);
+        self.list.replace(list);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 mod addresses;
 mod admin;
 mod audit;
+mod backend_tls;
 mod bad_input;
 mod clients;
 mod crash;

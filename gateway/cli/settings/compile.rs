@@ -1,3 +1,4 @@
+mod dns;
 mod edge;
 mod issuer;
 mod networks;
@@ -36,6 +37,7 @@ impl Compiler<'_> {
             state,
             issuers,
             upstreams,
+            dns,
             assertion,
             audit,
             telemetry,
@@ -52,6 +54,7 @@ impl Compiler<'_> {
         let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
+        let dns = self.dns(&dns);
         let (issuer, lifetime) = self.assertion(assertion?);
         let audit = audit?;
         let (proxies, clients) = clients?;
@@ -67,6 +70,7 @@ impl Compiler<'_> {
             issuers,
             issuer_places,
             backends: upstreams.into_iter().collect::<Option<_>>()?,
+            dns: dns?,
             assertion_issuer: issuer?,
             assertion_lifetime: lifetime?,
             audit: Audit {

@@ -1,5 +1,6 @@
 //! `cloister.yaml` as it is written. Text is checked in `compile.rs`, where every mistake is noted and none ends the rest.
 
+mod dns;
 mod edge;
 mod issuer;
 mod upstream;
@@ -12,9 +13,12 @@ use serde::Deserialize;
 use terms::{Finding, Findings, Span};
 use yaml::{At, Kind, Named, Node, Pairs};
 
+pub(crate) use dns::Dns;
 pub(crate) use edge::{Clients, ForwardedWord, Guard, Listener, Tls};
 pub(crate) use issuer::{Issuer, Members};
-pub(crate) use upstream::{Binding, Protocol, Timeouts, Upstream, UpstreamAssertion};
+pub(crate) use upstream::{
+    Address, Balance, Binding, Pool, Protocol, Timeouts, Upstream, UpstreamAssertion, UpstreamTls, Weighted,
+};
 
 /// Where Cloister runs. What is allowed stands in the policy files.
 #[derive(Debug, Default, JsonSchema)]
@@ -48,6 +52,9 @@ pub(crate) struct File {
     /// The backends, by the name that policies use.
     #[schemars(with = "Pairs<Upstream>")]
     pub(super) upstreams: Vec<Named<Upstream>>,
+    /// How their names are looked up.
+    #[schemars(with = "Option<Dns>")]
+    pub(super) dns: Dns,
     /// What backends are told about who asks.
     #[schemars(with = "Assertion", required)]
     pub(super) assertion: Option<Assertion>,
@@ -60,7 +67,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 13] = [
+    const SECTIONS: [&str; 14] = [
         "version",
         "listeners",
         "guard",
@@ -71,13 +78,14 @@ impl File {
         "state",
         "issuers",
         "upstreams",
+        "dns",
         "assertion",
         "audit",
         "telemetry",
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 5] = ["guard", "clients", "shutdown", "admin", "telemetry"];
+    const OPTIONAL: [&str; 6] = ["guard", "clients", "shutdown", "admin", "dns", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -97,6 +105,7 @@ impl File {
                 "state" => read.state = yaml::read(value, file, findings),
                 "issuers" => read.issuers = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
+                "dns" => read.dns = yaml::read(value, file, findings).unwrap_or_default(),
                 "assertion" => read.assertion = yaml::read(value, file, findings),
                 "audit" => read.audit = yaml::read(value, file, findings),
                 "telemetry" => read.telemetry = yaml::read(value, file, findings).unwrap_or_default(),

@@ -75,7 +75,7 @@ fn known(written: &File, findings: &Findings) -> Known {
         Members::Directory => MembershipSource::Directory,
     });
     let upstreams = names(&written.upstreams, findings, |upstream| match upstream.protocol {
-        Protocol::H2c => Upgrade::None,
+        Protocol::H2 | Protocol::H2c => Upgrade::None,
         Protocol::Http1 => Upgrade::WebSocket,
     });
     Known { issuers, upstreams }

@@ -1,9 +1,12 @@
 //! The backends, and what each is told about who asks.
 
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use terms::Span;
 use yaml::At;
 
@@ -11,17 +14,113 @@ use yaml::At;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
-    /// Where it runs; used in turn.
-    pub(crate) addresses: At<Vec<At<String>>>,
-    /// What it speaks. gRPC needs `h2c`.
+    /// Where it runs: IP addresses or names, each with a port.
+    pub(crate) addresses: At<Vec<At<Address>>>,
+    /// Which address is next.
+    #[serde(default)]
+    pub(crate) balance: Balance,
+    /// What it speaks. gRPC needs `h2` or `h2c`.
     #[serde(default)]
     pub(crate) protocol: Protocol,
+    /// TLS, and how it is known that it is the one. Without it the connection is plain.
+    #[serde(default)]
+    pub(crate) tls: Option<At<UpstreamTls>>,
+    /// Whose requests may share a connection.
+    #[serde(default)]
+    pub(crate) pool: Pool,
     /// How long it may take.
     #[serde(default)]
     pub(crate) timeouts: Timeouts,
     /// What it is told about who asks.
     #[serde(default)]
     pub(crate) assertion: UpstreamAssertion,
+}
+
+/// An address of a backend, perhaps with its weight.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum Address {
+    /// `10.0.0.2:9001`, `orders.internal:9001`
+    Plain(String),
+    /// With its weight.
+    Weighted(Weighted),
+}
+
+/// An address and how much of the work it gets.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "an address, or a mapping with `address` and `weight`")]
+pub(crate) struct Weighted {
+    /// `10.0.0.2:9001`, `orders.internal:9001`
+    pub(crate) address: At<String>,
+    /// 1 to 100: twice the weight, twice the requests.
+    pub(crate) weight: At<u16>,
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Address;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address, or a mapping with `address` and `weight`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
+                Ok(Address::Plain(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Address, A::Error> {
+                Weighted::deserialize(MapAccessDeserializer::new(map)).map(Address::Weighted)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// Which address is next.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Balance {
+    /// The one that the verified tenant falls to; when an address leaves, only its own tenants move.
+    Consistent,
+    /// Of two that are drawn, the one with fewer requests under way.
+    LeastRequests,
+    /// One after the other, each as often as its weight says.
+    #[default]
+    RoundRobin,
+}
+
+/// Whose requests may share a connection.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Pool {
+    /// Those of one tenant: for backends that tie something to a connection, or read requests less strictly than they
+    /// should. It costs at least one connection per tenant that is busy.
+    PerTenant,
+    /// All members' requests: each says by itself who asks. Those of public routes have connections of their own.
+    #[default]
+    Shared,
+}
+
+/// TLS to a backend.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(crate) struct UpstreamTls {
+    /// Whose certificates are believed, PEM. The roots of the system if it is left out.
+    pub(crate) ca: Option<At<String>>,
+    /// The name that its certificate must be for, which it is also told (SNI). The host of its addresses if it is left
+    /// out and they all have the same.
+    pub(crate) server_name: Option<At<String>>,
+    /// Our own certificate, then those between it and its root, PEM.
+    pub(crate) certificate: Option<At<String>>,
+    /// Its private key, PEM; readable for its owner alone.
+    pub(crate) key: Option<At<String>>,
+    /// Believe whoever answers.
+    pub(crate) insecure_skip_verify: bool,
 }
 
 /// What a backend speaks.
@@ -31,6 +130,8 @@ pub(crate) enum Protocol {
     /// HTTP/1.1. The trailers of a response do not reach the client.
     #[default]
     Http1,
+    /// HTTP/2 over TLS. Trailers as with `h2c`.
+    H2,
     /// HTTP/2 without TLS. The trailers of a response reach every client that speaks HTTP/2, as gRPC clients do; clients
     /// of HTTP/1.1 get the response without them. Such a backend takes no WebSockets.
     H2c,

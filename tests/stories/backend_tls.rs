@@ -1,0 +1,169 @@
+//! TLS to backends, and whose requests share a connection.
+
+use crate::harness::{Authority, Gateway, TlsBackend, config_text, run};
+
+/// `acme` goes to `first`, `globex` to `second`; everybody may ask `/open`.
+const POLICY: &str = r#"
+tenants: { acme: { status: active }, globex: { status: active } }
+roles: { viewer: { allow: ["order:read"] } }
+routes:
+  - id: orders
+    match: { host: "{tenant}.example.test", path: "/orders/**" }
+    upstream: { by_tenant: { acme: first, globex: second } }
+    auth: { issuers: [main], tenant_from: [token, host] }
+    allow: { GET: "order:read" }
+  - { id: open, match: { host: "*", path: /open }, upstream: first, auth: none }
+"#;
+
+async fn statuses(gateway: &Gateway, tenants: &[&str]) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for tenant in tenants {
+        statuses.push(gateway.get(tenant, "/orders/1").await.status);
+    }
+    statuses
+}
+
+/// The pool of the framework compares of a client certificate its serial number alone. Two authorities give out the same.
+#[tokio::test]
+async fn two_client_certificates_with_one_serial_number_never_share_a_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let [server, ca_a, ca_b] = ["server", "a", "b"].map(|name| Authority::new(folder.path(), name));
+    let backend = TlsBackend::start(&server, &[&ca_a, &ca_b]).await;
+    let (first, first_files) = ca_a.client("client.test", 7);
+    let (second, second_files) = ca_b.client("client.test", 7);
+    let settings = |files: &str| {
+        let (address, ca) = (backend.address, server.file());
+        format!("{{ addresses: [\"{address}\"], tls: {{ ca: {ca}, server_name: localhost, {files} }} }}")
+    };
+    let gateway = Gateway::test()
+        .policies(POLICY)
+        .beside("first", &settings(&first_files))
+        .beside("second", &settings(&second_files))
+        .start()
+        .await;
+    let tenants = ["acme", "globex", "acme", "globex", "globex", "acme"];
+    assert_eq!(statuses(&gateway, &tenants).await, [200; 6]);
+    for (tenant, certificate) in [("acme", &first), ("globex", &second)] {
+        let came = backend.of(tenant);
+        assert_eq!(came.len(), 3);
+        assert!(came.iter().all(|came| came.client.as_ref() == Some(certificate)), "{tenant} came as itself");
+    }
+    let connections: Vec<usize> = backend.came().iter().map(|came| came.connection).collect();
+    assert!(connections.iter().max() < Some(&5), "connections are used again, or this shows nothing: {connections:?}");
+}
+
+/// Nor does it compare which authority a connection was verified by.
+#[tokio::test]
+async fn who_believes_another_authority_is_not_served_over_a_connection_that_this_one_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let [server, other] = ["server", "other"].map(|name| Authority::new(folder.path(), name));
+    let backend = TlsBackend::start(&server, &[]).await;
+    let settings = |ca: &Authority| {
+        let (address, ca) = (backend.address, ca.file());
+        format!("{{ addresses: [\"{address}\"], tls: {{ ca: {ca}, server_name: localhost }} }}")
+    };
+    let gateway = Gateway::test()
+        .policies(POLICY)
+        .beside("first", &settings(&server))
+        .beside("second", &settings(&other))
+        .start()
+        .await;
+    assert_eq!(statuses(&gateway, &["acme", "globex", "acme", "globex"]).await, [200, 502, 200, 502]);
+    assert!(backend.of("globex").is_empty(), "not a byte of it left");
+}
+
+#[tokio::test]
+async fn the_certificate_of_a_backend_is_verified_unless_a_setting_says_that_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Authority::new(folder.path(), "server");
+    let backend = TlsBackend::start(&server, &[]).await;
+    let address = backend.address;
+    for (tls, status) in [
+        (format!("{{ ca: {}, server_name: localhost }}", server.file()), 200),
+        (format!("{{ ca: {}, server_name: orders.internal }}", server.file()), 502),
+        ("{ server_name: localhost }".to_owned(), 502),
+        ("{ server_name: orders.internal, insecure_skip_verify: true }".to_owned(), 200),
+    ] {
+        let settings = format!("{{ addresses: [\"{address}\"], tls: {tls} }}");
+        let gateway =
+            Gateway::test().policies(POLICY).beside("first", &settings).beside("second", &settings).start().await;
+        let answer = gateway.get("acme", "/orders/1").await;
+        assert_eq!(answer.status, status, "{tls}");
+        if status == 502 {
+            assert_eq!(gateway.reason(&answer), "upstream.unavailable");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tenants_share_connections_or_not_as_the_pool_says_and_never_with_the_public() {
+    for (pool, apart) in [("shared", false), ("per_tenant", true)] {
+        let backend = TlsBackend::plain().await;
+        let settings = format!("{{ addresses: [\"{}\"], pool: {pool} }}", backend.address);
+        let policy = POLICY.replace("{ by_tenant: { acme: first, globex: second } }", "first");
+        let gateway = Gateway::test().policies(&policy).beside("first", &settings).start().await;
+        assert_eq!(statuses(&gateway, &["acme", "globex", "acme", "globex", "acme", "globex"]).await, [200; 6]);
+        for _ in 0..3 {
+            assert_eq!(gateway.send(gateway.request("GET", "acme", "/open")).await.status, 200);
+        }
+        let of = |tenant: Option<&str>| {
+            let came = backend.came().into_iter().filter(|came| came.tenant.as_deref() == tenant);
+            came.map(|came| came.connection).collect::<std::collections::BTreeSet<_>>()
+        };
+        let (acme, globex, public) = (of(Some("acme")), of(Some("globex")), of(None));
+        assert_eq!(acme.is_disjoint(&globex), apart, "{pool}: {acme:?} {globex:?}");
+        assert!(public.is_disjoint(&acme) && public.is_disjoint(&globex), "{pool}: {public:?} {acme:?} {globex:?}");
+    }
+}
+
+#[test]
+fn what_keeps_tls_from_being_spoken_is_found_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir(path.join("policies")).unwrap();
+    std::fs::write(path.join("policies/policy.yaml"), crate::harness::POLICIES).unwrap();
+    std::fs::write(path.join("empty.pem"), "").unwrap();
+    let good = config_text(path);
+    let authority = Authority::new(path, "ca");
+    let (_, client) = authority.client("client.test", 1);
+    let (_, other) = Authority::new(path, "other").client("client.test", 1);
+    let mixed = format!("{}, {}", client.split(", ").next().unwrap(), other.split(", ").nth(1).unwrap());
+    for (tls, told) in [
+        ("tls: { server_name: localhost, ca: missing.pem }".to_owned(), "cannot read `missing.pem`"),
+        ("tls: { server_name: localhost, ca: empty.pem }".to_owned(), "`empty.pem` holds no certificate in pem"),
+        ("tls: { server_name: \"a b\" }".to_owned(), "is not a name that a certificate can be for"),
+        ("tls: {}".to_owned(), "nothing says which name the certificate"),
+        (format!("tls: {{ server_name: localhost, {} }}", client.split(", ").next().unwrap()), "go together"),
+        (format!("tls: {{ server_name: localhost, {mixed} }}"), "cannot be used"),
+        ("protocol: h2".to_owned(), "is spoken over TLS"),
+        ("tls: { server_name: localhost }\n    protocol: h2c".to_owned(), "is spoken without TLS"),
+    ] {
+        std::fs::write(
+            path.join("cloister.yaml"),
+            good.replacen("    timeouts:", &format!("    {tls}\n    timeouts:"), 1),
+        )
+        .unwrap();
+        let (code, out, err) = run(&["check", "--config", "cloister.yaml", "--policies", "policies"], path);
+        assert!(code == 2 && format!("{out}{err}").contains(told), "{tls}: {code}\n{out}{err}");
+        assert!(!err.contains("panicked"), "{err}");
+    }
+}
+
+#[test]
+fn a_system_without_root_certificates_is_told_of_instead_of_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::create_dir(path.join("policies")).unwrap();
+    std::fs::write(path.join("policies/policy.yaml"), crate::harness::POLICIES).unwrap();
+    std::fs::write(path.join("cloister.yaml"), config_text(path)).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_cloister"))
+        .args(["check", "--config", "cloister.yaml", "--policies", "policies"])
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env_remove("SSL_CERT_DIR")
+        .current_dir(path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("root certificates") && !said.contains("panicked"), "{said}");
+}
