@@ -98,7 +98,8 @@ pub(crate) fn decode(segment: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What of one segment matters: is it empty, is it all dots? Windows takes spaces off a name, so that `.. ` is `..` there.
+/// What of one segment matters: is it empty, is it all dots? Windows takes spaces off a name, and
+/// other readers whatever Unicode calls white, so that `.. ` is `..` there.
 #[derive(Default)]
 struct Segment {
     length: usize,
@@ -110,7 +111,7 @@ impl Segment {
     fn add(&mut self, character: char) {
         self.length += 1;
         self.dots += usize::from(character == '.');
-        self.spaces += usize::from(character == ' ');
+        self.spaces += usize::from(character.is_whitespace());
     }
 
     const fn end(&self) -> Result<(), Malformed> {

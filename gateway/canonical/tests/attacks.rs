@@ -21,6 +21,7 @@ fn a_path_that_two_readers_could_read_differently_is_refused() {
         ("/pub/%2e", Malformed::PathDotSegment),
         ("/pub/..%20/admin", Malformed::PathDotSegment),
         ("/pub/%20.", Malformed::PathDotSegment),
+        ("/pub/%e3%80%80../admin", Malformed::PathDotSegment),
         ("/pub/%20%2e%20./admin", Malformed::PathDotSegment),
         // slashes
         ("//evil.test/a", Malformed::PathEmptySegment),
