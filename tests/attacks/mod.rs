@@ -8,6 +8,7 @@ mod identity;
 mod paths;
 mod reader;
 mod recorder;
+mod seeds;
 mod smuggling1;
 mod smuggling2;
 mod views;

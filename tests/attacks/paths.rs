@@ -12,7 +12,7 @@ use crate::harness::Gateway;
 use Path::{Goes, Refused};
 
 #[derive(Clone, Copy, Debug)]
-enum Path {
+pub enum Path {
     /// Reaches the backend by this route, spelled like this.
     Goes(&'static str, &'static str),
     /// Does not, and the log has `request.malformed.` and this.
@@ -23,7 +23,7 @@ enum Path {
 
 use Path::Guarded;
 
-const TABLE: &[(&str, Path)] = &[
+pub const TABLE: &[(&str, Path)] = &[
     // what is plain
     ("/", Goes("root", "/")),
     ("/a", Goes("root", "/a")),
