@@ -28,6 +28,12 @@ pub enum Sent {
     Http1(Vec<u8>),
     /// Frames of HTTP/2, over TLS, behind the preface and the settings.
     Http2(Vec<u8>),
+    /// HTTP/1: these bytes, and then those every 50 ms for as long as the gateway bears it.
+    Slow1(Vec<u8>, Vec<u8>),
+    /// The same inside of TLS that has agreed on HTTP/2.
+    Slow2(Vec<u8>, Vec<u8>),
+    /// The same where TLS is expected.
+    SlowTls(Vec<u8>, Vec<u8>),
 }
 
 /// What came of it.
@@ -72,6 +78,11 @@ impl Arena {
 
     /// Runs all of them, and gives what came of each, in the same order. Each leaves a record at least.
     pub async fn run(&self, attacks: &[Attack]) -> Vec<Outcome> {
+        self.run_leaving(attacks, |_| 1).await
+    }
+
+    /// The same with attacks of which some leave more records, or none.
+    pub async fn run_leaving(&self, attacks: &[Attack], records: impl Fn(usize) -> usize) -> Vec<Outcome> {
         let first = self.clients.fetch_add(u16::try_from(attacks.len()).unwrap(), Ordering::Relaxed);
         let address = |index: usize| client(first + u16::try_from(index).unwrap());
         let sent = attacks.iter().enumerate().map(|(index, attack)| self.send(address(index), &attack.sent));
@@ -85,7 +96,8 @@ impl Arena {
         };
         let missing = || {
             let found = by_network();
-            (0..attacks.len()).filter(|index| !found.contains_key(&network(address(*index)))).collect::<Vec<_>>()
+            let count = |index| found.get(&network(address(index))).map_or(0, Vec::len);
+            (0..attacks.len()).filter(|index| count(*index) < records(*index)).collect::<Vec<_>>()
         };
         let deadline = tokio::time::Instant::now() + LATE;
         while !missing().is_empty() {
@@ -119,12 +131,17 @@ impl Arena {
     }
 
     async fn send(&self, from: Ipv4Addr, sent: &Sent) -> Vec<u8> {
+        let plain = async || connect(from, self.gateway.address).await;
+        let secure = async || connect(from, self.gateway.tls_address.expect("the arena has TLS")).await;
         match sent {
-            Sent::Http1(bytes) => http1::talk(connect(from, self.gateway.address).await, bytes).await,
-            Sent::Http2(frames) => {
-                let address = self.gateway.tls_address.expect("the arena has TLS");
-                http2::talk(connect(from, address).await, &self.certificate, frames).await
+            Sent::Http1(bytes) => http1::talk(plain().await, bytes).await,
+            Sent::Http2(frames) => http2::talk(secure().await, &self.certificate, frames).await,
+            Sent::Slow1(first, drip) => http1::trickle(plain().await, first, drip).await,
+            Sent::Slow2(first, drip) => {
+                let stream = http2::shake(secure().await, &self.certificate).await;
+                http1::trickle(stream, first, drip).await
             }
+            Sent::SlowTls(first, drip) => http1::trickle(secure().await, first, drip).await,
         }
     }
 }

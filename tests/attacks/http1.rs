@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -27,7 +27,28 @@ pub async fn talk(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-async fn more(stream: &mut TcpStream, answer: &mut Vec<u8>) -> bool {
+/// How soon the gateway must have had enough of a client whose deadlines are half a second.
+const ENOUGH: Duration = Duration::from_secs(6);
+
+/// Sends the first bytes and then the others again and again, until the gateway closes the connection.
+pub async fn trickle(mut stream: impl AsyncRead + AsyncWrite + Unpin, first: &[u8], drip: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let slowly = async {
+        let mut next = first;
+        loop {
+            let sent = stream.write_all(next).await.is_ok() && stream.flush().await.is_ok();
+            let pause = timeout(Duration::from_millis(50), more(&mut stream, &mut answer)).await;
+            if !sent || pause == Ok(false) {
+                return;
+            }
+            next = drip;
+        }
+    };
+    timeout(ENOUGH, slowly).await.expect("a client that takes its time is sent away");
+    answer
+}
+
+async fn more(stream: &mut (impl AsyncRead + Unpin), answer: &mut Vec<u8>) -> bool {
     let mut buffer = [0; 4096];
     match stream.read(&mut buffer).await {
         Ok(count) if count > 0 => {

@@ -9,14 +9,18 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
+pub const PRIORITY: u8 = 2;
 pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 
 pub const END_STREAM: u8 = 0x1;
@@ -56,15 +60,20 @@ fn integer(number: usize, into: &mut Vec<u8>) {
     into.push(u8::try_from(rest).unwrap());
 }
 
-/// Sends these frames, and gives those that come back until stream 1 has ended, the connection has, or neither will.
-pub async fn talk(stream: TcpStream, certificate: &Path, frames: &[u8]) -> Vec<u8> {
+/// TLS that trusts this certificate alone and agrees on HTTP/2.
+pub async fn shake(stream: TcpStream, certificate: &Path) -> TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
     let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::try_from("acme.example.test").unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let mut stream = connector.connect(name, stream).await.expect("the gateway shakes hands");
+    connector.connect(name, stream).await.expect("the gateway shakes hands")
+}
+
+/// Sends these frames, and gives those that come back until stream 1 has ended, the connection has, or neither will.
+pub async fn talk(stream: TcpStream, certificate: &Path, frames: &[u8]) -> Vec<u8> {
+    let mut stream = shake(stream, certificate).await;
     let hello = [PREFACE, &frame(SETTINGS, 0, 0, &[]), frames].concat();
     let mut answer = Vec::new();
     if stream.write_all(&hello).await.is_ok() && stream.flush().await.is_ok() {

@@ -9,6 +9,7 @@ mod paths;
 mod reader;
 mod recorder;
 mod seeds;
+mod slow_clients;
 mod smuggling1;
 mod smuggling2;
 mod views;

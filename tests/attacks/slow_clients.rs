@@ -1,0 +1,93 @@
+//! Clients that take their time: each is sent away when its deadline has passed, however it fills the time until then, and
+//! whoever asks properly is served meanwhile.
+
+use super::arena::{Arena, Attack, Sent};
+use super::expect::assert_none;
+use super::http2::{
+    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, SETTINGS, WINDOW_UPDATE, block, frame,
+};
+use crate::harness::Gateway;
+
+/// Every deadline is short, so that a table is done in a second; what is sent comes every 50 ms.
+const GUARD: &str = "{ handshake: 500ms, head: 500ms, idle: 500ms }";
+
+const GOOD: &str = "GET /public/1 HTTP/1.1\r\nHost: acme.example.test\r\n\r\n";
+const HALF: &str = "GET /public/1 HTTP/1.1\r\nHost: acme";
+
+/// What is sent at once, what is sent again and again, and the reasons in the log behind that of what was served.
+type Row = (&'static str, Sent, &'static [&'static str]);
+
+fn table() -> Vec<Row> {
+    let plain = |first: &str, drip: &str| Sent::Slow1(first.as_bytes().to_vec(), drip.as_bytes().to_vec());
+    let tls = |first: &[u8], drip: &[u8]| Sent::SlowTls(first.to_vec(), drip.to_vec());
+    let http2 = |first: &[u8], drip: &[u8]| Sent::Slow2(first.to_vec(), drip.to_vec());
+    let hello = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(SETTINGS, 0, 0, &[])[..]].concat();
+    let field = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let head = [(":method", "GET"), (":scheme", "https"), (":path", "/public/1"), (":authority", "acme.example.test")];
+    let head = block(&head.map(|(name, value)| field(name, value)));
+    let begun = |frames: &[u8]| [&hello, frames].concat();
+    let good = frame(HEADERS, END_HEADERS | END_STREAM, 1, &head);
+    const TIMEOUT: &str = "request.malformed.timeout";
+    vec![
+        ("says nothing", plain("", ""), &[]),
+        ("half a request line", plain("GET /pub", ""), &[TIMEOUT]),
+        ("half a head", plain(HALF, ""), &[TIMEOUT]),
+        ("a head without its end", plain("GET / HTTP/1.1\r\nHost: a\r\n", ""), &[TIMEOUT]),
+        ("a request line, letter by letter", plain("GET /", "a"), &[TIMEOUT]),
+        ("field after field", plain("GET / HTTP/1.1\r\n", "X-Own: 1\r\n"), &[TIMEOUT]),
+        ("a value, letter by letter", plain("GET / HTTP/1.1\r\nX-Own: ", "a"), &[TIMEOUT]),
+        ("empty lines", plain("", "\r\n"), &[TIMEOUT]),
+        ("nothing behind a request", plain(GOOD, ""), &["allowed"]),
+        // What comes in one piece with a request is the parser's before the guard can count it: closed as idle, not on record.
+        ("half a head behind a request", plain(&[GOOD, HALF].concat(), ""), &["allowed"]),
+        ("letters behind a request", plain(&[GOOD, "GET /"].concat(), "a"), &["allowed", TIMEOUT]),
+        (
+            "half a head behind a refusal",
+            plain(&[&GOOD.replace("public", "orders"), HALF].concat(), ""),
+            &["auth.missing"],
+        ),
+        ("no handshake", tls(b"", b""), &[]),
+        ("half a handshake", tls(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b""), &[]),
+        ("a handshake, byte by byte", tls(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x00"), &[]),
+        ("no preface", http2(b"", b""), &[]),
+        ("half a preface", http2(b"PRI * HTTP/2.0\r\n", b""), &[TIMEOUT]),
+        ("a preface and nothing", http2(&hello, b""), &[]),
+        ("pings", http2(&hello, &frame(PING, 0, 0, &[0; 8])), &[]),
+        ("settings again and again", http2(&hello, &frame(SETTINGS, 0, 0, &[])), &[]),
+        ("window after window", http2(&hello, &frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])), &[]),
+        ("priorities of nothing", http2(&hello, &frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1])), &[]),
+        ("pings behind a request", http2(&begun(&good), &frame(PING, 0, 0, &[0; 8])), &["allowed"]),
+        (
+            "a head that never ends",
+            http2(&begun(&frame(HEADERS, END_STREAM, 1, &head)), b""),
+            &["request.malformed.unparsed"],
+        ),
+        (
+            "a head, piece by piece",
+            http2(&begun(&frame(HEADERS, END_STREAM, 1, &head)), &frame(CONTINUATION, 0, 1, &[])),
+            &["request.malformed.unparsed"],
+        ),
+    ]
+}
+
+/// On several threads: whoever waits for the records must not keep the backend from answering.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_take_their_time_are_sent_away() {
+    let arena = Arena::open(Gateway::test().guard(GUARD)).await;
+    let rows = table();
+    let attacks: Vec<_> =
+        rows.iter().map(|(name, sent, _)| Attack { name: (*name).into(), sent: sent.clone() }).collect();
+    let slow = arena.run_leaving(&attacks, |index| rows[index].2.len());
+    let good = async {
+        for _ in 0..20 {
+            let answer = arena.gateway.send(arena.gateway.request("GET", "acme", "/public/1")).await;
+            assert_eq!(answer.status, 200);
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+    };
+    let (outcomes, ()) = futures::join!(slow, good);
+    assert_none(rows.iter().zip(&outcomes).filter_map(|((name, _, expected), outcome)| {
+        (outcome.reasons() != *expected)
+            .then(|| format!("{name}: the log says {:?}, not {expected:?}", outcome.reasons()))
+    }));
+}
