@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::Outcome;
 use crate::lane::Lane;
 use crate::lane::local::{self, Ending};
 use crate::lane::slot::State;
 use crate::line::Line;
+use crate::{Outcome, Unavailable};
 
 /// A request in flight, from [`crate::Journal::begin`] to its one final record. It may be finished on any thread.
 ///
@@ -15,12 +15,39 @@ use crate::line::Line;
 pub struct Open {
     lane: Arc<Lane>,
     slot: u32,
+    id: u128,
     ended: bool,
 }
 
+/// Where the record of a request in flight is kept, for who says in the log that it has begun to flow.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    lane: Arc<Lane>,
+    slot: u32,
+    id: u128,
+}
+
+impl Witness {
+    /// Records that the request has begun to flow, and with which status. To be called by what runs for the request, so
+    /// that this comes before its final record.
+    ///
+    /// # Errors
+    /// When there is no room for the record, or the request has its final record already.
+    pub fn opened(&self, status: Option<u16>) -> Result<(), Unavailable> {
+        let Self { lane, slot, id } = self;
+        local::with(&lane.journal, |writer| writer.opened(lane, *slot, *id, status))?
+    }
+}
+
 impl Open {
-    pub(crate) const fn new(lane: Arc<Lane>, slot: u32) -> Self {
-        Self { lane, slot, ended: false }
+    pub(crate) const fn new(lane: Arc<Lane>, slot: u32, id: u128) -> Self {
+        Self { lane, slot, id, ended: false }
+    }
+
+    /// To say that this request has begun to flow, as long as it is not finished.
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        Witness { lane: Arc::clone(&self.lane), slot: self.slot, id: self.id }
     }
 
     /// Writes the final record. Call it when the response is over, whatever became of it. It always succeeds: what the

@@ -295,7 +295,7 @@ impl Shared {
 
     fn open(&self, writer: &mut Writer, entry: &Entry<'_>) -> Result<Open, Unavailable> {
         let slot = writer.open(&self.settings.instance, self.records.load(Ordering::Relaxed), entry)?;
-        Ok(Open::new(Arc::clone(&writer.lane), slot))
+        Ok(Open::new(Arc::clone(&writer.lane), slot, entry.id.as_u128()))
     }
 
     /// Lets the committer look at once.

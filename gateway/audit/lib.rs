@@ -48,7 +48,7 @@ mod verify;
 
 pub use committer::Committer;
 pub use entry::{Decision, Digest, End, Entry, Files, Note, Outcome, Protocol};
-pub use handle::Open;
+pub use handle::{Open, Witness};
 pub use journal::{Journal, NotClosed, Settings, Unavailable};
 pub use open::OpenError;
 pub use pseudonym::{LogKey, LogKeyError, Pseudonym};

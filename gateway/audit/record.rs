@@ -89,6 +89,23 @@ pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entr
     reason
 }
 
+/// Makes of the beginning of a final record, as it stands in `line`, the whole record of a request that has begun to flow.
+/// Answers whether it was one.
+pub(crate) fn opened(line: &mut Line, status: Option<u16>) -> bool {
+    const BEFORE: usize = r#"{"v":1,"id":""#.len() + 32 + r#"","time":""#.len() + 24 + r#"","#.len();
+    const FINAL: &[u8] = br#""stage":"final""#;
+    let place = BEFORE..BEFORE + FINAL.len();
+    if line.as_bytes().get(place.clone()) != Some(FINAL) {
+        return false;
+    }
+    line.bytes_mut().splice(place, *br#""stage":"opened""#);
+    if let Some(status) = status {
+        line.number(r#","status":"#, u64::from(status));
+    }
+    line.raw("}");
+    true
+}
+
 /// Writes how a request went on, and closes the object.
 pub(crate) fn suffix(line: &mut Line, outcome: &Outcome) {
     if let Some(reason) = outcome.reason {

@@ -78,7 +78,7 @@ impl<'a> Row<'a> {
             && row.reason.is_some_and(|reason| reason.parse::<terms::Reason>().is_ok())
             && match row.stage {
                 Some("final") => row.end.is_some(),
-                Some("decided") => row.end.is_none(),
+                Some("decided" | "opened") => row.end.is_none(),
                 _ => false,
             };
         let own = row.kind.is_some() && row.id.is_none() && row.stage.is_none();

@@ -25,11 +25,13 @@ pub struct Report {
     pub finals: u64,
     /// How many of them are decisions.
     pub decided: u64,
+    /// How many of them say that a request has begun to flow.
+    pub opened: u64,
     /// How many of them are the log's own.
     pub own: u64,
     /// Requests that the log says were answered without a record (`log.gap`).
     pub unrecorded: u64,
-    /// Decisions without a final record in runs that were cut off: a power cut can do that.
+    /// Decisions and beginnings without a final record in runs that were cut off: a power cut can do that.
     pub undetermined: u64,
     /// The first record: its index and time.
     pub first: Option<(u64, String)>,
@@ -100,8 +102,8 @@ pub enum Fault {
     /// A record is not one.
     #[error("this is not a record")]
     Record(#[source] InvalidRecord),
-    /// A decision was recorded, the run was closed well, and there is no final record.
-    #[error("request {0} was decided and has no final record")]
+    /// A decision or a beginning was recorded, the run was closed well, and there is no final record.
+    #[error("request {0} has begun and has no final record")]
     Unfinished(String),
     /// A segment that is not the last ends with bytes that are not committed.
     #[error("{0} bytes at the end of a segment that was closed are not committed")]
@@ -137,8 +139,8 @@ struct Looking {
     epoch: u64,
     lanes: BTreeMap<u16, u64>,
     finals: Vec<u128>,
-    /// Requests that are decided and not final, in this run.
-    decided: HashSet<u128>,
+    /// Requests that are decided or have begun to flow, and are not final, in this run.
+    awaited: HashSet<u128>,
 }
 
 impl Looking {
@@ -241,13 +243,20 @@ impl Looking {
 
     fn row(&mut self, path: &Path, offset: u64, row: &Row<'_>) {
         if let Some(id) = row.request_id().map(terms::RequestId::as_u128) {
-            if row.stage == Some("final") {
-                self.report.finals += 1;
-                self.finals.push(id);
-                self.decided.remove(&id);
-            } else {
-                self.report.decided += 1;
-                self.decided.insert(id);
+            match row.stage {
+                Some("final") => {
+                    self.report.finals += 1;
+                    self.finals.push(id);
+                    self.awaited.remove(&id);
+                }
+                Some("opened") => {
+                    self.report.opened += 1;
+                    self.awaited.insert(id);
+                }
+                _ => {
+                    self.report.decided += 1;
+                    self.awaited.insert(id);
+                }
             }
             return;
         }
@@ -256,12 +265,12 @@ impl Looking {
         match row.kind {
             Some("log.closed") => {
                 self.report.closed = true;
-                for id in std::mem::take(&mut self.decided) {
+                for id in std::mem::take(&mut self.awaited) {
                     let id = terms::RequestId::from(id).to_string();
                     self.problem(path, offset, Fault::Unfinished(id));
                 }
             }
-            Some("log.opened") => self.report.undetermined += std::mem::take(&mut self.decided).len() as u64,
+            Some("log.opened") => self.report.undetermined += std::mem::take(&mut self.awaited).len() as u64,
             Some(_) | None => {}
         }
     }

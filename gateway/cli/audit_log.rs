@@ -93,11 +93,12 @@ fn describe(report: &Report) {
     }
     let counted = |number: u64, word| print::counted(usize::try_from(number).unwrap_or(usize::MAX), word);
     print::line(format_args!(
-        "{}, {}: {}, {}, {} about the gateway itself",
+        "{}, {}: {}, {}, {}, {} about the gateway itself",
         counted(report.segments, "segment"),
         counted(report.records, "record"),
         counted(report.finals, "request"),
         counted(report.decided, "strict decision"),
+        counted(report.opened, "stream"),
         report.own
     ));
     if report.unrecorded > 0 {
@@ -128,7 +129,7 @@ fn as_json(report: &Report) -> serde_json::Value {
         .collect();
     json!({
         "ok": report.problems.is_empty(), "segments": report.segments, "records": report.records,
-        "finals": report.finals, "decided": report.decided, "own": report.own, "unrecorded": report.unrecorded,
+        "finals": report.finals, "decided": report.decided, "opened": report.opened, "own": report.own, "unrecorded": report.unrecorded,
         "undetermined": report.undetermined, "first": end(&report.first), "last": end(&report.last),
         "closed": report.closed, "torn_bytes": report.torn.as_ref().map(|torn| torn.bytes),
         "problems": problems, "more_problems": report.more_problems,

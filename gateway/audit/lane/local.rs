@@ -156,6 +156,24 @@ impl Writer {
         self.append()
     }
 
+    /// Publishes that a request has begun to flow, from what its slot says of it.
+    pub(crate) fn opened(
+        &mut self,
+        lane: &Lane,
+        number: u32,
+        id: u128,
+        status: Option<u16>,
+    ) -> Result<(), Unavailable> {
+        self.line.clear();
+        let slot = lane.slot(number).filter(|slot| slot.state() == State::Open).ok_or(Unavailable::Slots)?;
+        let held = slot.read(self.line.bytes_mut()).filter(|held| held.id == id).ok_or(Unavailable::Slots)?;
+        debug_assert_eq!(held.length, self.line.len());
+        if !record::opened(&mut self.line, status) {
+            return Err(Unavailable::Slots);
+        }
+        self.append().map(|_| ())
+    }
+
     /// Publishes the final record of a request that was answered at once.
     pub(crate) fn whole(&mut self, instance: &str, entry: &Entry<'_>, outcome: &Outcome) -> Result<(), Unavailable> {
         self.line.clear();
