@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pingora::protocols::Digest;
@@ -38,6 +38,8 @@ pub struct Connection {
     answered: AtomicBool,
     /// Why it was cut, if it was: an `UnparsedWhy`, 0 is not cut.
     cut: AtomicU8,
+    /// What the client is told last.
+    farewell: OnceLock<&'static [u8]>,
 
     counters: Arc<Counters>,
     unparsed: Arc<dyn Unparsed>,
@@ -106,6 +108,7 @@ impl Connection {
             deadline: AtomicU64::new(microseconds(guard.head)),
             answered: AtomicBool::new(false),
             cut: AtomicU8::new(0),
+            farewell: OnceLock::new(),
             counters,
             unparsed,
         }
@@ -157,6 +160,16 @@ impl Connection {
         // ORDER: the deadline first, so that nobody sees an idle connection with the deadline of its last head.
         self.set_deadline(self.idle);
         self.running.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// What the client is told last, when this connection is dropped and nothing is half said on it: for a protocol that has
+    /// a word for that. It is sent if that can be done without waiting.
+    pub fn bid_farewell(&self, word: &'static [u8]) {
+        self.farewell.get_or_init(|| word);
+    }
+
+    pub(crate) fn farewell(&self) -> Option<&'static [u8]> {
+        self.farewell.get().copied()
     }
 
     pub(crate) const fn protocol(&self) -> Protocol {

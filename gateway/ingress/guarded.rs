@@ -27,6 +27,8 @@ pub(crate) struct Guarded {
     frames: Option<Frames>,
     heard: bool,
     cut: bool,
+    /// Whether a write waits for the client, perhaps in the middle of something.
+    half_said: bool,
     connection: Arc<Connection>,
     counters: Arc<Counters>,
     pub(crate) digests: Digests,
@@ -60,6 +62,7 @@ impl Guarded {
             frames,
             heard: false,
             cut: false,
+            half_said: false,
             connection,
             counters,
             digests,
@@ -192,6 +195,7 @@ impl AsyncWrite for Guarded {
             None => this.outbox.poll_write(&mut this.wire, cx, bytes),
             Some(_) => Pin::new(&mut this.wire).poll_write(cx, bytes), // HTTP/2 gathers its frames itself
         };
+        this.half_said = outcome.is_pending();
         this.settle(cx, outcome)
     }
 
@@ -239,11 +243,17 @@ impl Drop for Guarded {
         if !self.heard {
             self.counters.silent.up();
         }
-        if !self.outbox.is_empty() {
-            // Nobody is left to wait for it: what the socket takes at once is sent.
-            let mut cx = Context::from_waker(Waker::noop());
-            let sent = self.outbox.poll_empty(&mut self.wire, &mut cx).is_ready();
-            tracing::trace!(peer = %self.connection.peer(), sent, "flushed at the end of a connection");
+        let farewell = self.connection.farewell().filter(|_| !self.half_said);
+        if self.outbox.is_empty() && farewell.is_none() {
+            return;
         }
+        // Nobody is left to wait for it: what the socket takes at once is sent.
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut sent = self.outbox.poll_empty(&mut self.wire, &mut cx).is_ready();
+        if let Some(word) = farewell.filter(|_| sent) {
+            sent = Pin::new(&mut self.wire).poll_write(&mut cx, word).is_ready()
+                && Pin::new(&mut self.wire).poll_flush(&mut cx).is_ready();
+        }
+        tracing::trace!(peer = %self.connection.peer(), sent, "flushed at the end of a connection");
     }
 }
