@@ -79,6 +79,6 @@ pub(crate) fn expects_continue(fields: &Fields<'_>, version: Version) -> Result<
     match fields.expect {
         None => Ok(false),
         Some(field) if field.as_bytes().eq_ignore_ascii_case(b"100-continue") => Ok(version != Version::HTTP_10),
-        Some(_) => Err(Malformed::Field),
+        Some(_) => Err(Malformed::Expectation),
     }
 }

@@ -18,6 +18,9 @@ pub enum Malformed {
     /// Not exactly one host, or something that is not one.
     #[error("the head does not name exactly one host")]
     Host,
+    /// An `Expect` of something else than `100-continue`.
+    #[error("the expectation is not one that can be met")]
+    Expectation,
     /// A method that is not forwarded.
     #[error("the method is not one that is forwarded")]
     Method,
@@ -66,6 +69,7 @@ impl Malformed {
     /// Every way there is, for tables and tests.
     pub const ALL: &'static [Self] = &[
         Self::DuplicateField,
+        Self::Expectation,
         Self::Field,
         Self::Framing,
         Self::HeadTooLarge,
@@ -91,6 +95,7 @@ impl Malformed {
     pub const fn reason(self) -> Reason {
         match self {
             Self::DuplicateField => Reason::RequestDuplicateField,
+            Self::Expectation => Reason::RequestExpectation,
             Self::Field => Reason::RequestField,
             Self::Framing => Reason::RequestFraming,
             Self::HeadTooLarge => Reason::RequestHeadTooLarge,

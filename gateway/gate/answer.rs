@@ -49,7 +49,8 @@ impl Answer {
             | Reason::AuthInvalidMalformed
             | Reason::AuthInvalidNotYet
             | Reason::AuthInvalidSignature
-            | Reason::AuthInvalidTooLarge => {
+            | Reason::AuthInvalidTooLarge
+            | Reason::StreamExpired => {
                 Self { challenge: Challenge::Error, ..Self::of(401, "invalid_token", "The token is not accepted", 16) }
             }
 
@@ -71,6 +72,7 @@ impl Answer {
             }
 
             Reason::RequestBodyTooLarge => Self::of(413, "body_too_large", "The body is too large", 8),
+            Reason::RequestExpectation => Self::of(417, "expectation_failed", "The expectation cannot be met", 3),
             Reason::RequestHeadTooLarge => Self::of(431, "head_too_large", "The header fields are too large", 8),
             Reason::RequestMethod => Self::of(405, "method_not_allowed", "The method is not allowed", 12),
             Reason::RequestPathTooLong => Self::of(414, "uri_too_long", "The path is too long", 3),
@@ -93,7 +95,7 @@ impl Answer {
             | Reason::RequestUpgrade => Self::of(400, "malformed_request", "The request is malformed or ambiguous", 3),
 
             // An outage of ours is never told as a fault of the client's.
-            Reason::AuditUnavailable | Reason::AuthUnavailable => {
+            Reason::AuditUnavailable | Reason::AuthUnavailable | Reason::GatewayStopping => {
                 Self::of(503, "unavailable", "Temporarily unavailable", 14)
             }
             Reason::Internal => Self::of(500, "internal", "Internal error", 13),

@@ -66,6 +66,8 @@ reasons! {
     AuthUnavailable = "auth.unavailable",
     /// The client's address is not one that clients may come from: at all, or for this tenant.
     ClientDenied = "client.denied",
+    /// The gateway stops, and this request would not end by itself.
+    GatewayStopping = "gateway.stopping",
     /// Something of ours broke while this request was judged.
     Internal = "internal",
     /// More requests at once than a limit allows.
@@ -82,6 +84,8 @@ reasons! {
     RequestBodyTooLarge = "request.malformed.body_too_large",
     /// A field that may stand once stands twice, or two of them conflict.
     RequestDuplicateField = "request.malformed.duplicate_field",
+    /// An `Expect` of something else than `100-continue`.
+    RequestExpectation = "request.malformed.expectation",
     /// A field's name has an underscore, or its value a character that may not be there.
     RequestField = "request.malformed.field",
     /// `Content-Length` or `Transfer-Encoding` do not say clearly how long the body is.
@@ -122,6 +126,8 @@ reasons! {
     RequestUpgrade = "request.malformed.upgrade",
     /// No route has this host, path and method.
     RouteUnknown = "route.unknown",
+    /// The token under which a request runs has expired.
+    StreamExpired = "stream.expired",
     /// Token, host, path and header do not all name the same tenant.
     TenantMismatch = "tenant.mismatch",
     /// The subject does not belong to this tenant.

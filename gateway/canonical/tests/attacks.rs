@@ -217,7 +217,7 @@ fn a_head_of_two_meanings_is_refused() {
         (Sample::get("/").with("x-tenant_id", "globex"), Malformed::Field),
         (Sample::get("/").with("x.tenant.id", "globex"), Malformed::Field),
         (Sample::get("/").with("x~tenant", "globex"), Malformed::Field),
-        (post().with("expect", "200-ok"), Malformed::Field),
+        (post().with("expect", "200-ok"), Malformed::Expectation),
         // nominations of what we judge by
         (Sample::get("/").with("connection", "close, Authorization"), Malformed::Field),
         (Sample::get("/").with("connection", "host"), Malformed::Field),
