@@ -118,7 +118,8 @@ impl Gateway {
         announce(&listeners, &sockets)?;
         let server = server(workers.unwrap_or_else(processors));
         let application = Application::new(Arc::clone(&proxy), &server.configuration, ingress::h2_options(&guard));
-        let ingress = Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(proxy)));
+        let ingress =
+            Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(Arc::clone(&proxy))));
         let readiness = ready::checks(&tokens, &journal, &upstreams);
         let parts = Parts {
             tokens: Arc::clone(&tokens),
@@ -138,7 +139,7 @@ impl Gateway {
         .bind(admin)
         .map_err(|error| Failure::setup("cannot listen", &error))?;
         tracing::info!(listener = "admin", address = %admin.address(), "listening");
-        let tasks = tasks(admin, tokens, Arc::new(reloader), upstreams, resolver);
+        let tasks = tasks(admin, tokens, Arc::new(reloader), upstreams, resolver, proxy, grace);
         Ok(Self { server, tasks, front: Front::new(ingress), journal, committer, grace })
     }
 
@@ -176,6 +177,8 @@ fn tasks(
     reloader: Arc<Reloader>,
     upstreams: Vec<Arc<Upstream>>,
     resolver: Option<Resolver>,
+    proxy: Arc<Proxy>,
+    grace: Duration,
 ) -> Vec<Task> {
     let folder = reloader.folder.clone();
     vec![
@@ -187,6 +190,7 @@ fn tasks(
         }),
         Task::new("names", move |shutdown| upstream::keep_resolved(upstreams, resolver, shutdown)),
         Task::new("policies", move |shutdown| watch_files::run(folder, shutdown, move || reloader.reload())),
+        Task::new("streams", move |shutdown| async move { proxy.watch_streams(shutdown, grace).await }),
     ]
 }
 

@@ -24,6 +24,7 @@ mod permit;
 mod refusal;
 mod route;
 mod rules;
+mod tenure;
 mod verdict;
 
 pub use admit::Gate;
@@ -33,3 +34,4 @@ pub use member::Member;
 pub use permit::Permit;
 pub use refusal::{Cause, Refusal, Who};
 pub use rules::Rules;
+pub use tenure::Tenure;

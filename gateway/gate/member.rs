@@ -24,6 +24,10 @@ impl Member {
         &self.caller
     }
 
+    pub(crate) fn shared_caller(&self) -> Arc<Caller> {
+        Arc::clone(&self.caller)
+    }
+
     /// The tenant, and what the caller is there.
     #[must_use]
     pub const fn membership(&self) -> &Membership {

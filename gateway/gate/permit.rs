@@ -78,6 +78,12 @@ impl Permit {
         &self.rules
     }
 
+    /// Where the record of this request is kept, to say in the log that it runs long.
+    #[must_use]
+    pub fn witness(&self) -> audit::Witness {
+        self.open.witness()
+    }
+
     /// Ends the request: writes how it went into its record.
     pub fn finish(self, outcome: &audit::Outcome) {
         self.open.finish(outcome);

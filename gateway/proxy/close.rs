@@ -42,6 +42,9 @@ impl Proxy {
             end: End::Cut,
             ..Outcome::default()
         };
+        if let Some(stream) = context.stream.take() {
+            stream.over(&outcome);
+        }
         // INVARIANT: only what was admitted can be ended, see `running.rs`.
         if let Stage::Admitted(admitted) = std::mem::replace(&mut context.stage, Stage::Recorded) {
             self.close_admitted(*admitted, outcome);

@@ -9,6 +9,8 @@ use ingress::Connection;
 use terms::Reason;
 use upstream::{Chosen, Tried};
 
+use crate::socket::Frames;
+use crate::streams::Watched;
 use crate::trace::Trace;
 
 /// One request's state between pingora's calls.
@@ -38,8 +40,12 @@ pub struct Context {
     pub(crate) answered: Option<u16>,
     /// The status of the backend's response, once its head goes on to the client.
     pub(crate) responded: Option<u16>,
-    /// Whether what flows is no longer HTTP.
-    pub(crate) upgraded: bool,
+    /// Who watches over it, if it runs long.
+    pub(crate) stream: Option<Watched>,
+    /// Whether the client was told to send its body.
+    pub(crate) continued: bool,
+    /// Where the backend's side of a web socket stands, once what flows is no longer HTTP.
+    pub(crate) socket: Option<Frames>,
 }
 
 /// A request that is ended leaves its context to who writes the record.
@@ -83,6 +89,8 @@ pub(crate) struct Forward {
     pub(crate) host: HeaderValue,
     /// The cookies in one field, if they came in several.
     pub(crate) cookie: Option<HeaderValue>,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub(crate) expects_continue: bool,
     /// How long the client waits for all of it, if it says so. It counts from the arrival.
     pub(crate) patience: Option<Duration>,
 }
@@ -99,6 +107,7 @@ impl Forward {
             target: request.is_rewritten().then(|| request.target().to_string()),
             host: host.ok()?,
             cookie: request.joined_cookie(),
+            expects_continue: request.expects_continue(),
             patience: request.patience(),
         })
     }

@@ -6,7 +6,7 @@ use audit::{End, Outcome};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use gate::{Cause, Refusal};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode, Version, header};
 use ingress::Connection;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -19,8 +19,10 @@ use crate::context::{Admitted, Context, InProgress, Stage};
 use crate::forward::Came;
 use crate::proxy::{Refused, Serving};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
+use crate::running::Deadline;
+use crate::socket::Frames;
 use crate::trace::Trace;
-use crate::{ends, forward, patience, running};
+use crate::{ends, forward, old, patience, running, socket, streams};
 
 /// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
 const ANSWERED: bool = true;
@@ -43,6 +45,8 @@ impl ProxyHttp for Serving {
             // FAIL CLOSED: a connection that did not come through our ingress has no guard and no address.
             return Error::e_explain(ErrorType::InternalError, "a connection without a guard");
         };
+        let knows_no_1xx = session.req_header().version == Version::HTTP_10; // RFC 9110 §15.2
+        session.set_ignore_info_resp(knows_no_1xx);
         session.set_pipelining_enabled(true); // or pingora drops what comes behind, unanswered and unrecorded
         if canonical::asks_to_close(&session.req_header().headers) {
             session.set_keepalive(None);
@@ -101,6 +105,7 @@ impl ProxyHttp for Serving {
                     // On a kept connection a quick 101 can be read before pingora has noted that the request has no body,
                     // and then that note ends the new protocol as it begins. A new connection cannot be read that early.
                     peer.group_key = fastrand::u64(..);
+                    socket::opening(&mut peer, admitted);
                 }
                 context.tried.note(&chosen);
                 context.chosen = Some(chosen);
@@ -141,6 +146,15 @@ impl ProxyHttp for Serving {
         let Stage::Admitted(admitted) = &context.stage else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no request");
         };
+        if context.stream.is_none() {
+            context.stream = streams::of_request(session).map(|kind| self.streams().watch(kind, admitted));
+        }
+        if admitted.forward.expects_continue && !context.continued {
+            context.continued = true;
+            let keepalive = session.get_keepalive();
+            session.write_continue_response().await?;
+            session.set_keepalive(keepalive); // pingora takes it for an answer, and would close behind it
+        }
         let injected = self.inject(admitted, session.req_header());
         let injected =
             injected.map_err(|error| Error::because(ErrorType::InternalError, "minting an assertion", error))?;
@@ -168,22 +182,43 @@ impl ProxyHttp for Serving {
         let Stage::Admitted(admitted) = &context.stage else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no body");
         };
-        if context.received > admitted.permit.route().max_body.0 && !context.upgraded {
+        if context.received > admitted.permit.route().max_body.0 && context.socket.is_none() {
             return Error::e_explain(ErrorType::HTTPStatus(413), "the body is longer than the route takes");
         }
         Ok(())
     }
 
-    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
         if let Some(forwarded) = context.forwarded.take() {
             self.metrics().responded(forwarded.elapsed().as_secs_f64());
         }
         context.responded = Some(head.status.as_u16());
         self.report(context, Went::Answered(head.status.as_u16()));
-        context.upgraded |= head.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            socket::check(session.req_header(), head)?;
+            context.socket = Some(Frames::default());
+            session.set_read_timeout(None); // a client may listen for hours
+        }
         let Stage::Admitted(admitted) = &context.stage else { return Ok(()) };
         patience::answering(admitted);
+        if context.socket.is_some() {
+            admitted.lift(Deadline::Opening);
+        }
+        if context.stream.is_none() {
+            context.stream = streams::of_response(session, head).map(|kind| self.streams().watch(kind, admitted));
+        }
+        if let Some(stream) = &context.stream {
+            stream.responds(head.status.as_u16());
+        }
         forward::clean(head);
+        if session.req_header().version == Version::HTTP_10 {
+            old::adapt(head, session)?;
+        }
         head.insert_header(REQUEST_ID, admitted.arrival.id.to_string())?;
         let (limits, standing) = (admitted.permit.rules().limits(), admitted.permit.standing());
         if !standing.levels().is_empty() {
@@ -202,6 +237,9 @@ impl ProxyHttp for Serving {
     ) -> Result<Option<Duration>> {
         let length = body.as_ref().map_or(0, Bytes::len);
         context.sent = context.sent.saturating_add(length as u64);
+        if let (Some(socket), Some(body)) = (&mut context.socket, &body) {
+            socket.follow(body);
+        }
         Ok(None)
     }
 
@@ -232,7 +270,7 @@ impl ProxyHttp for Serving {
             Stage::Arrived(arrival, _) | Stage::Refused { arrival, .. } => Some(arrival.id),
             Stage::New | Stage::Recorded => None,
         };
-        let (Some(reason), Some(id), None) = (reason, id, session.response_written()) else {
+        let (Some(reason), Some(id), None) = (reason, id, response(session)) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let grpc = canonical::speaks_grpc(&session.req_header().headers);
@@ -247,7 +285,7 @@ impl ProxyHttp for Serving {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        let status = context.answered.or_else(|| session.response_written().map(|head| head.status.as_u16()));
+        let status = context.answered.or_else(|| response(session).map(|head| head.status.as_u16()));
         let (reason, end) = match (context.failed, error) {
             (Some((reason, end)), _) => (Some(reason), end),
             (None, Some(_)) => (None, End::ClientGone),
@@ -256,6 +294,9 @@ impl ProxyHttp for Serving {
         let (bytes_in, bytes_out) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
         let attempts = context.attempts;
         let outcome = Outcome { status, reason, attempts, bytes_in, bytes_out, end, ..Outcome::default() };
+        if let Some(stream) = context.stream.take() {
+            stream.over(&outcome);
+        }
         self.close(std::mem::replace(&mut context.stage, Stage::Recorded), outcome, session.req_header());
         running::over();
         context.chosen = None;
@@ -277,10 +318,17 @@ impl ProxyHttp for Serving {
     }
 }
 
+/// The head of the response, if it is on its way to the client: `100 Continue` is not one yet.
+fn response(session: &Session) -> Option<&ResponseHeader> {
+    let head = session.response_written()?;
+    (!head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS).then_some(head)
+}
+
 /// Ends the connection behind a head that has more than one meaning: nobody knows where that request ends. Behind a body
 /// that nobody has read pingora ends it by itself.
 fn end_of_request(session: &mut Session, reason: Reason) {
-    if reason.is_malformed() {
+    // Who waits to be told to send the body may leave it out after this answer, and then the next request comes in its place.
+    if reason.is_malformed() || session.get_header(header::EXPECT).is_some() {
         session.set_keepalive(None);
     }
 }

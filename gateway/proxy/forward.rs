@@ -33,6 +33,7 @@ pub(crate) fn rewrite(
 ) -> pingora::Result<()> {
     let Admitted { arrival, trace, permit, forward } = admitted;
     strip(head);
+    head.remove_header(&header::EXPECT); // it is met here: a backend that does not know it would wait for ever
     if let Some(target) = &forward.target {
         head.set_raw_path(target.as_bytes())?;
     }

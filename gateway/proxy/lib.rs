@@ -23,10 +23,13 @@ mod foreign;
 mod forward;
 mod inject;
 mod metrics;
+mod old;
 mod patience;
 mod proxy;
 mod reply;
 mod running;
+mod socket;
+mod streams;
 mod trace;
 mod unparsed;
 

@@ -1,6 +1,8 @@
 use prometheus::core::Collector;
-use prometheus::{Error, Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
+use prometheus::{Error, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
 use terms::{Reason, RouteId};
+
+use crate::streams::Kind;
 
 /// What Prometheus sees of the requests. Every label has a bounded set of values: the routes of the policy (and `none`),
 /// five classes of status, the reasons of [`Reason`].
@@ -11,6 +13,8 @@ pub struct Metrics {
     upstream: Histogram,
     total: Histogram,
     fail_closed: IntCounterVec,
+    streams_open: IntGaugeVec,
+    streams_ended: IntCounterVec,
 }
 
 impl Metrics {
@@ -19,6 +23,11 @@ impl Metrics {
     /// # Errors
     /// A metric of the same name is registered already.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
+        let streams_open = Opts::new("cloister_streams_open", "Requests that run long, by what they are");
+        let streams_open = add(registry, IntGaugeVec::new(streams_open, &["kind"]))?;
+        for kind in Kind::ALL {
+            streams_open.with_label_values(&[kind.as_str()]).set(0);
+        }
         Ok(Self {
             requests: add(
                 registry,
@@ -40,6 +49,11 @@ impl Metrics {
                 registry,
                 counters("cloister_fail_closed_total", "Requests refused because we could not decide", &["place"]),
             )?,
+            streams_open,
+            streams_ended: add(
+                registry,
+                counters("cloister_streams_ended_total", "Requests that ran long and are over", &["kind", "why"]),
+            )?,
         })
     }
 
@@ -52,6 +66,16 @@ impl Metrics {
             _ => "5xx",
         };
         self.requests.with_label_values(&[route.map_or("none", RouteId::as_str), class, reason.as_str()]).inc();
+    }
+
+    /// One more request runs long. Its end is told to [`Metrics::stream_ended`].
+    pub(crate) fn stream_opened(&self, kind: Kind) {
+        self.streams_open.with_label_values(&[kind.as_str()]).inc();
+    }
+
+    pub(crate) fn stream_ended(&self, kind: Kind, why: &str) {
+        self.streams_open.with_label_values(&[kind.as_str()]).dec();
+        self.streams_ended.with_label_values(&[kind.as_str(), why]).inc();
     }
 
     pub(crate) fn decided(&self, seconds: f64) {

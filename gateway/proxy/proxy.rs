@@ -16,6 +16,7 @@ use crate::backends::Backends;
 use crate::context::{Context, Forward, Stage};
 use crate::metrics::Metrics;
 use crate::reply::Reply;
+use crate::streams::Streams;
 use crate::trace::Trace;
 
 /// What stands between pingora and the gate.
@@ -27,13 +28,14 @@ pub struct Proxy {
     metrics: Metrics,
     bounds: Bounds,
     proxies: Proxies,
+    streams: Arc<Streams>,
     clock: Arc<dyn Clock>,
 }
 
 impl Proxy {
     /// A proxy that forwards what `gate` permits.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         gate: Gate,
         backends: Backends,
         minter: assertion::Minter,
@@ -42,7 +44,8 @@ impl Proxy {
         proxies: Proxies,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { gate, backends, minter, metrics, bounds, proxies, clock }
+        let streams = Streams::new(metrics.clone());
+        Self { gate, backends, minter, metrics, bounds, proxies, streams, clock }
     }
 
     pub(crate) const fn gate(&self) -> &Gate {
@@ -55,6 +58,14 @@ impl Proxy {
 
     pub(crate) const fn minter(&self) -> &assertion::Minter {
         &self.minter
+    }
+
+    pub(crate) const fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     pub(crate) const fn metrics(&self) -> &Metrics {

@@ -5,19 +5,19 @@
 //! on its way to the disk, and it would have no record or two.
 //!
 //! A request that nobody wants to end pays for one task-local value and no more. A deadline costs one timer, which is not
-//! set anew when the deadline moves back; a handle for others costs one allocation.
+//! set anew when the deadline moves back; to be ended by others costs what `streams.rs` does.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Instant;
 
-use futures::task::AtomicWaker;
 use terms::Reason;
 use tokio::time::Sleep;
 
 use crate::context::{Admitted, Context, Stage};
+use crate::streams::Stream;
 
 tokio::task_local! {
     static RUNNING: Running;
@@ -31,35 +31,20 @@ pub(crate) enum Deadline {
     Body,
     /// The client itself waits no longer (`grpc-timeout`).
     Call,
+    /// The backend has to answer the opening of a web socket.
+    Opening,
     /// The backend's whole answer has to be there.
     Whole,
 }
 
-const DEADLINES: [Deadline; 3] = [Deadline::Body, Deadline::Call, Deadline::Whole];
+const DEADLINES: [Deadline; 4] = [Deadline::Body, Deadline::Call, Deadline::Opening, Deadline::Whole];
 
 impl Deadline {
     /// What the record says of a request that it has ended.
     const fn reason(self) -> Reason {
         match self {
             Self::Body => Reason::RequestTimeout,
-            Self::Call | Self::Whole => Reason::UpstreamTimeout,
-        }
-    }
-}
-
-/// Ends one running request, from wherever it is held.
-#[derive(Debug, Default)]
-pub(crate) struct Ending {
-    why: OnceLock<Reason>,
-    task: AtomicWaker,
-}
-
-impl Ending {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for streams"))]
-    /// Ends the request, for this reason unless there was another before. Without effect if it has ended already.
-    pub(crate) fn end(&self, why: Reason) {
-        if self.why.set(why).is_ok() {
-            self.task.wake();
+            Self::Call | Self::Opening | Self::Whole => Reason::UpstreamTimeout,
         }
     }
 }
@@ -70,16 +55,14 @@ impl Admitted {
         self.with(|running| running.set(deadline, Some(at)));
     }
 
-    #[expect(dead_code, reason = "for bodies that have come in, and requests that turn out to be streams")]
     /// Takes back what [`Admitted::end_at`] has set.
     pub(crate) fn lift(&self, deadline: Deadline) {
         self.with(|running| running.set(deadline, None));
     }
 
-    #[expect(dead_code, reason = "for streams")]
-    /// What ends this request when somebody says so: the same one each time. To be called by what runs for this request.
-    pub(crate) fn ending(&self) -> Arc<Ending> {
-        self.with(|running| Arc::clone(running.ending.get_or_init(Arc::default))).unwrap_or_default()
+    /// Lets this request be ended by whoever holds this.
+    pub(crate) fn runs_as(&self, stream: &Arc<Stream>) {
+        self.with(|running| running.stream.set(Arc::clone(stream)));
     }
 
     fn with<T>(&self, then: impl FnOnce(&Running) -> T) -> Option<T> {
@@ -104,6 +87,12 @@ pub(crate) fn leave(context: &mut Context) {
     }
     let _outside = RUNNING.try_with(|running| {
         if let Some(why) = running.ended.get() {
+            // ORDER: the context goes before the session, whose connection says this as the last thing.
+            if let (Some(socket), Some(connection)) = (&context.socket, &context.connection)
+                && let Some(word) = socket.close(why)
+            {
+                connection.connection().bid_farewell(word);
+            }
             *running.left.borrow_mut() = Some((std::mem::take(context), why));
         }
     });
@@ -128,7 +117,7 @@ type Request<'r, T> = Pin<Box<dyn Future<Output = Option<T>> + Send + 'r>>;
 #[derive(Debug, Default)]
 struct Running {
     deadlines: Cell<[Option<Instant>; DEADLINES.len()]>,
-    ending: OnceCell<Arc<Ending>>,
+    stream: OnceCell<Arc<Stream>>,
     over: Cell<bool>,
     /// Why it was ended, while it is dropped for it.
     ended: Cell<Option<Reason>>,
@@ -155,11 +144,8 @@ impl Running {
         if self.over.get() {
             return Poll::Pending;
         }
-        if let Some(ending) = self.ending.get() {
-            ending.task.register(cx.waker());
-            if let Some(why) = ending.why.get() {
-                return Poll::Ready(*why);
-            }
+        if let Some(why) = self.stream.get().and_then(|stream| stream.check(cx)) {
+            return Poll::Ready(why);
         }
         let Some((at, deadline)) = self.first() else { return Poll::Pending };
         let at = at.into();

@@ -67,7 +67,9 @@ async fn it_plays_what_it_is_given() {
 
 #[tokio::test]
 async fn what_goes_through_a_tunnel_is_kept_too() {
-    const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    // The answer to the key below, which the gateway looks at (RFC 6455 §1.3).
+    const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     let recorder = Recorder::playing(|_| vec![Play::bytes(SWITCH), Play::Tunnel]).await;
     let gateway = Gateway::test().upstream(recorder.address).start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
@@ -46,6 +46,11 @@ impl Backend {
             .route("/upload", any(count))
             .route("/orders/stream", get(stream))
             .route("/orders/slow", get(slow))
+            .route("/long/socket", get(echo))
+            .route("/long/events", get(events))
+            .route("/long/download", get(download))
+            .route("/long/upload", any(count))
+            .route("/long/leaves/{kind}", get(leaves))
             .fallback(remember)
             .with_state(Arc::clone(&seen));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -113,6 +118,30 @@ async fn stream() -> Response {
         Some((Ok::<_, std::convert::Infallible>(format!("data: {number}\n\n")), number + 1))
     });
     ([("content-type", "text/event-stream")], Body::from_stream(events)).into_response()
+}
+
+/// One event, and then silence.
+async fn events() -> Response {
+    let first = futures::stream::iter([Ok::<_, std::io::Error>("data: 0\n\n")]);
+    let body = Body::from_stream(first.chain(futures::stream::pending()));
+    ([("content-type", "text/event-stream")], body).into_response()
+}
+
+/// 100,000 bytes of a million, and then silence.
+async fn download() -> Response {
+    let first = futures::stream::iter([Ok::<_, std::io::Error>(vec![b'x'; 100_000])]);
+    ([("content-length", "1000000")], Body::from_stream(first.chain(futures::stream::pending()))).into_response()
+}
+
+/// What breaks off in the middle after a second and a half.
+async fn leaves(Path(kind): Path<String>) -> Response {
+    let breaks = futures::stream::once(async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        Err(std::io::Error::other("on purpose"))
+    });
+    let first = futures::stream::iter([Ok::<_, std::io::Error>("data: 0\n\n")]);
+    let content_type = if kind == "events" { "text/event-stream" } else { "text/plain" };
+    ([("content-type", content_type)], Body::from_stream(first.chain(breaks))).into_response()
 }
 
 async fn slow() -> &'static str {

@@ -28,6 +28,7 @@ pub struct Setup {
     audit: Option<PathBuf>,
     members: Option<String>,
     unready: bool,
+    grace: Option<String>,
 }
 
 impl Setup {
@@ -94,6 +95,12 @@ impl Setup {
     /// Who says who is a member: `claims` or `directory`.
     pub fn members(mut self, source: &str) -> Self {
         self.members = Some(source.into());
+        self
+    }
+
+    /// How long running requests may take after SIGTERM: 5s, if nothing is said.
+    pub fn grace(mut self, span: &str) -> Self {
+        self.grace = Some(span.into());
         self
     }
 
@@ -333,7 +340,7 @@ fn config(setup: &Setup, folder: &Path, backend: SocketAddr, log: &Path) -> Stri
 listeners:
   - {{ bind: "127.0.0.1:0"{listener} }}
 {tls}workers: 2
-shutdown: {{ grace: 5s }}
+shutdown: {{ grace: {grace} }}
 admin: {{ bind: "127.0.0.1:0" }}
 state: {{ directory: {folder_text}/state }}
 issuers:
@@ -354,6 +361,7 @@ audit: {{ directory: {log} }}
         tls = if setup.tls { tls_listener(folder) } else { String::new() },
         listener = setup.listener,
         log = log.display(),
+        grace = setup.grace.as_deref().unwrap_or("5s"),
         protocol = setup.protocol,
         upstreams = setup.upstreams,
         members = setup.members.as_deref().unwrap_or("claims"),

@@ -80,15 +80,15 @@ async fn a_deadline_can_be_moved_both_ways_and_lifted_while_the_alarm_is_set() {
 
 #[tokio::test]
 async fn somebody_else_ends_a_request_and_the_first_reason_stands() {
-    let ending = Arc::new(Ending::default());
-    let theirs = Arc::clone(&ending);
+    let stream = Arc::new(Stream::for_test());
+    let theirs = Arc::clone(&stream);
     #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
     let other = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(20)).await;
         theirs.end(Reason::TenantSuspended);
         theirs.end(Reason::Internal);
     });
-    assert_eq!(ended(|running| running.ending.set(ending).unwrap()).await, (Some(Reason::TenantSuspended), 7));
+    assert_eq!(ended(|running| running.stream.set(stream).unwrap()).await, (Some(Reason::TenantSuspended), 7));
     other.await.unwrap();
 }
 

@@ -1,0 +1,45 @@
+use std::sync::Arc;
+
+use tenancy::Status;
+use terms::{Reason, TenantId};
+use token::Caller;
+
+use crate::{Permit, Rules};
+
+/// What the right of a request to go on stands on, when it runs long: its token's time, and its tenant. A permit is given
+/// once; this is asked again and again.
+///
+/// Nothing else of the rules is asked: a request ends on the rules that it began with, unless its tenant is suspended.
+#[derive(Clone, Debug)]
+pub struct Tenure {
+    caller: Arc<Caller>,
+    tenant: TenantId,
+}
+
+impl Tenure {
+    /// Whether it still stands, by the rules in force and at this time in seconds since the Unix epoch. A revocation would
+    /// be asked for here, too.
+    ///
+    /// # Errors
+    /// Why it has ended.
+    pub fn stands(&self, rules: &Rules, now: u64) -> Result<(), Reason> {
+        // The leeway is for clocks that differ at the door. Inside, nothing lasts beyond `exp`.
+        if now >= self.caller.expires_at() {
+            return Err(Reason::StreamExpired);
+        }
+        match rules.policy().tenants().get(self.tenant.as_str()).map(|tenant| tenant.status) {
+            Some(Status::Active) => Ok(()),
+            Some(Status::Suspended) => Err(Reason::TenantSuspended),
+            None => Err(Reason::TenantUnknown),
+        }
+    }
+}
+
+impl Permit {
+    /// What this request's right to go on stands on. On a public route nobody asks, and nothing ends it.
+    #[must_use]
+    pub fn tenure(&self) -> Option<Tenure> {
+        let member = self.member()?;
+        Some(Tenure { caller: member.shared_caller(), tenant: member.membership().tenant().clone() })
+    }
+}
