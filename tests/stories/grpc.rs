@@ -197,3 +197,49 @@ async fn answering(text: &'static str) -> std::net::SocketAddr {
     });
     address
 }
+
+/// RFC 9113 §8.2.3 lets a client split its cookies; for a backend of HTTP/1 they are one field.
+#[tokio::test(flavor = "multi_thread")]
+async fn cookies_that_came_apart_reach_a_backend_of_http_1_as_one() {
+    let gateway = Gateway::test().policies(POLICY).tls().start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let cookies = [("cookie", "a=1"), ("cookie", "b=2; c=3"), ("cookie", "d=4")];
+    let call = connect(&gateway).await.call_with(&cookies, "Get", Some(&token), Some(b"seven")).await.unwrap();
+    assert_eq!(call.status, 200);
+    assert_eq!(gateway.backend.last().field("cookie"), Some("a=1; b=2; c=3; d=4"));
+}
+
+/// Whatever a request is refused for, a client of gRPC is told in the head, as a status of its own and in words that its
+/// field can carry.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_refusal_is_a_status_of_grpc() {
+    let backend = GrpcBackend::start().await;
+    let policy = POLICY.replace("    allow: {", "    limits: [strict]\n    max_body: 1KiB\n    allow: {");
+    let policy = format!("limits: {{ strict: {{ rate: 1/h, burst: 1, key: [tenant] }} }}\n{policy}");
+    let gateway = Gateway::test().policies(&policy).tls().h2c(backend.address).start().await;
+    let client = connect(&gateway).await;
+    let clerk = gateway.token("acme", "ada", &["clerk"]);
+    let nobody = gateway.token("acme", "ada", &[]);
+    let large = vec![0; 2048];
+    let declared = ("content-length", "2053");
+    for (fields, call, token, content, status) in [
+        (&[][..], "Get", None, &b"x"[..], "16"),
+        (&[], "Get", Some("nonsense"), b"x", "16"),
+        (&[], "Get", Some(nobody.as_str()), b"x", "7"),
+        (&[], "../Get", Some(&clerk), b"x", "3"),
+        (&[("x-http-method", "GET")], "Get", Some(&clerk), b"x", "3"),
+        (&[("expect", "a-miracle")], "Get", Some(&clerk), b"x", "3"),
+        (&[declared], "Get", Some(&clerk), &large, "8"),
+        (&[], "Get", Some(&clerk), b"x", "0"),
+        (&[], "Get", Some(&clerk), b"x", "8"),
+    ] {
+        let call = client.call_with(fields, call, token, Some(content)).await.unwrap();
+        assert_eq!(call.status, 200, "{fields:?}");
+        if status == "0" {
+            assert_eq!(call.finish().await.1.unwrap()["grpc-status"], "0");
+            continue;
+        }
+        assert_eq!((call.field("grpc-status"), call.is_over()), (Some(status), true), "{fields:?} {token:?}");
+        assert!(call.field("grpc-message").unwrap().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+    }
+}

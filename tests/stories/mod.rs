@@ -17,6 +17,7 @@ mod matrix;
 mod protocols;
 mod reload;
 mod requests;
+mod sockets;
 mod streams;
 mod tenants;
 mod tokens;
