@@ -50,7 +50,7 @@ async fn serve(stream: TcpStream, seen: Arc<Mutex<Vec<HeaderMap>>>) {
 }
 
 /// `Get` echoes, `List` sends three messages 50 ms apart, `Dump` sends 16 MiB, `Chat` sends back each message when it comes,
-/// `Watch` sends one message and then falls silent, `Hang` does not even do that, everything else is not there.
+/// `Watch` sends one message and then falls silent, `Hang` does not even do that, `Break` breaks off behind one, everything else is not there.
 async fn answer(path: String, mut body: RecvStream, mut respond: SendResponse<Bytes>) {
     let head = Response::builder().header("content-type", "application/grpc");
     let messages = match path.as_str() {
@@ -61,6 +61,14 @@ async fn answer(path: String, mut body: RecvStream, mut respond: SendResponse<By
             let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) else { return };
             if send(&mut stream, message(b"0")).await.is_some() {
                 drop(std::future::poll_fn(|context| stream.poll_reset(context)).await);
+            }
+            return;
+        }
+        "/orders.Orders/Break" => {
+            let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) else { return };
+            if send(&mut stream, message(b"0")).await.is_some() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                stream.send_reset(h2::Reason::INTERNAL_ERROR);
             }
             return;
         }

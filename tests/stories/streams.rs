@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 
-use crate::harness::{Gateway, GrpcBackend, GrpcClient, claims, now};
+use crate::harness::{Gateway, GrpcBackend, GrpcClient, Play, Recorder, claims, now};
 
 const POLICY: &str = r#"
 tenants: { acme: { status: active } }
@@ -99,14 +99,17 @@ async fn exchange(request: reqwest::RequestBuilder, uploads: bool) -> Held {
     })
 }
 
+fn opening(token: &str) -> String {
+    format!(
+        "GET /long/socket HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\nConnection: upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
+
 /// A web socket that has echoed one message.
 async fn socket(gateway: &Gateway, token: &str) -> Held {
     let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
-    let request = format!(
-        "GET /long/socket HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\nConnection: upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(opening(token).as_bytes()).await.unwrap();
     let mut seen = Vec::new();
     while !seen.ends_with(b"\r\n\r\n") {
         seen.push(stream.read_u8().await.unwrap());
@@ -250,6 +253,43 @@ async fn a_backend_that_leaves_is_told_as_such() {
     }
     let records = records(&gateway, 2);
     assert_told(&records, "upstream.unavailable", "upstream_failed", 2);
+
+    // Half a body has gone: nobody tries that again, and the client is told at once.
+    let gone = Recorder::playing(|_| vec![Play::Reset]).await;
+    let gateway = Gateway::test().policies(POLICY).upstream(gone.address).start().await;
+    let first = futures::stream::iter([Ok::<_, std::io::Error>(vec![b'x'; 1000])]);
+    let body = reqwest::Body::wrap_stream(first.chain(futures::stream::pending()));
+    let request = gateway.request("PUT", "acme", "/long/upload").bearer_auth(gateway.token("acme", "ada", &["clerk"]));
+    assert_eq!(gateway.send(request.body(body)).await.status, 502);
+    assert_eq!(gone.tapes().len(), 1);
+
+    // A call that has begun breaks off.
+    let backend = GrpcBackend::start().await;
+    let gateway = Gateway::test().policies(CALLS).tls().h2c(backend.address).start().await;
+    let client = GrpcClient::connect(gateway.tls_address.unwrap(), &gateway.folder.path().join("tls.pem")).await;
+    let call = client.call("Break", Some(&gateway.token("acme", "ada", &["clerk"])), b"").await;
+    let id = call.field("x-request-id").unwrap().to_string();
+    assert!(call.reset().await.is_reset());
+    let records = gateway.records(&["--id", &id]);
+    assert_eq!((&records.of(&id)["end"], &records.of(&id)["out"]), (&"upstream_failed".into(), &6.into()));
+}
+
+/// Either side of a web socket ends it, whether it says so or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_leaves_a_web_socket_has_ended_it() {
+    const OPENED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x01\x02hi";
+    let recorder = Recorder::playing(|_| vec![Play::bytes(OPENED), Play::Close]).await;
+    let gateway = Gateway::test().policies(POLICY).upstream(recorder.address).start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    stream.write_all(opening(&token).as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    assert!(read.is_ok() && answer.ends_with(b"\x01\x02hi"), "{read:?} {}", String::from_utf8_lossy(&answer));
+    gateway.eventually("it is on record", || gateway.records(&[]).finals().len() == 1);
+    let records = gateway.records(&[]);
+    assert_eq!((&records.finals()[0]["out"], &records.finals()[0]["status"]), (&4.into(), &101.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,12 +362,8 @@ async fn a_web_socket_may_be_silent_and_its_opening_may_not() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gateway = Gateway::test().policies(POLICY).upstream(silent.local_addr().unwrap()).start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);
-    let request = format!(
-        "GET /long/socket HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\nConnection: upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
     let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(opening(&token).as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(8), stream.read_to_end(&mut answer)).await;
     assert!(read.is_ok() && answer.is_empty(), "{read:?} {answer:?}");
@@ -352,11 +388,7 @@ async fn a_backend_that_has_not_read_the_opening_opens_nothing() {
     });
     let gateway = Gateway::test().policies(POLICY).upstream(address).start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);
-    let request = format!(
-        "GET /long/socket HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\nConnection: upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    let answer = crate::harness::raw(gateway.address, request.as_bytes()).await;
+    let answer = crate::harness::raw(gateway.address, opening(&token).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
     assert_told_once(&gateway, "upstream.unavailable");
 }
