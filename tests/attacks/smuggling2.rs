@@ -196,7 +196,7 @@ const TABLE: &[Row] = &[
     ("a path in the trailers", "{post} » abc » :path=/smuggled", &[Passes("abc")]),
     ("a line end in the trailers", "{post} » abc » x=a\r\n\r\n{evil}", &[Refused("unparsed")]),
     // expectations
-    ("an expectation that nobody knows", "{post}|expect=200-ok » abc", &[Refused("field")]),
+    ("an expectation that nobody knows", "{post}|expect=200-ok » abc", &[Refused("expectation")]),
 ];
 
 type Frames = (&'static str, fn(&[u8]) -> Vec<u8>, &'static [Expect]);
