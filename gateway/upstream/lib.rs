@@ -17,19 +17,29 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod backoff;
 mod balance;
+mod breaker;
+mod budget;
+mod bulkhead;
 mod chosen;
 mod list;
 mod names;
 mod pool;
+mod queue;
 mod resolver;
 mod settings;
 mod special;
 mod tls;
 mod tried;
 mod upstream;
+mod window;
 
 pub use address::Address;
+pub use backoff::Backoff;
+pub use breaker::{Breaker, BreakerSettings, Open, Pass, Phase, Verdict};
+pub use budget::{Budget, BudgetSettings, Spent};
+pub use bulkhead::{Bulkhead, Caps, InFlight, Occupancy, Shed};
 pub use chosen::{Chosen, Went};
 pub use names::keep_resolved;
 pub use resolver::{Dns, ResolveError, Resolver, Special};
