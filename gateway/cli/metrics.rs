@@ -10,8 +10,9 @@ use ingress::Counters;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Error, Registry};
+use terms::UpstreamId;
 use token::Verifier;
-use upstream::Upstream;
+use upstream::{Defence, Upstream};
 
 /// The parts that count for themselves.
 pub(crate) struct Parts {
@@ -20,6 +21,7 @@ pub(crate) struct Parts {
     pub(crate) ingress: Arc<Counters>,
     pub(crate) readiness: Vec<Arc<dyn Check>>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) defences: Vec<(UpstreamId, Arc<Defence>)>,
 }
 
 impl Parts {
@@ -48,6 +50,7 @@ impl Collector for Counted {
         families.extend(self.parts.of_ingress());
         families.push(self.parts.of_readiness());
         families.extend(self.parts.of_upstreams());
+        families.extend(self.parts.of_defences());
         families
     }
 }
@@ -75,6 +78,40 @@ impl Parts {
                 "Times that an issuer's keys could not be fetched",
                 MetricType::COUNTER,
                 of_each(&|issuer| float(issuer.failures)),
+            ),
+        ]
+    }
+
+    fn of_defences(&self) -> [MetricFamily; 4] {
+        let of_each = |name: &str, help: &str, kind: MetricType, value: &dyn Fn(&Defence) -> f64| {
+            let of = |(id, defence): &(UpstreamId, Arc<Defence>)| (id.clone(), value(defence));
+            let values: Vec<_> = self.defences.iter().map(of).collect();
+            family(
+                name,
+                help,
+                kind,
+                values.iter().map(|(id, value)| (vec![("upstream", id.as_str())], *value)).collect(),
+            )
+        };
+        let occupancy = |defence: &Defence| defence.bulkhead().occupancy();
+        [
+            of_each("cloister_upstream_in_flight", "Requests in flight to a backend", MetricType::GAUGE, &|defence| {
+                f64::from(occupancy(defence).in_flight)
+            }),
+            of_each("cloister_upstream_waiting", "Requests in the queue of a backend", MetricType::GAUGE, &|defence| {
+                f64::from(occupancy(defence).waiting)
+            }),
+            of_each(
+                "cloister_upstream_breaker",
+                "What the circuit breaker of a backend does: 0 closed, 1 half open, 2 open",
+                MetricType::GAUGE,
+                &|defence| f64::from(defence.breaker().phase() as u8),
+            ),
+            of_each(
+                "cloister_upstream_breaker_opened_total",
+                "Times that the circuit breaker of a backend opened",
+                MetricType::COUNTER,
+                &|defence| float(defence.breaker().opened()),
             ),
         ]
     }

@@ -28,7 +28,7 @@ use crate::front::Front;
 use crate::load::Loaded;
 use crate::metrics::Parts;
 use crate::rules::{self, Reloader};
-use crate::settings::Settings;
+use crate::settings::{MOST_ATTEMPTS, Settings};
 use crate::{ready, watch_files};
 
 /// The version of the program.
@@ -100,6 +100,8 @@ impl Gateway {
         let request_metrics = Metrics::register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let bounds =
             Bounds { path_bytes: PATH, query_bytes: QUERY, fields: guard.fields, head_bytes: guard.head_bytes };
+        let defences = backends.iter().map(|backend| (backend.upstream().id().clone(), Arc::clone(backend.defence())));
+        let defences = defences.collect();
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
         let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
         let resolver = resolver(&upstreams, dns)?;
@@ -127,6 +129,7 @@ impl Gateway {
             ingress: ingress.counters(),
             readiness: readiness.clone(),
             upstreams: upstreams.clone(),
+            defences,
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let admin = Admin {
@@ -217,7 +220,7 @@ fn server(workers: usize) -> Server {
             threads: workers,
             work_stealing: false, // a request stays on its thread, and so does its lane of the journal
             upstream_keepalive_pool_size: 1024,
-            max_retries: 3,
+            max_retries: usize::from(MOST_ATTEMPTS),
             grace_period_seconds: Some(0), // `Drain` has waited by then
             graceful_shutdown_timeout_seconds: Some(1),
             ..ServerConf::default()

@@ -14,6 +14,7 @@ use schemars::Schema;
 use terms::{IssuerId, Place};
 use token::IssuerSettings;
 
+pub(crate) use compile::MOST_ATTEMPTS;
 pub(crate) use file::{Level, LogFormat};
 pub(crate) use reading::{Certificate, Reading};
 

@@ -99,6 +99,8 @@ impl Answer {
                 Self::of(503, "unavailable", "Temporarily unavailable", 14)
             }
             Reason::Internal => Self::of(500, "internal", "Internal error", 13),
+            Reason::UpstreamBusy => Self::of(503, "upstream_busy", "The backend has too much to do", 8),
+            Reason::UpstreamOpen => Self::of(503, "upstream_unavailable", "The backend is not available", 14),
             Reason::UpstreamTimeout => Self::of(504, "upstream_timeout", "The backend did not answer in time", 4),
             Reason::UpstreamUnavailable => Self::of(502, "upstream_unavailable", "The backend is not available", 14),
         }

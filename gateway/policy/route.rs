@@ -25,6 +25,8 @@ pub struct Route {
     pub audit: Promise,
     /// What a connection may change to.
     pub upgrade: Upgrade,
+    /// Which requests may be sent to the backend again.
+    pub repeat: Repeat,
     /// The longest body.
     pub max_body: ByteCount,
     /// The template of the path, as it is written: what stands in records in place of the path.
@@ -77,6 +79,17 @@ pub enum Promise {
     Standard,
     /// The decision is on disk before the request is forwarded.
     Strict,
+}
+
+/// Which requests may be sent to the backend again, if it failed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeat {
+    /// Those that the backend cannot have seen, and those that mean the same twice as once (RFC 9110 §9.2.2).
+    #[default]
+    Idempotent,
+    /// None.
+    Never,
 }
 
 /// What a connection may change to.

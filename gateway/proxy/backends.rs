@@ -6,7 +6,7 @@ use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use terms::{TenantId, UpstreamId};
-use upstream::{Chosen, ClientTls, Protocol, Timeouts, Upstream, Verify};
+use upstream::{Chosen, ClientTls, Defence, Protocol, Timeouts, Upstream, Verify};
 
 /// The backends, by name. Which there are is fixed from start to end of the process.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct Backends(HashMap<UpstreamId, Backend>);
 pub struct Backend {
     upstream: Arc<Upstream>,
     assertion: assertion::Backend,
+    defence: Arc<Defence>,
     tls: Option<Tls>,
 }
 
@@ -53,23 +54,34 @@ impl Backends {
 }
 
 impl Backend {
-    /// A backend at the addresses of `upstream`, which is told about who asks as `assertion` says.
+    /// A backend at the addresses of `upstream`, which is told about who asks as `assertion` says. `defence` keeps it, and
+    /// those who ask it, from harm.
     ///
     /// # Errors
     /// One of its certificates is unusual beyond what can be handled.
-    pub fn new(upstream: Arc<Upstream>, assertion: assertion::Backend) -> Result<Self, UnreadableCertificate> {
+    pub fn new(
+        upstream: Arc<Upstream>,
+        assertion: assertion::Backend,
+        defence: Arc<Defence>,
+    ) -> Result<Self, UnreadableCertificate> {
         let tls = match upstream.tls() {
             // The framework's parser panics at what it cannot read. Here is where that ends.
             Some(tls) => Some(catch_unwind(AssertUnwindSafe(|| Tls::of(tls))).map_err(|_| UnreadableCertificate)?),
             None => None,
         };
-        Ok(Self { upstream, assertion, tls })
+        Ok(Self { upstream, assertion, defence, tls })
     }
 
     /// Where it is.
     #[must_use]
     pub const fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream
+    }
+
+    /// What keeps it from harm.
+    #[must_use]
+    pub const fn defence(&self) -> &Arc<Defence> {
+        &self.defence
     }
 
     pub(crate) const fn assertion(&self) -> &assertion::Backend {

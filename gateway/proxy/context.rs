@@ -9,6 +9,7 @@ use ingress::Connection;
 use terms::Reason;
 use upstream::{Chosen, Tried};
 
+use crate::effort::Effort;
 use crate::socket::Frames;
 use crate::streams::Watched;
 use crate::trace::Trace;
@@ -24,6 +25,8 @@ pub struct Context {
     pub(crate) received: u64,
     /// Body bytes for the client so far.
     pub(crate) sent: u64,
+    /// What is done to have it answered.
+    pub(crate) effort: Effort,
     /// How many times a backend was tried.
     pub(crate) attempts: u8,
     /// The address of the attempt that is under way.

@@ -1,5 +1,5 @@
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use audit::{End, Outcome};
@@ -19,6 +19,7 @@ use crate::context::{Admitted, Context, InProgress, Stage};
 use crate::forward::Came;
 use crate::proxy::{Refused, Serving};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
+use crate::retry::{Connection as From, Failure};
 use crate::running::Deadline;
 use crate::socket::Frames;
 use crate::trace::Trace;
@@ -87,53 +88,43 @@ impl ProxyHttp for Serving {
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        let Stage::Admitted(admitted) = &context.stage else {
-            return Error::e_explain(ErrorType::InternalError, "no permit, no peer");
-        };
-        context.attempts = context.attempts.saturating_add(1);
-        context.forwarded.get_or_insert_with(Instant::now);
-        let Some(backend) = self.backends().named(admitted.permit.upstream()) else {
-            return Error::e_explain(ErrorType::InternalError, "rules and backends do not fit together");
-        };
-        context.chosen = None; // what an earlier attempt held
-        let tenant = admitted.permit.member().map(|member| member.membership().tenant());
-        match backend.upstream().choose(tenant, &context.tried, Instant::now()) {
-            Ok(chosen) => {
-                let mut peer = backend.peer(&chosen, tenant);
-                patience::bound(&mut peer, admitted)?;
-                if session.is_upgrade_req() {
-                    // On a kept connection a quick 101 can be read before pingora has noted that the request has no body,
-                    // and then that note ends the new protocol as it begins. A new connection cannot be read that early.
-                    peer.group_key = fastrand::u64(..);
-                    socket::opening(&mut peer, admitted);
-                }
-                context.tried.note(&chosen);
-                context.chosen = Some(chosen);
-                context.reported = false;
-                Ok(Box::new(peer))
+        let mut peer = self.attempt(context).await?;
+        if session.is_upgrade_req() {
+            // On a kept connection a quick 101 can be read before pingora has noted that the request has no body, and then
+            // that note ends the new protocol as it begins. A new connection cannot be read that early.
+            peer.group_key = fastrand::u64(..);
+            if let Stage::Admitted(admitted) = &context.stage {
+                socket::opening(&mut peer, admitted);
             }
-            Err(unavailable) => Error::e_because(ErrorType::ConnectError, "nowhere to connect to", unavailable)
-                .map_err(|error: Box<Error>| error.into_up()),
         }
+        Ok(peer)
     }
 
-    /// Only a connection that never stood is tried again: no byte of the request has left.
+    /// No byte of the request has left.
     fn fail_to_connect(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         _: &HttpPeer,
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
         self.report(context, Went::Unconnected);
-        let attempts = match &context.stage {
-            Stage::Admitted(admitted) => {
-                let backend = self.backends().named(admitted.permit.upstream());
-                backend.map(|backend| backend.upstream().attempts())
-            }
-            Stage::New | Stage::Arrived(..) | Stage::Refused { .. } | Stage::Recorded => None,
-        };
-        error.set_retry(u32::from(context.attempts) < attempts.unwrap_or(0));
+        error.set_retry(self.again(session, context, Failure::Unconnected));
+        error
+    }
+
+    /// Some of the request may have left.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let connection = if reused { From::Kept } else { From::New };
+        let again = std::mem::take(&mut context.effort.put_aside) || self.failed(session, context, &error, connection);
+        error.set_retry(again);
         error
     }
 
@@ -188,6 +179,25 @@ impl ProxyHttp for Serving {
         Ok(())
     }
 
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let status = head.status;
+        if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(()); // the response is still to come
+        }
+        self.report(context, Went::Answered(status.as_u16()));
+        if self.puts_aside(session, context, status.as_u16()) {
+            return Error::e_explain(ErrorType::HTTPStatus(status.as_u16()), "put aside for another attempt")
+                .map_err(|error: Box<Error>| error.into_up());
+        }
+        self.recovered(context);
+        Ok(())
+    }
+
     async fn response_filter(
         &self,
         session: &mut Session,
@@ -198,7 +208,7 @@ impl ProxyHttp for Serving {
             self.metrics().responded(forwarded.elapsed().as_secs_f64());
         }
         context.responded = Some(head.status.as_u16());
-        self.report(context, Went::Answered(head.status.as_u16()));
+        context.effort.begun = true;
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             socket::check(session.req_header(), head)?;
             context.socket = Some(Frames::default());
@@ -254,14 +264,10 @@ impl ProxyHttp for Serving {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
-        let (reason, end) = ends::of(error);
-        if session.response_written().is_none() {
-            match reason {
-                Some(Reason::UpstreamTimeout) => self.report(context, Went::Late),
-                Some(Reason::UpstreamUnavailable) => self.report(context, Went::Broke),
-                Some(_) | None => {}
-            }
-        }
+        let (reason, end) = match context.failed {
+            Some((reason, end)) => (Some(reason), end), // a request that was turned away
+            None => ends::of(error),
+        };
         if let Some(reason) = reason {
             context.failed = Some((reason, end));
         }
@@ -274,7 +280,7 @@ impl ProxyHttp for Serving {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let grpc = canonical::speaks_grpc(&session.req_header().headers);
-        let reply = Reply::failed(reason, id, grpc);
+        let reply = Reply::failed(reason, id, grpc, context.effort.retry_after);
         let status = reply.status();
         context.answered = Some(status);
         session.set_keepalive(None); // what is left of the body is not read

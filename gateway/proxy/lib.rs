@@ -14,9 +14,11 @@
 #![forbid(unsafe_code)]
 
 mod application;
+mod attempt;
 mod backends;
 mod close;
 mod context;
+mod effort;
 mod ends;
 mod filters;
 mod foreign;
@@ -27,6 +29,7 @@ mod old;
 mod patience;
 mod proxy;
 mod reply;
+mod retry;
 mod running;
 mod socket;
 mod streams;

@@ -1,11 +1,13 @@
+use std::time::Duration;
+
 use prometheus::core::Collector;
-use prometheus::{Error, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry};
-use terms::{Reason, RouteId};
+use prometheus::{Error, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use terms::{Reason, RouteId, UpstreamId};
 
 use crate::streams::Kind;
 
 /// What Prometheus sees of the requests. Every label has a bounded set of values: the routes of the policy (and `none`),
-/// five classes of status, the reasons of [`Reason`].
+/// five classes of status, the reasons of [`Reason`], the upstreams of the configuration.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     requests: IntCounterVec,
@@ -15,6 +17,9 @@ pub struct Metrics {
     fail_closed: IntCounterVec,
     streams_open: IntGaugeVec,
     streams_ended: IntCounterVec,
+    retries: IntCounterVec,
+    shed: IntCounterVec,
+    waited: HistogramVec,
 }
 
 impl Metrics {
@@ -54,6 +59,26 @@ impl Metrics {
                 registry,
                 counters("cloister_streams_ended_total", "Requests that ran long and are over", &["kind", "why"]),
             )?,
+            retries: add(
+                registry,
+                counters(
+                    "cloister_retries_total",
+                    "Attempts that were repeated, or were not",
+                    &["upstream", "outcome"],
+                ),
+            )?,
+            shed: add(
+                registry,
+                counters("cloister_upstream_shed_total", "Requests turned away before a backend", &["upstream", "why"]),
+            )?,
+            waited: add(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new("cloister_upstream_wait_seconds", "Time in the queue before a backend")
+                        .buckets(prometheus::exponential_buckets(0.001, 4.0, 8)?),
+                    &["upstream"],
+                ),
+            )?,
         })
     }
 
@@ -88,6 +113,23 @@ impl Metrics {
 
     pub(crate) fn finished(&self, seconds: f64) {
         self.total.observe(seconds);
+    }
+
+    /// `made`: an attempt was repeated; `recovered`: a repeated one was answered; `no_budget`, `no_time`: it was not.
+    pub(crate) fn retried(&self, upstream: &UpstreamId, outcome: &str) {
+        self.retries.with_label_values(&[upstream.as_str(), outcome]).inc();
+    }
+
+    /// `tenant`, `upstream`: of whom there were too many in flight; `open`: the breaker was.
+    pub(crate) fn shed(&self, upstream: &UpstreamId, why: &str) {
+        self.shed.with_label_values(&[upstream.as_str(), why]).inc();
+    }
+
+    /// Only of those who had to wait.
+    pub(crate) fn waited(&self, upstream: &UpstreamId, time: Duration) {
+        if time >= Duration::from_millis(1) {
+            self.waited.with_label_values(&[upstream.as_str()]).observe(time.as_secs_f64());
+        }
     }
 
     pub(crate) fn failed_closed(&self, place: Reason) {

@@ -10,10 +10,9 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use policy::Route;
 use terms::{Clock, Reason, RequestId};
-use upstream::Went;
 
 use crate::backends::Backends;
-use crate::context::{Context, Forward, Stage};
+use crate::context::Forward;
 use crate::metrics::Metrics;
 use crate::reply::Reply;
 use crate::streams::Streams;
@@ -70,17 +69,6 @@ impl Proxy {
 
     pub(crate) const fn metrics(&self) -> &Metrics {
         &self.metrics
-    }
-
-    /// Tells the upstream how the attempt went that is under way. The first word counts: what comes after a response has
-    /// begun says nothing about the address.
-    pub(crate) fn report(&self, context: &mut Context, went: Went) {
-        let (Stage::Admitted(admitted), Some(chosen)) = (&context.stage, &context.chosen) else { return };
-        let backend = self.backends.named(admitted.permit.upstream());
-        if let Some(backend) = backend.filter(|_| !context.reported) {
-            backend.upstream().report(chosen, went, Instant::now());
-            context.reported = true;
-        }
     }
 
     /// Whose request it is that came from this address.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use gate::{Answer, Cause, Challenge, Refusal};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -39,8 +41,12 @@ impl Reply {
     }
 
     /// The answer to a request that failed after it was admitted.
-    pub(crate) fn failed(reason: Reason, id: RequestId, grpc: bool) -> Self {
-        Self::of(Answer::to(reason), id, grpc, None)
+    pub(crate) fn failed(reason: Reason, id: RequestId, grpc: bool, retry_after: Option<Duration>) -> Self {
+        let mut reply = Self::of(Answer::to(reason), id, grpc, None);
+        if let Some(after) = retry_after {
+            reply.field(header::RETRY_AFTER, &after.as_millis().div_ceil(1_000).max(1).to_string());
+        }
+        reply
     }
 
     fn of(answer: Answer, id: RequestId, grpc: bool, exceeded: Option<(&Exceeded, &Limits)>) -> Self {

@@ -138,6 +138,10 @@ reasons! {
     TenantUnknown = "tenant.unknown",
     /// The route sends each tenant to its own upstream, and has none for this one.
     TenantUnplaced = "tenant.unplaced",
+    /// The backend has as many requests in flight as it may, and as many wait as may.
+    UpstreamBusy = "upstream.busy",
+    /// The backend failed so often that it is left alone for a while.
+    UpstreamOpen = "upstream.open",
     /// The backend answered late.
     UpstreamTimeout = "upstream.timeout",
     /// The backend could not be reached, or broke off.

@@ -167,6 +167,21 @@ impl Breaker {
         Ok(pass(Some(state.round)))
     }
 
+    /// Whether there is any use in waiting for a place: while it is open there is none.
+    ///
+    /// # Errors
+    /// It is open.
+    pub fn check(&self, now: Instant) -> Result<(), Open> {
+        if self.phase.load(Ordering::Relaxed) != Phase::Open as u8 {
+            return Ok(());
+        }
+        let state = self.state();
+        match state.phase {
+            Phase::Open if now < state.until => Err(Open { retry_after: state.until - now }),
+            Phase::Closed | Phase::HalfOpen | Phase::Open => Ok(()),
+        }
+    }
+
     /// What it does now.
     #[must_use]
     pub fn phase(&self) -> Phase {

@@ -21,7 +21,9 @@ pub struct Setup {
     clients: String,
     listener: String,
     tls: bool,
-    upstream: Option<SocketAddr>,
+    upstream: Vec<SocketAddr>,
+    timeouts: Option<String>,
+    defence: String,
     upstreams: String,
     protocol: &'static str,
     jwks: Option<String>,
@@ -64,7 +66,25 @@ impl Setup {
 
     /// Another backend than the one that remembers.
     pub fn upstream(mut self, address: SocketAddr) -> Self {
-        self.upstream = Some(address);
+        self.upstream = vec![address];
+        self
+    }
+
+    /// A backend that runs on several addresses.
+    pub fn addresses(mut self, addresses: &[SocketAddr]) -> Self {
+        self.upstream = addresses.to_vec();
+        self
+    }
+
+    /// How long the backend may take, as YAML in one line.
+    pub fn timeouts(mut self, text: &str) -> Self {
+        self.timeouts = Some(text.into());
+        self
+    }
+
+    /// One more setting of the backend, as YAML in one line: `retries: { attempts: 1 }`.
+    pub fn defence(mut self, text: &str) -> Self {
+        self.defence.push_str(&format!("    {text}\n"));
         self
     }
 
@@ -333,7 +353,8 @@ pub fn config_text(folder: &Path) -> String {
 
 fn config(setup: &Setup, folder: &Path, backend: SocketAddr, log: &Path) -> String {
     let folder_text = folder.display();
-    let upstream = setup.upstream.unwrap_or(backend);
+    let addresses = if setup.upstream.is_empty() { vec![backend] } else { setup.upstream.clone() };
+    let addresses: Vec<_> = addresses.iter().map(|address| format!("{:?}", address.to_string())).collect();
     let jwks = setup.jwks.clone().unwrap_or_else(|| format!("{{ file: {folder_text}/jwks.json, refresh: 1s }}"));
     let mut text = format!(
         r#"version: 1
@@ -352,10 +373,10 @@ issuers:
     members: {members}
 upstreams:
   backend:
-    addresses: ["{upstream}"]
+    addresses: [{addresses}]
     {protocol}
-    timeouts: {{ connect: 1s, read: 5s, write: 5s, idle: 5s }}
-{upstreams}assertion: {{ issuer: "https://gateway.example.test" }}
+    timeouts: {timeouts}
+{defence}{upstreams}assertion: {{ issuer: "https://gateway.example.test" }}
 audit: {{ directory: {log} }}
 "#,
         tls = if setup.tls { tls_listener(folder) } else { String::new() },
@@ -363,6 +384,9 @@ audit: {{ directory: {log} }}
         log = log.display(),
         grace = setup.grace.as_deref().unwrap_or("5s"),
         protocol = setup.protocol,
+        addresses = addresses.join(", "),
+        timeouts = setup.timeouts.as_deref().unwrap_or("{ connect: 1s, read: 5s, write: 5s, idle: 5s }"),
+        defence = setup.defence,
         upstreams = setup.upstreams,
         members = setup.members.as_deref().unwrap_or("claims"),
     );

@@ -103,7 +103,11 @@ impl Recorder {
 
     /// Answers each request with what the script makes of its head.
     pub async fn playing(script: impl Fn(&Recorded) -> Vec<Play> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listening(TcpListener::bind("127.0.0.1:0").await.unwrap(), script)
+    }
+
+    /// The same, behind a socket that is there already.
+    pub fn listening(listener: TcpListener, script: impl Fn(&Recorded) -> Vec<Play> + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let recorder = Self { address, tapes: Arc::default() };
         let tapes = Arc::clone(&recorder.tapes);

@@ -168,7 +168,7 @@ async fn a_backend_that_is_away_or_late_is_told_as_such() {
     let record = gateway.records(&[]);
     let record = record.of(&answer.request_id());
     assert_eq!(record["reason"], "upstream.unavailable");
-    assert_eq!(record["attempts"], 2, "a connection that never stood is tried once more");
+    assert_eq!(record["attempts"], 3, "a connection that never stood is tried twice more");
 }
 
 #[tokio::test]

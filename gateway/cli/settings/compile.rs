@@ -1,8 +1,11 @@
+mod defence;
 mod dns;
 mod edge;
 mod issuer;
 mod networks;
 mod upstream;
+
+pub(crate) use defence::MOST_ATTEMPTS;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

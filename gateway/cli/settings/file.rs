@@ -1,5 +1,6 @@
 //! `cloister.yaml` as it is written. Text is checked in `compile.rs`, where every mistake is noted and none ends the rest.
 
+mod defence;
 mod dns;
 mod edge;
 mod issuer;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use terms::{Finding, Findings, Span};
 use yaml::{At, Kind, Named, Node, Pairs};
 
+pub(crate) use defence::{Breaker, Queue, Retries};
 pub(crate) use dns::Dns;
 pub(crate) use edge::{Clients, ForwardedWord, Guard, Listener, Tls};
 pub(crate) use issuer::{Issuer, Members};

@@ -111,6 +111,7 @@ impl Draft<'_> {
             limits: self.limits,
             audit: entry.audit.as_ref().and_then(|audit| audit.0).unwrap_or_default(),
             upgrade: upgrade(entry),
+            repeat: entry.retry.as_ref().and_then(|retry| retry.0).unwrap_or_default(),
             max_body: self.max_body,
             template: self.r#match.path.as_str().into(),
             host: self.r#match.host.as_str().into(),
@@ -140,7 +141,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn route(&self, written: &'a At<RouteEntry>, findings: &mut Findings) -> Option<Draft<'a>> {
         let entry = &written.value;
-        let RouteEntry { id, r#match, upstream, auth, allow, limits, audit: _, upgrade: _, max_body } = entry;
+        let RouteEntry { id, r#match, upstream, auth, allow, limits, audit: _, upgrade: _, retry: _, max_body } = entry;
         let id = parse(self.file, id, findings);
         let r#match = r#match.0.as_ref();
         let pattern = r#match.and_then(|r#match| self.pattern(r#match, findings));

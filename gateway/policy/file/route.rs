@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use yaml::{At, Pairs, Tried};
 
-use crate::route::Promise;
+use crate::route::{Promise, Repeat};
 
 /// A route: which requests, who may make them, where they go.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,6 +32,8 @@ pub(crate) struct RouteEntry {
     pub(crate) audit: Option<Tried<Promise>>,
     /// A protocol that a connection may change to. None if it is left out.
     pub(crate) upgrade: Option<Tried<UpgradeWord>>,
+    /// Which requests may be sent to the backend again if it failed: `never`, or `idempotent`, which it is if it is left out.
+    pub(crate) retry: Option<Tried<Repeat>>,
     /// The longest body: `64KiB`, `10MiB`. 10MiB if it is left out.
     #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)$"))]
     pub(crate) max_body: Option<At<String>>,

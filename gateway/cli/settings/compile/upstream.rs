@@ -1,11 +1,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use assertion::{Audience, Backend, Binding, SignatureKey};
 use secrets::Reference;
 use terms::{Finding, UpstreamId};
 use upstream::{
-    AddressSettings, Balance, ClientTls, Location, Pool, Protocol, Settings, Timeouts, TlsSettings, Upstream, Verify,
+    AddressSettings, Balance, ClientTls, Defence, Location, Pool, Protocol, Settings, Timeouts, TlsSettings, Upstream,
+    Verify,
 };
 use yaml::{At, Named};
 
@@ -21,7 +23,20 @@ const MOST: usize = 256;
 impl Compiler<'_> {
     pub(super) fn upstream(&mut self, Named { name, entry }: Named<file::Upstream>) -> Option<proxy::Backend> {
         let id: Option<UpstreamId> = self.parse(&name);
-        let file::Upstream { addresses, balance, protocol, tls, pool, timeouts, assertion } = entry?;
+        let file::Upstream {
+            addresses,
+            balance,
+            protocol,
+            tls,
+            pool,
+            timeouts,
+            retries,
+            breaker,
+            max_in_flight,
+            max_in_flight_per_tenant,
+            queue,
+            assertion,
+        } = entry?;
         let addresses = self.addresses(&addresses);
         let file::Timeouts { connect, read, write, idle } = timeouts;
         let timeouts = Timeouts { connect: connect.0, read: read.0, write: write.0, idle: idle.0 };
@@ -54,9 +69,11 @@ impl Compiler<'_> {
             file::Pool::Shared => Pool::Shared,
         };
         let assertion = self.backend(&name, assertion);
+        let defence = self.defence(retries, breaker, (max_in_flight, max_in_flight_per_tenant, queue));
         let (addresses, protocol, tls) = (addresses?, protocol?, tls?);
         let upstream = Upstream::new(Settings { id: id?, addresses, balance, protocol, tls, pool, timeouts });
-        let backend = proxy::Backend::new(Arc::new(upstream), assertion?);
+        let defence = Arc::new(Defence::new(defence?, Instant::now()));
+        let backend = proxy::Backend::new(Arc::new(upstream), assertion?, defence);
         backend.map_err(|unreadable| self.findings.push(Finding::error(tls_place, unreadable.to_string()))).ok()
     }
 

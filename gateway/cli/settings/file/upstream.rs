@@ -10,6 +10,8 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use terms::Span;
 use yaml::At;
 
+use super::defence::{Breaker, Queue, Retries};
+
 /// A backend.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +33,21 @@ pub(crate) struct Upstream {
     /// How long it may take.
     #[serde(default)]
     pub(crate) timeouts: Timeouts,
+    /// What is tried again if it failed.
+    #[serde(default)]
+    pub(crate) retries: Retries,
+    /// When it is left alone.
+    #[serde(default)]
+    pub(crate) breaker: Breaker,
+    /// How many requests it may have in flight: `4096` if it is left out. A stream counts to its end.
+    #[serde(default)]
+    pub(crate) max_in_flight: Option<At<u32>>,
+    /// How many of these one tenant may have: `1024` if it is left out. Public routes count as one tenant.
+    #[serde(default)]
+    pub(crate) max_in_flight_per_tenant: Option<At<u32>>,
+    /// Where requests wait that find no place.
+    #[serde(default)]
+    pub(crate) queue: Queue,
     /// What it is told about who asks.
     #[serde(default)]
     pub(crate) assertion: UpstreamAssertion,

@@ -1,0 +1,20 @@
+use std::time::Duration;
+
+use upstream::{InFlight, Pass};
+
+/// What is done for one permitted request, over all of its attempts.
+#[derive(Debug, Default)]
+pub(crate) struct Effort {
+    /// Its place at the backend: taken before the first attempt, held to the end of the response.
+    pub(crate) place: Option<InFlight>,
+    /// What the breaker gave it for the attempt that is under way.
+    pub(crate) pass: Option<Pass>,
+    /// How long to wait before the next attempt.
+    pub(crate) pause: Option<Duration>,
+    /// Whether a part of a response has gone on to the client: from then on nothing can be tried again.
+    pub(crate) begun: bool,
+    /// Whether the response that is there was put aside for another attempt.
+    pub(crate) put_aside: bool,
+    /// When the client may ask again, if it was turned away.
+    pub(crate) retry_after: Option<Duration>,
+}
