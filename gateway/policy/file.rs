@@ -12,7 +12,9 @@ use yaml::{At, Named, Node, Pairs, Tried};
 
 use crate::limit::KeyPart;
 
-pub(crate) use route::{AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, RouteEntry, UpgradeWord, UpstreamEntry};
+pub(crate) use route::{
+    AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, RouteEntry, TimeoutsEntry, UpgradeWord, UpstreamEntry,
+};
 pub(crate) use test::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 
 /// A policy file: tenants, their members, roles, limits, routes and tests. Every section may stand in any file, and all

@@ -68,6 +68,6 @@ pub use judge::{Asked, Asker, InvalidQuestion, Question};
 pub use known::{Known, KnownNames};
 pub use limit::{KeyPart, LimitRule};
 pub use policy::Policy;
-pub use route::{Access, Promise, Repeat, Route, TenantSource, Upgrade};
+pub use route::{Access, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};
 pub use schema::schema;
 pub use table::Matched;

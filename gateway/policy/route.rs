@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +26,8 @@ pub struct Route {
     pub audit: Promise,
     /// What a connection may change to.
     pub upgrade: Upgrade,
+    /// How long its requests may take, where it is not as long as the upstream says.
+    pub timeouts: Timeouts,
     /// Which requests may be sent to the backend again.
     pub repeat: Repeat,
     /// The longest body.
@@ -79,6 +82,15 @@ pub enum Promise {
     Standard,
     /// The decision is on disk before the request is forwarded.
     Strict,
+}
+
+/// How long requests may take.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Timeouts {
+    /// Until the next bytes of the response.
+    pub read: Option<Duration>,
+    /// Until the end of the response.
+    pub request: Option<Duration>,
 }
 
 /// Which requests may be sent to the backend again, if it failed.

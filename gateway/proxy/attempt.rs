@@ -9,13 +9,13 @@ use upstream::{Backoff, Open, Shed, Verdict, Went};
 
 use crate::backends::Backend;
 use crate::context::{Context, Stage};
-use crate::patience;
 use crate::proxy::Proxy;
 use crate::retry::{Body, Connection, Failure};
+use crate::{deadline, patience};
 
 impl Proxy {
     /// Begins the next attempt of a permitted request: it waits until it may, has a place, and knows where to.
-    pub(crate) async fn attempt(&self, context: &mut Context) -> Result<Box<HttpPeer>> {
+    pub(crate) async fn attempt(&self, session: &Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let Stage::Admitted(admitted) = &context.stage else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no peer");
         };
@@ -34,8 +34,9 @@ impl Proxy {
             if let Err(open) = defence.breaker().check(Instant::now()) {
                 return Err(self.open(context, backend, open));
             }
+            context.effort.until = deadline::of(session, admitted, backend);
             let came = Instant::now();
-            let place = defence.bulkhead().enter(tenant, Duration::MAX).await;
+            let place = defence.bulkhead().enter(tenant, context.effort.left(came)).await;
             self.metrics().waited(id, came.elapsed());
             match place {
                 Ok(place) => context.effort.place = Some(place),
@@ -52,6 +53,7 @@ impl Proxy {
         match backend.upstream().choose(tenant, &context.tried, Instant::now()) {
             Ok(chosen) => {
                 let mut peer = backend.peer(&chosen, tenant);
+                deadline::bound(&mut peer, admitted, context.effort.until)?;
                 patience::bound(&mut peer, admitted)?;
                 context.tried.note(&chosen);
                 context.chosen = Some(chosen);
@@ -83,20 +85,25 @@ impl Proxy {
         if defence.breaker().check(now).is_err() {
             return false; // the client hears of this failure, not of the breaker
         }
-        if defence.budget().spend(now).is_err() {
-            self.metrics().retried(id, "no_budget");
-            return false;
-        }
-        self.metrics().retried(id, "made");
-        context.effort.pause = match failure {
-            Failure::Stale => None, // nobody is asked twice: that connection had ended before
+        let pause = match failure {
+            Failure::Stale => Duration::ZERO, // nobody is asked twice: that connection had ended before
             Failure::Answered
             | Failure::Broke
             | Failure::Garbage
             | Failure::Late
             | Failure::Refused
-            | Failure::Unconnected => Some(pause(retries.backoff, context.attempts)),
+            | Failure::Unconnected => pause(retries.backoff, context.attempts),
         };
+        if context.effort.left(now) <= pause {
+            self.metrics().retried(id, "no_time");
+            return false;
+        }
+        if defence.budget().spend(now).is_err() {
+            self.metrics().retried(id, "no_budget");
+            return false;
+        }
+        self.metrics().retried(id, "made");
+        context.effort.pause = Some(pause);
         true
     }
 

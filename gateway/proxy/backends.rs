@@ -102,7 +102,7 @@ impl Backend {
             peer.options.verify_cert = client.verify() == Verify::Whole;
             peer.options.verify_hostname = client.verify() == Verify::Whole;
         }
-        let Timeouts { connect, read, write, idle } = self.upstream.timeouts();
+        let Timeouts { connect, read, write, idle, request: _ } = self.upstream.timeouts(); // see `deadline.rs`
         peer.options.connection_timeout = Some(connect);
         peer.options.total_connection_timeout = Some(connect);
         peer.options.read_timeout = Some(read);

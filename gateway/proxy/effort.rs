@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use upstream::{InFlight, Pass};
 
@@ -9,6 +9,8 @@ pub(crate) struct Effort {
     pub(crate) place: Option<InFlight>,
     /// What the breaker gave it for the attempt that is under way.
     pub(crate) pass: Option<Pass>,
+    /// When the request has to be over, if it is no stream. Set with its place.
+    pub(crate) until: Option<Instant>,
     /// How long to wait before the next attempt.
     pub(crate) pause: Option<Duration>,
     /// Whether a part of a response has gone on to the client: from then on nothing can be tried again.
@@ -17,4 +19,11 @@ pub(crate) struct Effort {
     pub(crate) put_aside: bool,
     /// When the client may ask again, if it was turned away.
     pub(crate) retry_after: Option<Duration>,
+}
+
+impl Effort {
+    /// How long the request may still take.
+    pub(crate) fn left(&self, now: Instant) -> Duration {
+        self.until.map_or(Duration::MAX, |until| until.saturating_duration_since(now))
+    }
 }

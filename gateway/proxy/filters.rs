@@ -23,7 +23,7 @@ use crate::retry::{Connection as From, Failure};
 use crate::running::Deadline;
 use crate::socket::Frames;
 use crate::trace::Trace;
-use crate::{ends, forward, old, patience, running, socket, streams};
+use crate::{deadline, ends, forward, old, patience, running, socket, streams};
 
 /// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
 const ANSWERED: bool = true;
@@ -88,7 +88,7 @@ impl ProxyHttp for Serving {
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        let mut peer = self.attempt(context).await?;
+        let mut peer = self.attempt(session, context).await?;
         if session.is_upgrade_req() {
             // On a kept connection a quick 101 can be read before pingora has noted that the request has no body, and then
             // that note ends the new protocol as it begins. A new connection cannot be read that early.
@@ -216,6 +216,9 @@ impl ProxyHttp for Serving {
         }
         let Stage::Admitted(admitted) = &context.stage else { return Ok(()) };
         patience::answering(admitted);
+        if context.socket.is_some() || !head.status.is_informational() {
+            deadline::answering(admitted, context.effort.until, &head.headers);
+        }
         if context.socket.is_some() {
             admitted.lift(Deadline::Opening);
         }

@@ -18,6 +18,7 @@ mod attempt;
 mod backends;
 mod close;
 mod context;
+mod deadline;
 mod effort;
 mod ends;
 mod filters;

@@ -135,6 +135,8 @@ pub struct Timeouts {
     pub write: Duration,
     /// How long an unused connection is kept.
     pub idle: Duration,
+    /// Until the end of the response, from the arrival of the request on.
+    pub request: Duration,
 }
 
 #[cfg(test)]

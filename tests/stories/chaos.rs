@@ -3,6 +3,7 @@
 mod h2c;
 mod retries;
 mod room;
+mod time;
 
 use std::time::{Duration, Instant};
 

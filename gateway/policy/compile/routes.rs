@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tenancy::Registry;
-use terms::{ByteCount, Finding, Findings, Permission, Place, RouteId};
+use terms::{ByteCount, Finding, Findings, Permission, Place, RouteId, Span};
 
 use super::limits::Limits;
 use super::names::{Names, parse, shown};
 use super::{Known, Written};
 use crate::decide::RuleId;
 use crate::destination::Destination;
-use crate::file::{MatchEntry, RouteEntry, UpgradeWord};
+use crate::file::{MatchEntry, RouteEntry, TimeoutsEntry, UpgradeWord};
 use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
-use crate::route::{Access, Asks, Route, Upgrade};
+use crate::route::{Access, Asks, Route, Timeouts, Upgrade};
 use crate::table::{Ambiguous, Table};
 use yaml::{At, Pairs};
 
@@ -36,6 +36,7 @@ struct Draft<'a> {
     access: Access,
     limits: Vec<usize>,
     max_body: ByteCount,
+    timeouts: Timeouts,
     r#match: &'a MatchEntry,
     pattern: Pattern,
     allow: Vec<(Slot, Permission)>,
@@ -113,6 +114,7 @@ impl Draft<'_> {
             upgrade: upgrade(entry),
             repeat: entry.retry.as_ref().and_then(|retry| retry.0).unwrap_or_default(),
             max_body: self.max_body,
+            timeouts: self.timeouts,
             template: self.r#match.path.as_str().into(),
             host: self.r#match.host.as_str().into(),
             place,
@@ -141,7 +143,19 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn route(&self, written: &'a At<RouteEntry>, findings: &mut Findings) -> Option<Draft<'a>> {
         let entry = &written.value;
-        let RouteEntry { id, r#match, upstream, auth, allow, limits, audit: _, upgrade: _, retry: _, max_body } = entry;
+        let RouteEntry {
+            id,
+            r#match,
+            upstream,
+            auth,
+            allow,
+            limits,
+            audit: _,
+            upgrade: _,
+            timeouts,
+            retry: _,
+            max_body,
+        } = entry;
         let id = parse(self.file, id, findings);
         let r#match = r#match.0.as_ref();
         let pattern = r#match.and_then(|r#match| self.pattern(r#match, findings));
@@ -164,6 +178,7 @@ impl<'a> Reader<'a> {
             Some(text) => parse(self.file, text, findings),
             None => Some(DEFAULT_MAX_BODY),
         };
+        let timeouts = self.timeouts(timeouts.as_ref().and_then(|timeouts| timeouts.0.as_ref()), findings);
         Some(Draft {
             file: self.file,
             id: id?,
@@ -171,11 +186,27 @@ impl<'a> Reader<'a> {
             access: access?,
             limits,
             max_body: max_body?,
+            timeouts: timeouts?,
             r#match: r#match?,
             pattern: pattern?,
             allow: allow.into_iter().map(|(slot, permission, _)| (slot, permission)).collect(),
             written,
         })
+    }
+
+    fn timeouts(&self, written: Option<&TimeoutsEntry>, findings: &mut Findings) -> Option<Timeouts> {
+        let Some(TimeoutsEntry { read, request }) = written else { return Some(Timeouts::default()) };
+        let mut span = |written: &Option<At<String>>| {
+            let Some(written) = written else { return Some(None) };
+            let Span(span) = parse(self.file, written, findings)?;
+            if span.is_zero() {
+                let finding = Finding::error(self.place(written), "no request is over in no time");
+                findings.push(finding.help("leave it out for the time of the upstream"));
+            }
+            Some(Some(span))
+        };
+        let (read, request) = (span(read), span(request));
+        Some(Timeouts { read: read?, request: request? })
     }
 
     fn place<T>(&self, at: &At<T>) -> Place {

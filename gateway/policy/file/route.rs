@@ -32,11 +32,25 @@ pub(crate) struct RouteEntry {
     pub(crate) audit: Option<Tried<Promise>>,
     /// A protocol that a connection may change to. None if it is left out.
     pub(crate) upgrade: Option<Tried<UpgradeWord>>,
+    /// How long its requests may take. As its upstream says, if it is left out.
+    pub(crate) timeouts: Option<Tried<TimeoutsEntry>>,
     /// Which requests may be sent to the backend again if it failed: `never`, or `idempotent`, which it is if it is left out.
     pub(crate) retry: Option<Tried<Repeat>>,
     /// The longest body: `64KiB`, `10MiB`. 10MiB if it is left out.
     #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)$"))]
     pub(crate) max_body: Option<At<String>>,
+}
+
+/// How long requests may take.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct TimeoutsEntry {
+    /// Until the next bytes of the response: the first ones, and those after each silence. `5s`, `250ms`.
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub(crate) read: Option<At<String>>,
+    /// Until the end of the response, from the arrival of the request on, over all attempts. Streams have no such time.
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub(crate) request: Option<At<String>>,
 }
 
 /// Which requests a route is for.

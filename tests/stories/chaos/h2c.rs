@@ -1,7 +1,7 @@
 //! The same over HTTP/2, where one stream of a connection can fail alone.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use crate::harness::{Gateway, POLICIES};
 #[derive(Clone, Default)]
 struct Faulty {
     asked: Arc<AtomicUsize>,
+    cancelled: Arc<Mutex<Option<Reason>>>,
     goes_away: bool,
 }
 
@@ -62,6 +63,14 @@ impl Faulty {
                 "always-refuses" => respond.send_reset(Reason::REFUSED_STREAM),
                 "goes-away-having-looked" if first => connection.abrupt_shutdown(Reason::NO_ERROR),
                 "breaks" if first => respond.send_reset(Reason::INTERNAL_ERROR),
+                "waits" => {
+                    let told = Arc::clone(&self.cancelled);
+                    spawn(async move {
+                        let reason = std::future::poll_fn(|context| respond.poll_reset(context)).await;
+                        *told.lock().unwrap() = reason.ok();
+                        drop(request);
+                    });
+                }
                 "hangs" => spawn(async move {
                     tokio::time::sleep(Duration::from_secs(30)).await;
                     drop((request, respond));
@@ -137,6 +146,22 @@ async fn a_connection_that_goes_away_without_having_looked_costs_nobody_a_reques
         let records = gateway.records(&[]);
         assert_eq!(records.finals().last().unwrap()["attempts"], 2, "{method}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_takes_its_request_back_from_the_backend_whose_failure_it_is_not() {
+    let (faulty, address) = Faulty::start().await;
+    let gateway = start(address).await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let request = gateway.request("GET", "acme", "/orders/waits").bearer_auth(token).send();
+    let request = super::spawn(tokio::time::timeout(Duration::from_millis(500), request));
+    assert!(request.await.unwrap().is_err(), "nothing came");
+    gateway.eventually("the backend is told", || faulty.cancelled.lock().unwrap().is_some());
+    assert_eq!(*faulty.cancelled.lock().unwrap(), Some(Reason::CANCEL));
+    let records = gateway.records(&[]);
+    let record = *records.finals().last().unwrap();
+    assert_eq!((&record["end"], &record["attempts"]), (&"client_gone".into(), &1.into()), "{record}");
+    assert_eq!(gateway.metric("cloister_upstream_in_flight"), 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,8 +38,8 @@ impl Compiler<'_> {
             assertion,
         } = entry?;
         let addresses = self.addresses(&addresses);
-        let file::Timeouts { connect, read, write, idle } = timeouts;
-        let timeouts = Timeouts { connect: connect.0, read: read.0, write: write.0, idle: idle.0 };
+        let file::Timeouts { connect, read, write, idle, request } = timeouts;
+        let timeouts = Timeouts { connect: connect.0, read: read.0, write: write.0, idle: idle.0, request: request.0 };
         let tls_place = tls.as_ref().map_or(&name.spot, |tls| &tls.spot).place(self.file);
         let protocol = match (protocol, &tls) {
             (file::Protocol::H2, None) => {

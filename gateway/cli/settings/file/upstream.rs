@@ -170,12 +170,15 @@ pub(crate) struct Timeouts {
     /// How long an unused connection is kept.
     #[schemars(with = "String")]
     pub(crate) idle: Span,
+    /// Until the end of the response: from the arrival of the request on, over all attempts. Streams have no such time.
+    #[schemars(with = "String")]
+    pub(crate) request: Span,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = |count| Span(Duration::from_secs(count));
-        Self { connect: seconds(1), read: seconds(60), write: seconds(60), idle: seconds(60) }
+        Self { connect: seconds(1), read: seconds(60), write: seconds(60), idle: seconds(60), request: seconds(300) }
     }
 }
 
