@@ -172,7 +172,13 @@ impl Committer {
                 lane.done.fetch_sub(1, Ordering::Relaxed);
             }
             self.scratch.clear();
-            match slot.finished(self.scratch.bytes_mut()) {
+            let held = match state {
+                State::Open => slot.cut_short(self.scratch.bytes_mut()), // only a journal that closes collects these
+                State::Closing { .. } | State::Collected { .. } | State::Done | State::Free => {
+                    slot.finished(self.scratch.bytes_mut())
+                }
+            };
+            match held {
                 Some(_) => self.log.record(self.scratch.as_bytes()),
                 None => self.gap.unreadable += 1,
             }

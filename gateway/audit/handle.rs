@@ -9,7 +9,8 @@ use crate::line::Line;
 
 /// A request in flight, from [`crate::Journal::begin`] to its one final record. It may be finished on any thread.
 ///
-/// Dropped without [`Open::finish`], as a panic does, its record ends with `abandoned`.
+/// Dropped without [`Open::finish`], as a panic does, its record ends with `abandoned`; with `shutdown`, once
+/// [`crate::Journal::cut_short`] was called.
 #[derive(Debug)]
 #[must_use = "dropped, it records the request as abandoned"]
 pub struct Open {
@@ -76,7 +77,9 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if !self.ended {
-            self.end(Ending::Abandoned);
+            let journal = self.lane.journal.upgrade();
+            let cut = journal.is_none_or(|journal| journal.cut_short.load(Ordering::Acquire));
+            self.end(if cut { Ending::Shutdown } else { Ending::Abandoned });
         }
     }
 }

@@ -176,8 +176,14 @@ impl Journal {
         self.shared.stats()
     }
 
+    /// Says that requests which end without a word from now on were cut by the shutdown: their records end with
+    /// `shutdown`.
+    pub fn cut_short(&self) {
+        self.shared.cut_short.store(true, Ordering::Release);
+    }
+
     /// Closes the journal and waits for the committer to bring everything to disk. Requests that are still in flight get
-    /// `interrupted` records. Blocks the thread; call it when the workers have stopped.
+    /// records that end with `shutdown`. Blocks the thread; call it when the workers have stopped.
     ///
     /// # Errors
     /// When the committer has not ended well in time. What is not in the log by then is in the lanes, for the next start.
@@ -198,6 +204,7 @@ impl Journal {
 
     /// Takes nothing more and lets [`crate::Committer::run`] come to its end.
     pub fn close(&self) {
+        self.cut_short();
         self.shared.closing.store(true, Ordering::Release);
         self.shared.wake();
     }
@@ -225,6 +232,8 @@ pub(crate) struct Shared {
     pub(crate) boot: [u64; 2],
     pub(crate) counters: Counters,
     pub(crate) closing: AtomicBool,
+    /// Who is dropped now was cut by the shutdown.
+    pub(crate) cut_short: AtomicBool,
     /// How many records are in the log.
     pub(crate) records: AtomicU64,
     pub(crate) waiters: Waiters,
@@ -270,6 +279,7 @@ impl Shared {
             boot: crate::lane::this_boot(),
             counters: Counters::default(),
             closing: AtomicBool::new(false),
+            cut_short: AtomicBool::new(false),
             records: AtomicU64::new(records),
             waiters: Waiters::default(),
             notes: Mutex::new(None),

@@ -45,6 +45,7 @@ impl Drop for Lease {
 pub(crate) enum Ending<'a> {
     Abandoned,
     Outcome(&'a Outcome),
+    Shutdown,
 }
 
 impl Ending<'_> {
@@ -52,12 +53,13 @@ impl Ending<'_> {
         match self {
             Self::Abandoned => line.raw(record::ABANDONED),
             Self::Outcome(outcome) => record::suffix(line, outcome),
+            Self::Shutdown => line.raw(record::SHUTDOWN),
         }
     }
 
     pub(crate) const fn replaces_reason(self) -> bool {
         match self {
-            Self::Abandoned => false,
+            Self::Abandoned | Self::Shutdown => false,
             Self::Outcome(outcome) => outcome.reason.is_some(),
         }
     }

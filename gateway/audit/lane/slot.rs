@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::lane::map::{load, store};
-use crate::record::{INTERRUPTED, PREFIX_MAX, SUFFIX_MAX};
+use crate::record::{INTERRUPTED, PREFIX_MAX, SHUTDOWN, SUFFIX_MAX};
 
 /// The words of one slot: state, lengths and checksum of both halves, index, id (2), two spare, prefix, suffix.
 pub(crate) const SLOT_WORDS: usize = 8 + PREFIX_MAX / 8 + SUFFIX_MAX / 8;
@@ -159,6 +159,15 @@ impl<'a> Slot<'a> {
 
     /// Appends the final record: prefix and suffix, or prefix and `interrupted` where there is no whole suffix.
     pub(crate) fn finished(self, into: &mut Vec<u8>) -> Option<Held> {
+        self.finished_or(INTERRUPTED, into)
+    }
+
+    /// Appends the final record of a request that the shutdown has cut.
+    pub(crate) fn cut_short(self, into: &mut Vec<u8>) -> Option<Held> {
+        self.finished_or(SHUTDOWN, into)
+    }
+
+    fn finished_or(self, otherwise: &str, into: &mut Vec<u8>) -> Option<Held> {
         let start = into.len();
         let held = self.read(into)?;
         let [_, second] = self.halves;
@@ -169,7 +178,7 @@ impl<'a> Slot<'a> {
             into.truncate(start + keep);
             into.extend_from_slice(&suffix);
         } else {
-            into.extend_from_slice(INTERRUPTED.as_bytes());
+            into.extend_from_slice(otherwise.as_bytes());
         }
         Some(held)
     }
