@@ -12,6 +12,7 @@ use terms::{Clock, RequestId, SystemClock};
 use crate::args::{self, Files};
 use crate::background::Task;
 use crate::failure::Failure;
+use crate::life::Stage;
 use crate::print::{self, Style};
 use crate::{load, probe, serve, telemetry};
 
@@ -39,7 +40,7 @@ pub(crate) fn run(arguments: &args::Demo) -> Result<(), Failure> {
     let gateway = serve::Gateway::assemble(loaded, &files.policies, clock)?;
     let walk = world.tour().map_err(|error| Failure::setup("the demo", &error))?;
     let curl = world.curl_lines().map_err(|error| Failure::setup("the demo", &error))?;
-    let (stop, admin) = (gateway.stop(), world.places().admin);
+    let (life, admin) = (gateway.life(), world.places().admin);
     let (report, outcome) = std::sync::mpsc::channel();
     let mut tasks = vec![Task::new("demo", move |shutdown| async move {
         if let Err(error) = world.run(shutdown).await {
@@ -52,7 +53,7 @@ pub(crate) fn run(arguments: &args::Demo) -> Result<(), Failure> {
             ready(admin).await;
             let steps = self::walk(&walk, &log).await;
             drop(report.send(steps)); // the receiver waits below until the gateway has ended
-            stop.send_replace(true);
+            life.go(Stage::Leaving);
         }));
     } else {
         print::line(curl);

@@ -8,39 +8,31 @@ use pingora::services::Service;
 use proxy::Application;
 use tokio::sync::watch;
 
-/// The ingress, and the two words that end it: told to stop, and done.
+use crate::life::{Life, Stage};
+
+/// The ingress, and the life that it is a part of.
 pub(crate) struct Front {
     ingress: Ingress<Application>,
-    stop: watch::Sender<bool>,
-    done: watch::Sender<bool>,
+    life: Life,
 }
 
 impl Front {
-    pub(crate) fn new(ingress: Ingress<Application>) -> Self {
-        Self { ingress, stop: watch::Sender::new(false), done: watch::Sender::new(false) }
-    }
-
-    /// Turns true when everything shall end.
-    pub(crate) fn shutdown(&self) -> watch::Receiver<bool> {
-        self.stop.subscribe()
-    }
-
-    /// To make everything end.
-    pub(crate) fn stop(&self) -> watch::Sender<bool> {
-        self.stop.clone()
-    }
-
-    /// Turns true when the last connection is gone.
-    pub(crate) fn done(&self) -> watch::Receiver<bool> {
-        self.done.subscribe()
+    pub(crate) const fn new(ingress: Ingress<Application>, life: Life) -> Self {
+        Self { ingress, life }
     }
 }
 
 #[async_trait]
 impl Service for Front {
     async fn start_service(&mut self, fds: Option<ListenFds>, _: ShutdownWatch, tasks_per_listener: usize) {
-        self.ingress.start_service(fds, self.stop.subscribe(), tasks_per_listener).await;
-        self.done.send_replace(true);
+        let (stop, stopped) = watch::channel(false);
+        let tell = async {
+            self.life.reaches(Stage::Draining).await;
+            stop.send_replace(true);
+        };
+        self.life.go(Stage::Serving);
+        tokio::join!(self.ingress.start_service(fds, stopped, tasks_per_listener), tell);
+        self.life.go(Stage::Drained);
     }
 
     fn name(&self) -> &'static str {

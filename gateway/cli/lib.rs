@@ -21,6 +21,7 @@ mod drain;
 mod explain;
 mod failure;
 mod front;
+mod life;
 mod load;
 mod metrics;
 mod print;

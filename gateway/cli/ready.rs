@@ -6,9 +6,24 @@ use admin::Check;
 use audit::Journal;
 use token::Verifier;
 
+use crate::life::{Life, Stage};
+
 /// The checks behind `/readyz`.
-pub(crate) fn checks(tokens: &Arc<Verifier>, journal: &Arc<Journal>) -> Vec<Arc<dyn Check>> {
-    vec![Arc::new(Recording(Arc::clone(journal))), Arc::new(Keys(Arc::clone(tokens)))]
+pub(crate) fn checks(tokens: &Arc<Verifier>, journal: &Arc<Journal>, life: &Life) -> Vec<Arc<dyn Check>> {
+    vec![Arc::new(Recording(Arc::clone(journal))), Arc::new(Keys(Arc::clone(tokens))), Arc::new(Staying(life.clone()))]
+}
+
+/// It was not told to end.
+struct Staying(Life);
+
+impl Check for Staying {
+    fn name(&self) -> &'static str {
+        "staying"
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.0.stage() < Stage::Leaving { Ok(()) } else { Err("the gateway was told to end".into()) }
+    }
 }
 
 /// Decisions can be recorded.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use admin::Admin;
@@ -18,12 +19,12 @@ use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 use proxy::{Application, Backends, Metrics, Proxy, Recorder};
 use terms::{Clock, Live};
 use token::Verifier;
-use tokio::sync::watch;
 
 use crate::background::{Background, Task};
-use crate::drain::Drain;
+use crate::drain::{Drain, Spans};
 use crate::failure::Failure;
 use crate::front::Front;
+use crate::life::Life;
 use crate::load::Loaded;
 use crate::metrics::Parts;
 use crate::rules::{self, Reloader};
@@ -47,7 +48,8 @@ pub(crate) struct Gateway {
     front: Front,
     journal: Arc<Journal>,
     committer: Committer,
-    grace: Duration,
+    life: Life,
+    spans: Spans,
 }
 
 impl Gateway {
@@ -61,7 +63,7 @@ impl Gateway {
             proxies,
             clients,
             workers,
-            grace,
+            shutdown,
             admin,
             state,
             backends,
@@ -114,8 +116,10 @@ impl Gateway {
         announce(&listeners, &sockets)?;
         let server = server(workers.unwrap_or_else(processors));
         let application = Application::new(Arc::clone(&proxy), &server.configuration, ingress::h2_options(&guard));
-        let ingress = Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(proxy)));
-        let readiness = ready::checks(&tokens, &journal);
+        let ingress = Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(proxy)))
+            .linger(shutdown.idle);
+        let life = Life::new();
+        let readiness = ready::checks(&tokens, &journal, &life);
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             journal: Arc::clone(&journal),
@@ -134,24 +138,27 @@ impl Gateway {
         .map_err(|error| Failure::setup("cannot listen", &error))?;
         tracing::info!(listener = "admin", address = %admin.address(), "listening");
         let tasks = tasks(admin, tokens, Arc::new(reloader));
-        Ok(Self { server, tasks, front: Front::new(ingress), journal, committer, grace })
+        let spans = Spans { delay: shutdown.delay, grace: shutdown.grace };
+        let front = Front::new(ingress, life.clone());
+        Ok(Self { server, tasks, front, journal, committer, life, spans })
     }
 
-    /// To make it end as SIGTERM does.
-    pub(crate) fn stop(&self) -> watch::Sender<bool> {
-        self.front.stop()
+    /// How far it has come, and to make it go further.
+    pub(crate) fn life(&self) -> Life {
+        self.life.clone()
     }
 
     /// Serves until told to stop, then drains and brings the log to its end. `more` runs beside the other tasks.
     pub(crate) fn serve(self, more: Vec<Task>) -> Result<(), Failure> {
-        let Self { mut server, mut tasks, front, journal, committer, grace } = self;
+        let Self { mut server, mut tasks, front, journal, committer, life, spans } = self;
         let committer = std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || committer.run())
             .map_err(|error| Failure::broke("the thread of the audit log", &error))?;
-        let drain = Drain::new(grace, &front);
+        let cut = Arc::new(AtomicU64::new(0));
+        let drain = Drain { spans, life: life.clone(), journal: Arc::clone(&journal), cut: Arc::clone(&cut) };
         tasks.extend(more);
-        server.add_service(background_service("background", Background::new(tasks, front.shutdown())));
+        server.add_service(background_service("background", Background::new(tasks, life)));
         server.add_service(front);
         server.run(RunArgs { shutdown_signal: Box::new(drain) });
         let closed = journal.flush_and_close(LAST_COMMIT);
@@ -159,6 +166,10 @@ impl Gateway {
             return Err(Failure::Broke("the thread of the audit log broke".into()));
         }
         closed.map_err(|error| Failure::broke("the audit log", &error))?;
+        let cut = cut.load(Ordering::Acquire);
+        if cut > 0 {
+            return Err(Failure::Broke(format!("the grace was over, and requests were cut: {cut}")));
+        }
         tracing::info!("stopped");
         Ok(())
     }

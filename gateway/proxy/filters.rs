@@ -78,6 +78,9 @@ impl ProxyHttp for Serving {
         context.answered = Some(reply.status());
         end_of_request(session, reason);
         context.stage = Stage::Refused { arrival, reason, route }; // first: a client that hangs up is on record all the same
+        if context.is_ending() {
+            session.set_keepalive(None);
+        }
         reply.send(session).await?;
         Ok(ANSWERED)
     }
@@ -173,13 +176,21 @@ impl ProxyHttp for Serving {
         Ok(())
     }
 
-    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
         if let Some(forwarded) = context.forwarded.take() {
             self.metrics().responded(forwarded.elapsed().as_secs_f64());
         }
         context.responded = Some(head.status.as_u16());
         self.report(context, Went::Answered(head.status.as_u16()));
         context.upgraded |= head.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        if context.is_ending() && !context.upgraded {
+            session.set_keepalive(None); // the last answer on this connection, and it says so
+        }
         let Stage::Admitted(admitted) = &context.stage else { return Ok(()) };
         patience::answering(admitted);
         forward::clean(head);

@@ -46,6 +46,7 @@ impl Backend {
             .route("/upload", any(count))
             .route("/orders/stream", get(stream))
             .route("/orders/slow", get(slow))
+            .route("/orders/hangs", get(std::future::pending::<()>))
             .fallback(remember)
             .with_state(Arc::clone(&seen));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -20,6 +20,7 @@ pub struct Setup {
     guard: String,
     clients: String,
     listener: String,
+    shutdown: String,
     tls: bool,
     upstream: Option<SocketAddr>,
     upstreams: String,
@@ -52,6 +53,12 @@ impl Setup {
     /// What the listener `plain` has beside its address: `h2c: true`.
     pub fn listener(mut self, text: &str) -> Self {
         self.listener = format!(", {text}");
+        self
+    }
+
+    /// More settings of the shutdown, as YAML: `delay: 300ms`.
+    pub fn shutdown(mut self, text: &str) -> Self {
+        self.shutdown = text.into();
         self
     }
 
@@ -333,7 +340,7 @@ fn config(setup: &Setup, folder: &Path, backend: SocketAddr, log: &Path) -> Stri
 listeners:
   - {{ bind: "127.0.0.1:0"{listener} }}
 {tls}workers: 2
-shutdown: {{ grace: 5s }}
+shutdown: {{ {shutdown} }}
 admin: {{ bind: "127.0.0.1:0" }}
 state: {{ directory: {folder_text}/state }}
 issuers:
@@ -356,11 +363,19 @@ audit: {{ directory: {log} }}
         log = log.display(),
         protocol = setup.protocol,
         upstreams = setup.upstreams,
+        shutdown = shutdown(&setup.shutdown),
         members = setup.members.as_deref().unwrap_or("claims"),
     );
     text.push_str(&setup.guard);
     text.push_str(&setup.clients);
     text
+}
+
+/// The settings of the shutdown: quick, unless a story says otherwise.
+fn shutdown(more: &str) -> String {
+    let quick = [("grace", "5s"), ("idle", "100ms")];
+    let quick = quick.iter().filter(|(name, _)| !more.contains(name)).map(|(name, span)| format!("{name}: {span}"));
+    quick.chain([more.to_owned()].into_iter().filter(|more| !more.is_empty())).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes a certificate and its key, and gives the listener that uses them.
