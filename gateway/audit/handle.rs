@@ -36,7 +36,7 @@ impl Open {
         if let Some(slot) = self.lane.slot(self.slot)
             && slot.turn(State::Open, State::Free)
         {
-            self.lane.closed.0.fetch_add(1, Ordering::Relaxed);
+            self.lane.one_more_closed();
             self.lane.give_back(self.slot);
         }
     }
@@ -62,7 +62,7 @@ impl Open {
         ending.write(&mut line);
         slot.end(line.as_bytes(), keep);
         if slot.turn(State::Open, State::Done) {
-            self.lane.done.fetch_add(1, Ordering::Release);
+            self.lane.one_more_done();
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::lane::Lane;
 use crate::lane::map::{load, store};
 use crate::record::{INTERRUPTED, PREFIX_MAX, SHUTDOWN, SUFFIX_MAX};
 
@@ -20,6 +21,14 @@ pub(crate) enum State {
     Done,
     /// Its final record is in the log exactly if the log has this commit.
     Collected { sequence: u64 },
+}
+
+/// What [`Slot::settle`] has found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Settled {
+    Done,
+    Freed,
+    Untouched,
 }
 
 const BITS: u32 = 51; // of a position (in words) or a sequence: ten years of 50 MB a second in one lane
@@ -100,6 +109,34 @@ impl<'a> Slot<'a> {
 
     pub(crate) fn set(self, state: State) {
         self.state.store(state.encode(), Ordering::Release);
+    }
+
+    /// Ends a request that is still open, as the process ends.
+    pub(crate) fn end_by_shutdown(self, lane: &Lane) {
+        if self.state() != State::Open {
+            return;
+        }
+        let length = self.read(&mut Vec::new()).map_or(0, |held| held.length);
+        self.end(SHUTDOWN.as_bytes(), length);
+        if self.turn(State::Open, State::Done) {
+            lane.one_more_done();
+        }
+    }
+
+    /// After another process had this slot in hand: whether its record is in the log is for the log to say, which ends
+    /// with this commit. Answers whether it is still to be collected.
+    pub(crate) fn settle(self, last: u64) -> Settled {
+        match self.state() {
+            State::Collected { sequence } if sequence <= last => {
+                self.set(State::Free);
+                Settled::Freed
+            }
+            State::Collected { .. } | State::Done => {
+                self.set(State::Done);
+                Settled::Done
+            }
+            State::Closing { .. } | State::Free | State::Open => Settled::Untouched,
+        }
     }
 
     /// Goes from one state to another, unless somebody else was quicker.
