@@ -35,8 +35,12 @@ impl Task {
     }
 
     /// Something that ends by itself.
-    pub(crate) fn lasting(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { may_end: true, ..Self::new(name, move |_| work) }
+    pub(crate) fn lasting<F, T>(name: &'static str, run: F) -> Self
+    where
+        F: FnOnce(Shutdown) -> T + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        Self { may_end: true, ..Self::new(name, run) }
     }
 }
 

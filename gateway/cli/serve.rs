@@ -1,8 +1,9 @@
 //! Puts the parts together and runs them. Every background task there is stands in [`tasks`].
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use admin::Admin;
@@ -19,16 +20,20 @@ use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 use proxy::{Application, Backends, Metrics, Proxy, Recorder};
 use terms::{Clock, Live};
 use token::Verifier;
+use tokio::sync::watch;
 
-use crate::background::{Background, Task};
+use crate::background::{Background, Shutdown, Task};
 use crate::drain::{Drain, Spans};
 use crate::failure::Failure;
 use crate::front::Front;
-use crate::life::Life;
+use crate::life::{Life, Stage};
 use crate::load::Loaded;
 use crate::metrics::Parts;
+use crate::origin::Origin;
 use crate::rules::{self, Reloader};
 use crate::settings::Settings;
+use crate::upgrade::{Old, Upgrade};
+use crate::watchdog::{self, Hearts};
 use crate::{ready, watch_files};
 
 /// The version of the program.
@@ -55,7 +60,12 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Makes every part and binds every socket, so that whatever is wrong is said before the first request. `policies` is
     /// where the policies are read from again when they change.
-    pub(crate) fn assemble(loaded: Loaded, policies: &Path, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    pub(crate) fn assemble(
+        loaded: Loaded,
+        policies: &Path,
+        clock: Arc<dyn Clock>,
+        mut origin: Origin,
+    ) -> Result<Self, Failure> {
         let Loaded { settings, known, tokens, config_digest, policies: compiled } = loaded;
         let Settings {
             listeners,
@@ -74,14 +84,21 @@ impl Gateway {
         } = settings;
         let (tokens, registry, digest) = (Arc::new(tokens), Registry::new(), compiled.digest);
 
-        let (journal, committer) =
-            Journal::open(audit::Settings::new(audit.directory, audit.instance), Arc::clone(&clock))
-                .map_err(|error| Failure::setup("the audit log cannot be opened", &error))?;
+        let sockets = Listeners::take_or_bind(&listeners, Arc::clone(&clock), &mut origin.inherited)
+            .map_err(|error| Failure::setup("cannot listen", &error))?;
+        announce(&listeners, &sockets)?;
+        let (admin_address, admin) = (admin, listen(admin, &mut origin)?);
+        origin.all_taken()?;
+        let keyring = Arc::new(keyring(&state, &*clock)?);
+        let rules = Arc::new(Live::new(rules::first(compiled).map_err(Failure::Setup)?));
+        // ORDER: last of what may fail, so that a process which hands its log over gets it back only for good reasons.
+        let log = audit.directory.clone();
+        let settings = audit::Settings::new(audit.directory, audit.instance);
+        let (journal, committer) = origin.journal(settings, Arc::clone(&clock))?;
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into() };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
         }
-        let rules = Arc::new(Live::new(rules::first(compiled).map_err(Failure::Setup)?));
         let reloader = Reloader {
             folder: policies.to_path_buf(),
             known,
@@ -95,7 +112,6 @@ impl Gateway {
             .with_label_values(&[VERSION])
             .set(1);
 
-        let keyring = Arc::new(keyring(&state, &*clock)?);
         let minter = Minter::new(assertion_issuer, assertion_lifetime, Arc::clone(&keyring), Arc::clone(&clock));
         let request_metrics = Metrics::register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let bounds =
@@ -112,9 +128,9 @@ impl Gateway {
             Arc::clone(&clock),
         ));
 
-        let sockets = Listeners::bind(&listeners, clock).map_err(|error| Failure::setup("cannot listen", &error))?;
-        announce(&listeners, &sockets)?;
-        let server = server(workers.unwrap_or_else(processors));
+        let mut spare = sockets.duplicate(&listeners).map_err(|error| Failure::setup("cannot listen", &error))?;
+        let workers = workers.unwrap_or_else(processors);
+        let server = server(workers);
         let application = Application::new(Arc::clone(&proxy), &server.configuration, ingress::h2_options(&guard));
         let ingress = Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(proxy)))
             .linger(shutdown.idle);
@@ -134,12 +150,32 @@ impl Gateway {
             jwks: Arc::new(move || keyring.jwks().to_owned()),
             version: VERSION,
         }
-        .bind(admin)
+        .on(admin)
         .map_err(|error| Failure::setup("cannot listen", &error))?;
         tracing::info!(listener = "admin", address = %admin.address(), "listening");
-        let tasks = tasks(admin, tokens, Arc::new(reloader));
+        spare.push((admin_address, admin.duplicate().map_err(|error| Failure::setup("cannot listen", &error))?));
+        let spare = Arc::new(Mutex::new(spare));
+        let Origin { upgrade, supervisor, .. } = origin;
+        let old = Arc::new(Old {
+            state,
+            log,
+            journal: Arc::clone(&journal),
+            life: life.clone(),
+            supervisor: Arc::clone(&supervisor),
+            sockets: Arc::clone(&spare),
+            taken: watch::Sender::new(false),
+        });
+        let mut front = Front::new(ingress, life.clone(), spare);
+        let mut tasks = tasks(admin, tokens, Arc::new(reloader), &old);
+        if let Some(every) = supervisor.watchdog() {
+            let (hearts, journal) = (Hearts::default(), Arc::clone(&journal));
+            front.beat(hearts.clone(), workers, every / 8);
+            tasks.push(Task::new("watchdog", move |shutdown| {
+                watchdog::run(supervisor, every, hearts, journal, shutdown)
+            }));
+        }
+        tasks.push(Task::new("state", move |shutdown| tell(old, upgrade, shutdown)));
         let spans = Spans { delay: shutdown.delay, grace: shutdown.grace };
-        let front = Front::new(ingress, life.clone());
         Ok(Self { server, tasks, front, journal, committer, life, spans })
     }
 
@@ -175,18 +211,57 @@ impl Gateway {
     }
 }
 
-/// Every background task there is.
-fn tasks(admin: admin::Bound, tokens: Arc<Verifier>, reloader: Arc<Reloader>) -> Vec<Task> {
+/// Every background task there is, beside those of `assemble` that tell others how it goes.
+fn tasks(admin: admin::Bound, tokens: Arc<Verifier>, reloader: Arc<Reloader>, old: &Arc<Old>) -> Vec<Task> {
     let folder = reloader.folder.clone();
+    let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(old), Arc::clone(&old.supervisor));
     vec![
         Task::new("issuers", move |shutdown| tokens.run(shutdown)),
-        Task::new("admin", move |shutdown| async move {
-            if let Err(error) = admin.serve(shutdown).await {
+        Task::lasting("admin", move |shutdown| async move {
+            // Who asks from now on is to be answered by the process that has taken over.
+            let end = async {
+                tokio::select! {
+                    () = shutdown => {}
+                    _ = taken.wait_for(|taken| *taken) => {}
+                }
+            };
+            if let Err(error) = admin.serve(end).await {
                 tracing::error!(error = terms::chain(&error), "the admin listener ended");
             }
         }),
-        Task::new("policies", move |shutdown| watch_files::run(folder, shutdown, move || reloader.reload())),
+        Task::new("policies", move |shutdown| {
+            watch_files::run(folder, shutdown, move || {
+                supervisor.reloading();
+                reloader.reload();
+                supervisor.ready("serving");
+            })
+        }),
+        Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ]
+}
+
+/// Tells the process before this one and the supervisor when it serves, and the supervisor when it will not any more.
+async fn tell(old: Arc<Old>, upgrade: Option<Upgrade>, shutdown: Shutdown) {
+    old.life.reaches(Stage::Serving).await;
+    if let Some(upgrade) = upgrade {
+        upgrade.ready();
+    }
+    old.supervisor.ready("serving");
+    old.life.reaches(Stage::Leaving).await;
+    if !*old.taken.borrow() {
+        old.supervisor.stopping();
+    }
+    shutdown.await;
+}
+
+/// The socket of the admin listener.
+fn listen(address: SocketAddr, origin: &mut Origin) -> Result<TcpListener, Failure> {
+    let listener = match origin.inherited.take(address) {
+        Some(listener) => Ok(listener),
+        None => TcpListener::bind(address),
+    };
+    let what = || format!("the admin listener cannot listen on `{address}`");
+    listener.map_err(|error| Failure::setup(what(), &error))
 }
 
 fn server(workers: usize) -> Server {

@@ -177,9 +177,36 @@ impl Gateway {
     }
 
     fn spawn(folder: &Path) -> Process {
+        Process::start(&Self::arguments(folder).iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    }
+
+    fn arguments(folder: &Path) -> Vec<String> {
         let (config, policies) = (folder.join("cloister.yaml"), folder.join("policies"));
-        let paths = [config.display().to_string(), policies.display().to_string()];
-        Process::start(&["run", "--config", &paths[0], "--policies", &paths[1]], &[])
+        ["run".into(), "--config".into(), config.display().to_string(), "--policies".into()]
+            .into_iter()
+            .chain([policies.display().to_string()])
+            .collect()
+    }
+
+    /// Starts a process that takes over from the one that runs, as soon as that one hands over.
+    pub fn successor(&self) -> Process {
+        let mut arguments = Self::arguments(self.folder.path());
+        arguments.push("--upgrade".into());
+        Process::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    }
+
+    /// Another process serves from now on. Gives the one before.
+    pub fn succeed(&mut self, process: Process) -> Process {
+        self.restarted = true;
+        std::mem::replace(&mut self.process, process)
+    }
+
+    /// Lets another process take over, and gives the one before, which comes to its end.
+    pub fn upgrade(&mut self) -> Process {
+        let next = self.successor();
+        self.process.signal("QUIT");
+        self.process.await_line(|line| line["message"] == "another process has taken over");
+        self.succeed(next)
     }
 
     /// Starts another process on the same folder: after a kill, as an operator would. Ports may differ.

@@ -17,5 +17,6 @@ mod reload;
 mod requests;
 mod tenants;
 mod tokens;
+mod upgrade;
 mod upstreams;
 mod walls;
