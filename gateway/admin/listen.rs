@@ -53,11 +53,17 @@ impl Admin {
     /// # Errors
     /// When the address cannot be had.
     pub fn bind(self, address: SocketAddr) -> Result<Bound, BindError> {
-        let bound = TcpListener::bind(address).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok((listener.local_addr()?, listener))
-        });
-        let (address, listener) = bound.map_err(|source| BindError { address, source })?;
+        let bound = TcpListener::bind(address).and_then(|listener| self.on(listener));
+        bound.map_err(|source| BindError { address, source })
+    }
+
+    /// Takes a socket that listens already.
+    ///
+    /// # Errors
+    /// When the system does not let it be used.
+    pub fn on(self, listener: TcpListener) -> io::Result<Bound> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "the admin listener asks nobody who they are, and this address is not loopback: \
                 keep clients and tenants away from it");
@@ -71,6 +77,14 @@ impl Bound {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The socket once more, for whoever takes it over.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn duplicate(&self) -> io::Result<TcpListener> {
+        self.listener.try_clone()
     }
 
     /// Answers until `shutdown` ends, then lets answers under way finish for two seconds.

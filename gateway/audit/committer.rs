@@ -1,3 +1,4 @@
+use std::fs;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -5,15 +6,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::NotClosed;
+use crate::beside::{Beside, Look};
+use crate::handover::Role;
 use crate::journal::{Shared, Unavailable};
-use crate::lane::Lane;
 use crate::lane::slot::State;
+use crate::lane::{Lane, Owner};
 use crate::line::Line;
 use crate::log::Log;
-use crate::record;
+use crate::segment::commit::{Commit, Run};
+use crate::{record, recover};
 
 /// A batch is brought to disk when it has so many bytes, even if more is waiting.
 const BATCH_BYTES: usize = 4 << 20;
+
+/// How often lanes are looked at whose owners cannot wake this thread.
+const BESIDE: Duration = Duration::from_millis(2);
 
 /// The one writer of the log: takes what the lanes hold, brings it to disk in batches, and only then lets the lanes and
 /// whoever waits know.
@@ -22,9 +29,13 @@ const BATCH_BYTES: usize = 4 << 20;
 /// into the log either.
 #[derive(Debug)]
 pub struct Committer {
-    shared: Arc<Shared>,
-    log: Log,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) log: Log,
     cursors: Vec<Cursor>,
+    /// Runs of other processes, whose lanes are collected, too.
+    pub(crate) beside: Vec<Beside>,
+    /// From where lanes are read that were there before this committer was.
+    start: Option<Commit>,
     /// Slots whose record is in the batch.
     collected: Vec<(Arc<Lane>, u32)>,
     gap: Gap,
@@ -46,10 +57,27 @@ struct Cursor {
 struct Gap {
     /// How many of [`crate::Stats::unrecorded`] the log knows of.
     told: u64,
+    /// Those that a process had counted which is gone.
+    inherited: u64,
     /// Bytes of lanes, or records in slots, that could not be read back.
     unreadable: u64,
     /// Why the log could not be written in between.
     why: Option<String>,
+}
+
+/// Up to where a commit speaks.
+#[derive(Clone, Copy, Debug)]
+enum Until {
+    /// What is on disk already.
+    Committed,
+    /// What the batch brings there.
+    Read,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Health {
+    Failing,
+    Well,
 }
 
 #[derive(Debug)]
@@ -58,11 +86,13 @@ struct Failing {
 }
 
 impl Committer {
-    pub(crate) fn new(shared: Arc<Shared>, log: Log) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, log: Log, beside: Vec<Beside>) -> Self {
         Self {
             shared,
             log,
             cursors: Vec::new(),
+            beside,
+            start: None,
             collected: Vec::new(),
             gap: Gap::default(),
             failing: None,
@@ -77,21 +107,78 @@ impl Committer {
     pub fn run(mut self) -> Result<(), NotClosed> {
         let shared = Arc::clone(&self.shared);
         drop(shared.committer.set(thread::current()));
-        loop {
+        let well = loop {
             let closing = shared.closing.load(Ordering::Acquire);
-            let more = self.turn();
-            if closing {
-                break;
+            shared.counters.beat();
+            match shared.role() {
+                Role::Writing => {
+                    let more = self.turn();
+                    if closing {
+                        break self.close();
+                    }
+                    if !more {
+                        thread::park_timeout(self.pause());
+                    }
+                }
+                Role::GivingUp => {
+                    let given = self.give_up();
+                    shared.has_given_up(given);
+                }
+                Role::Watching => {
+                    self.watch();
+                    if closing && self.is_settled() {
+                        break true; // the end of the log is for the other process to write
+                    }
+                    thread::park_timeout(self.pause());
+                }
+                Role::TakingBack => match self.take_back() {
+                    Ok(()) => shared.becomes(Role::Writing),
+                    Err(error) => {
+                        tracing::error!(error = terms::chain(&error), "the audit log cannot be taken back");
+                        shared.counters.healthy.store(false, Ordering::Release);
+                        if closing {
+                            break false;
+                        }
+                        thread::park_timeout(shared.settings.retry);
+                    }
+                },
             }
-            if !more {
-                thread::park_timeout(shared.settings.commit_interval);
-            }
-        }
-        let well = self.close();
+        };
         *shared.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(well);
         shared.has_ended.notify_all();
         shared.waiters.fail(Unavailable::Closed);
         if well { Ok(()) } else { Err(NotClosed::Failed) }
+    }
+
+    /// How long there may be nothing to do. Another process cannot wake this one.
+    fn pause(&self) -> Duration {
+        let interval = self.shared.settings.commit_interval;
+        let alone = self.beside.is_empty() && self.shared.role() == Role::Writing;
+        if alone { interval } else { interval.min(BESIDE) }
+    }
+
+    pub(crate) const fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
+    /// Where to begin with the lanes that this commit names.
+    pub(crate) fn begin_at(&mut self, last: &Commit) {
+        self.start = Some(last.clone());
+    }
+
+    pub(crate) fn forget_cursors(&mut self) {
+        self.cursors.clear();
+        self.collected.clear();
+        self.failing = None;
+    }
+
+    /// Requests without a record that the log does not know of.
+    pub(crate) fn untold(&self) -> u64 {
+        self.shared.counters.unrecorded.load(Ordering::Relaxed) - self.gap.told
+    }
+
+    fn is_own(&self, lane: &Lane) -> bool {
+        lane.owner.epoch == self.shared.epoch
     }
 
     /// Brings to disk what there is. Answers whether there is more.
@@ -105,27 +192,93 @@ impl Committer {
         }
         shared.looks_now();
         if self.failing.is_some()
-            && let Err(error) = self.log.heal(&self.positions(), shared.clock.now())
+            && let Err(error) = self.log.heal(&self.runs(Until::Committed), shared.clock.now())
         {
             self.fail(&error);
             return false;
         }
         let more = self.collect();
         self.own_up();
-        self.commit() && more
+        let more = self.commit() && more;
+        if !more && !self.is_failing() {
+            self.bury();
+        }
+        more
     }
 
     /// Takes what the lanes hold into the batch.
     pub(crate) fn collect(&mut self) -> bool {
-        let known = self.cursors.len();
+        let known = self.cursors.iter().filter(|cursor| self.is_own(&cursor.lane)).count();
         let new = self.shared.lanes().all.get(known..).unwrap_or_default().to_vec();
-        self.cursors.extend(new.into_iter().map(|lane| Cursor { lane, read: 0, committed: 0 }));
+        self.follow(new);
+        self.look_beside(Look::NowAndThen);
         let mut more = false;
         for at in 0..self.cursors.len() {
             more |= self.collect_ring(at);
             self.collect_slots(at, State::Done);
         }
         more
+    }
+
+    fn follow(&mut self, lanes: Vec<Arc<Lane>>) {
+        for lane in lanes {
+            let Owner { epoch, number, .. } = lane.owner;
+            let from = self.start.as_ref().map_or(0, |start| start.position(epoch, number));
+            self.cursors.push(Cursor { lane, read: from, committed: from });
+        }
+    }
+
+    /// Finds the lanes of other runs.
+    fn look_beside(&mut self, look: Look) {
+        let mut found = Vec::new();
+        for run in &mut self.beside {
+            match run.new_lanes(&self.shared.settings.directory, look) {
+                Ok(lanes) => found.extend(lanes.into_iter().map(Arc::new)),
+                Err(error) => tracing::error!(error = terms::chain(&error), "lanes cannot be looked for"),
+            }
+        }
+        self.follow(found);
+    }
+
+    /// Ends the first run whose process is gone: what it left in flight becomes a record, and no commit names it any more.
+    fn bury(&mut self) {
+        let Some(epoch) = self.beside.iter().find(|run| run.is_gone()).map(|run| run.epoch) else {
+            return;
+        };
+        // ORDER: once more, as it may have written until it was gone; and to disk, before the slots are looked at.
+        self.look_beside(Look::Now);
+        while self.collect() {
+            if !self.commit() {
+                return;
+            }
+        }
+        if !self.commit() {
+            return;
+        }
+        let of_run = |cursor: &&Cursor| cursor.lane.owner.epoch == epoch;
+        let lanes: Vec<_> = self.cursors.iter().filter(of_run).map(|cursor| Arc::clone(&cursor.lane)).collect();
+        let sequence = self.log.tip().sequence;
+        let owed = recover::in_flight(&lanes, sequence, &mut self.gap.unreadable);
+        for (_, text) in &owed {
+            self.log.record(text);
+        }
+        self.gap.inherited = lanes.iter().map(|lane| lane.unrecorded()).sum();
+        self.own_up();
+        let mut runs = self.runs(Until::Read);
+        runs.retain(|run| run.epoch != epoch);
+        if !self.bring(&runs) {
+            return;
+        }
+        // ORDER: the log names the run no more, so what its lanes hold is not looked at again.
+        self.cursors.retain(|cursor| cursor.lane.owner.epoch != epoch);
+        self.beside.retain(|run| run.epoch != epoch);
+        for lane in lanes {
+            let path = self.shared.lane_path(lane.owner);
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "a lane that is not needed any more stays");
+            }
+        }
+        tracing::info!(interrupted = owed.len(), "the process that had the audit log before has ended");
     }
 
     fn collect_ring(&mut self, at: usize) -> bool {
@@ -157,11 +310,11 @@ impl Committer {
         let Some(lane) = self.cursors.get(at).map(|cursor| Arc::clone(&cursor.lane)) else {
             return;
         };
-        if state == State::Done && lane.done.load(Ordering::Acquire) == 0 {
+        if state == State::Done && lane.done() == 0 {
             return;
         }
         let sequence = self.log.next_sequence();
-        for number in 0..lane.counts.0.slots_used.load(Ordering::Relaxed) {
+        for number in 0..lane.slots_used() {
             let Some(slot) = lane.slot(number) else {
                 continue;
             };
@@ -169,10 +322,16 @@ impl Committer {
                 continue;
             }
             if state == State::Done {
-                lane.done.fetch_sub(1, Ordering::Relaxed);
+                lane.one_less_done();
             }
             self.scratch.clear();
-            match slot.finished(self.scratch.bytes_mut()) {
+            let held = match state {
+                State::Open => slot.cut_short(self.scratch.bytes_mut()), // only a journal that closes collects these
+                State::Closing { .. } | State::Collected { .. } | State::Done | State::Free => {
+                    slot.finished(self.scratch.bytes_mut())
+                }
+            };
+            match held {
                 Some(_) => self.log.record(self.scratch.as_bytes()),
                 None => self.gap.unreadable += 1,
             }
@@ -182,7 +341,7 @@ impl Committer {
 
     /// Puts into the log what is missing from it.
     fn own_up(&mut self) {
-        let unrecorded = self.shared.counters.unrecorded.load(Ordering::Relaxed) - self.gap.told;
+        let unrecorded = self.untold() + self.gap.inherited;
         if unrecorded == 0 && self.gap.unreadable == 0 && self.gap.why.is_none() {
             return;
         }
@@ -208,24 +367,31 @@ impl Committer {
 
     /// Brings the batch to disk, then lets everybody know. Answers whether the log is well.
     pub(crate) fn commit(&mut self) -> bool {
-        if self.log.batched() > 0 || self.failing.is_some() {
-            let unrecorded = self.shared.counters.unrecorded.load(Ordering::Relaxed);
-            let positions: Vec<_> = self.cursors.iter().map(|at| (at.lane.owner.number, at.read)).collect();
-            let started = Instant::now();
-            if let Err(error) = self.log.commit(&positions, self.shared.clock.now()) {
-                self.fail(&error);
-                return false;
-            }
-            self.shared.counters.committed(started.elapsed());
-            self.gap = Gap { told: unrecorded, ..Gap::default() };
-            self.advance();
+        if (self.log.batched() > 0 || self.failing.is_some()) && !self.bring(&self.runs(Until::Read)) {
+            return false;
         }
-        let committed = |lane: u16| self.cursors.get(usize::from(lane)).map_or(0, |cursor| cursor.committed);
+        let own: Vec<_> = self.cursors.iter().filter(|cursor| self.is_own(&cursor.lane)).collect();
+        let committed = |lane: u16| own.get(usize::from(lane)).map_or(0, |cursor| cursor.committed);
         self.shared.waiters.settle(committed);
-        if self.log.tip().length < self.shared.settings.segment_bytes {
-            return true;
+        self.log.tip().length < self.shared.settings.segment_bytes || self.roll()
+    }
+
+    /// Brings the batch to disk with a commit that names these runs.
+    fn bring(&mut self, runs: &[Run]) -> bool {
+        let unrecorded = self.shared.counters.unrecorded.load(Ordering::Relaxed);
+        let started = Instant::now();
+        if let Err(error) = self.log.commit(runs, self.shared.clock.now()) {
+            self.fail(&error);
+            return false;
         }
-        let rolled = self.log.roll(&self.positions(), self.shared.clock.now());
+        self.shared.counters.committed(started.elapsed());
+        self.gap = Gap { told: unrecorded, ..Gap::default() };
+        self.advance();
+        true
+    }
+
+    pub(crate) fn roll(&mut self) -> bool {
+        let rolled = self.log.roll(&self.runs(Until::Committed), self.shared.clock.now());
         if let Err(error) = &rolled {
             self.fail(error);
         }
@@ -238,20 +404,30 @@ impl Committer {
         shared.records.store(self.log.tip().records, Ordering::Relaxed);
         for cursor in &mut self.cursors {
             cursor.committed = cursor.read;
-            cursor.lane.tail.0.store(cursor.committed, Ordering::Release);
+            cursor.lane.set_tail(cursor.committed);
         }
         for (lane, number) in self.collected.drain(..) {
             if let Some(slot) = lane.slot(number) {
                 slot.set(State::Free);
             }
-            shared.counters.finals.fetch_add(1, Ordering::Relaxed);
-            lane.closed.0.fetch_add(1, Ordering::Relaxed);
+            if lane.owner.epoch == shared.epoch {
+                shared.counters.finals.fetch_add(1, Ordering::Relaxed);
+            }
+            lane.one_more_closed();
             lane.give_back(number);
         }
         if self.failing.take().is_some() {
             tracing::info!("the audit log can be written again");
             shared.lanes_blocked.store(false, Ordering::Relaxed);
             shared.counters.healthy.store(true, Ordering::Release);
+            self.tell_beside(Health::Well);
+        }
+    }
+
+    /// Lets the owners of other lanes know how the log is.
+    fn tell_beside(&self, health: Health) {
+        for lane in self.cursors.iter().map(|cursor| &cursor.lane).filter(|lane| !self.is_own(lane)) {
+            lane.set_failing(health == Health::Failing);
         }
     }
 
@@ -270,22 +446,32 @@ impl Committer {
         for (lane, number) in self.collected.drain(..) {
             if let Some(slot) = lane.slot(number) {
                 slot.set(State::Done);
-                lane.done.fetch_add(1, Ordering::Release);
+                lane.one_more_done();
             }
         }
         shared.waiters.fail(Unavailable::Failing);
+        self.tell_beside(Health::Failing);
     }
 
     /// The batch on disk and nobody told: where a crash may come.
     #[cfg(test)]
     pub(crate) fn commit_only(&mut self) {
-        let positions: Vec<_> = self.cursors.iter().map(|at| (at.lane.owner.number, at.read)).collect();
-        self.log.commit(&positions, self.shared.clock.now()).unwrap();
+        let runs = self.runs(Until::Read);
+        self.log.commit(&runs, self.shared.clock.now()).unwrap();
     }
 
-    fn positions(&self) -> Vec<(u16, u64)> {
-        let position = |cursor: &Cursor| (cursor.lane.owner.number, cursor.committed);
-        self.cursors.iter().map(position).collect()
+    /// The runs that may hold more than the log, each with how far its lanes are in it.
+    fn runs(&self, until: Until) -> Vec<Run> {
+        let epochs = [self.shared.epoch].into_iter().chain(self.beside.iter().map(|run| run.epoch));
+        let lanes = |epoch: u64| {
+            let of_run = self.cursors.iter().filter(move |cursor| cursor.lane.owner.epoch == epoch);
+            let position = |cursor: &Cursor| match until {
+                Until::Committed => cursor.committed,
+                Until::Read => cursor.read,
+            };
+            of_run.map(|cursor| (cursor.lane.owner.number, position(cursor))).collect()
+        };
+        epochs.map(|epoch| Run { epoch, lanes: lanes(epoch) }).collect()
     }
 
     /// Brings the rest to disk: what is published, what is still open, and the end of the log.
@@ -295,10 +481,14 @@ impl Committer {
         }
         while self.turn() {}
         for at in 0..self.cursors.len() {
-            self.collect_slots(at, State::Open);
+            if self.cursors.get(at).is_some_and(|cursor| self.is_own(&cursor.lane)) {
+                self.collect_slots(at, State::Open);
+            }
         }
         self.collect();
-        self.own("log.closed", |_, _| {});
+        if self.beside.is_empty() {
+            self.own("log.closed", |_, _| {});
+        } // or the process that lives on has the log again as soon as this one has ended, and closes it
         self.failing.is_none() && self.commit()
     }
 }

@@ -9,7 +9,8 @@ use crate::{Outcome, Unavailable};
 
 /// A request in flight, from [`crate::Journal::begin`] to its one final record. It may be finished on any thread.
 ///
-/// Dropped without [`Open::finish`], as a panic does, its record ends with `abandoned`.
+/// Dropped without [`Open::finish`], as a panic does, its record ends with `abandoned`; with `shutdown`, once
+/// [`crate::Journal::cut_short`] was called.
 #[derive(Debug)]
 #[must_use = "dropped, it records the request as abandoned"]
 pub struct Open {
@@ -62,7 +63,7 @@ impl Open {
         if let Some(slot) = self.lane.slot(self.slot)
             && slot.turn(State::Open, State::Free)
         {
-            self.lane.closed.0.fetch_add(1, Ordering::Relaxed);
+            self.lane.one_more_closed();
             self.lane.give_back(self.slot);
         }
     }
@@ -88,7 +89,7 @@ impl Open {
         ending.write(&mut line);
         slot.end(line.as_bytes(), keep);
         if slot.turn(State::Open, State::Done) {
-            self.lane.done.fetch_add(1, Ordering::Release);
+            self.lane.one_more_done();
         }
     }
 }
@@ -103,7 +104,9 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if !self.ended {
-            self.end(Ending::Abandoned);
+            let journal = self.lane.journal.upgrade();
+            let cut = journal.is_none_or(|journal| journal.cut_short.load(Ordering::Acquire));
+            self.end(if cut { Ending::Shutdown } else { Ending::Abandoned });
         }
     }
 }

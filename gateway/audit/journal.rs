@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use terms::{Clock, IssuerId, Subject};
 
+use crate::handover::Role;
 use crate::lane::local::{self, Writer};
 use crate::lane::{LANES_MAX, Lane, Owner, Shape};
 use crate::stats::Counters;
@@ -176,8 +177,14 @@ impl Journal {
         self.shared.stats()
     }
 
+    /// Says that requests which end without a word from now on were cut by the shutdown: their records end with
+    /// `shutdown`.
+    pub fn cut_short(&self) {
+        self.shared.cut_short.store(true, Ordering::Release);
+    }
+
     /// Closes the journal and waits for the committer to bring everything to disk. Requests that are still in flight get
-    /// `interrupted` records. Blocks the thread; call it when the workers have stopped.
+    /// records that end with `shutdown`. Blocks the thread; call it when the workers have stopped.
     ///
     /// # Errors
     /// When the committer has not ended well in time. What is not in the log by then is in the lanes, for the next start.
@@ -198,6 +205,7 @@ impl Journal {
 
     /// Takes nothing more and lets [`crate::Committer::run`] come to its end.
     pub fn close(&self) {
+        self.cut_short();
         self.shared.closing.store(true, Ordering::Release);
         self.shared.wake();
     }
@@ -225,6 +233,8 @@ pub(crate) struct Shared {
     pub(crate) boot: [u64; 2],
     pub(crate) counters: Counters,
     pub(crate) closing: AtomicBool,
+    /// Who is dropped now was cut by the shutdown.
+    pub(crate) cut_short: AtomicBool,
     /// How many records are in the log.
     pub(crate) records: AtomicU64,
     pub(crate) waiters: Waiters,
@@ -237,8 +247,10 @@ pub(crate) struct Shared {
     /// A lane could not be made: not tried again before the committer says so, as trying takes system calls.
     pub(crate) lanes_blocked: AtomicBool,
     wanted: AtomicBool,
-    /// Keeps other writers out for as long as this lives.
-    _lock: std::fs::File,
+    pub(crate) role: Mutex<Role>,
+    pub(crate) role_changed: Condvar,
+    /// Keeps other writers out for as long as this lives, here or in the process that it was given to.
+    pub(crate) lock: std::fs::File,
 }
 
 #[derive(Debug, Default)]
@@ -270,6 +282,7 @@ impl Shared {
             boot: crate::lane::this_boot(),
             counters: Counters::default(),
             closing: AtomicBool::new(false),
+            cut_short: AtomicBool::new(false),
             records: AtomicU64::new(records),
             waiters: Waiters::default(),
             notes: Mutex::new(None),
@@ -279,7 +292,9 @@ impl Shared {
             lanes: Mutex::new(Lanes::default()),
             lanes_blocked: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
-            _lock: lock,
+            role: Mutex::new(Role::Writing),
+            role_changed: Condvar::new(),
+            lock,
         })
     }
 
@@ -338,7 +353,7 @@ impl Shared {
             return Err(Unavailable::Lanes);
         }
         let owner = Owner { epoch: self.epoch, boot: self.boot, number };
-        let path = self.settings.directory.join("lanes").join(format!("{number}.lane"));
+        let path = self.lane_path(owner);
         let lane = Lane::create(&path, owner, shape, self.me.clone()).map_err(|error| {
             tracing::error!(path = %path.display(), %error, "cannot make a lane of the audit log");
             Unavailable::Lanes
@@ -346,6 +361,10 @@ impl Shared {
         let lane = Arc::new(lane);
         lanes.all.push(Arc::clone(&lane));
         Ok(Writer::new(lane))
+    }
+
+    pub(crate) fn lane_path(&self, owner: Owner) -> PathBuf {
+        self.settings.directory.join("lanes").join(format!("{:016x}-{}.lane", owner.epoch, owner.number))
     }
 
     pub(crate) fn lane_is_vacant(&self, writer: Writer) {
@@ -357,10 +376,10 @@ impl Shared {
         stats.records = self.records.load(Ordering::Relaxed);
         for lane in &self.lanes().all {
             let counts = &lane.counts.0;
-            let closed = lane.closed.0.load(Ordering::Acquire);
+            let closed = lane.closed();
             stats.open += counts.opened.load(Ordering::Relaxed).saturating_sub(closed);
             stats.finals += counts.finals.load(Ordering::Relaxed);
-            let tail = lane.tail.0.load(Ordering::Acquire);
+            let tail = lane.tail();
             stats.pending_bytes += lane.head().saturating_sub(tail) * 8;
         }
         stats

@@ -3,6 +3,10 @@
 //! Layout, in words of 8 bytes: a header of 64, the table of requests in flight, the ring. The thread alone writes the
 //! ring and `head`; the committer alone reads behind it; anybody may end a request, through the state of its slot. A
 //! lane file lives as long as its run: the next start takes what is left in it and removes it.
+//!
+//! The committer may be that of another process, which has taken the log over while this one comes to its end. So all
+//! that the two tell each other stands in the header: `head`, `tail` (what is on disk), and how many slots wait to be
+//! collected or were closed.
 
 pub(crate) mod local;
 pub(crate) mod map;
@@ -20,9 +24,15 @@ use crate::lane::ring::Ring;
 use crate::lane::slot::{SLOT_WORDS, Slot};
 
 const MAGIC: u64 = u64::from_be_bytes(*b"clstrlan");
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const HEADER_WORDS: usize = 64;
 const HEAD: usize = 16; // away from the other words of the header, which never change
+const TAIL: usize = 32;
+const DONE: usize = 48;
+const CLOSED: usize = 49;
+const USED: usize = 50;
+const FAILING: usize = 51;
+const UNRECORDED: usize = 52;
 const NONE: u32 = u32::MAX;
 
 /// The lanes that a run may have. A slot names one in ten bits.
@@ -56,15 +66,10 @@ pub(crate) struct Lane {
     pub(crate) journal: Weak<Shared>,
     shape: Shape,
     map: Map,
-    /// How far the committer has read. Not in the file: after a crash the log itself says it.
-    pub(crate) tail: Apart<AtomicU64>,
     /// Slots that others than the owner freed: a stack, taken whole by the owner.
     returned: Apart<AtomicU32>,
     next: Box<[AtomicU32]>,
-    /// Slots in the state `Done`, for the committer to look for.
-    pub(crate) done: AtomicU32,
     pub(crate) counts: Apart<Counts>,
-    pub(crate) closed: Apart<AtomicU64>,
 }
 
 /// What only the owner of the lane counts.
@@ -72,14 +77,18 @@ pub(crate) struct Lane {
 pub(crate) struct Counts {
     pub(crate) opened: AtomicU64,
     pub(crate) finals: AtomicU64,
-    /// One more than the highest slot that was ever used.
-    pub(crate) slots_used: AtomicU32,
 }
 
 impl Counts {
     /// Adds one, without an atomic read-modify-write: there is one writer.
     pub(crate) fn add(counter: &AtomicU64) {
         counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+}
+
+impl AsRef<Self> for Lane {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 
@@ -117,12 +126,9 @@ impl Lane {
             journal,
             shape,
             map,
-            tail: Apart::default(),
             returned: Apart(AtomicU32::new(NONE)),
             next: (0..shape.slots).map(|_| AtomicU32::new(NONE)).collect(),
-            done: AtomicU32::new(0),
             counts: Apart::default(),
-            closed: Apart::default(),
         }
     }
 
@@ -132,14 +138,100 @@ impl Lane {
 
     /// Up to where the ring is published.
     pub(crate) fn head(&self) -> u64 {
-        self.map.words().get(HEAD).map_or(0, |cell| cell.load(Ordering::Acquire))
+        self.word(HEAD).map_or(0, |cell| cell.load(Ordering::Acquire))
     }
 
     /// Publishes the ring up to here. ORDER: after the frames, so that who sees the head sees them.
     pub(crate) fn publish(&self, head: u64) {
-        if let Some(cell) = self.map.words().get(HEAD) {
+        if let Some(cell) = self.word(HEAD) {
             cell.store(head, Ordering::Release);
         }
+    }
+
+    /// Up to where the ring is on disk, and may be written over. After a crash it is the log that says so.
+    pub(crate) fn tail(&self) -> u64 {
+        self.word(TAIL).map_or(0, |cell| cell.load(Ordering::Acquire))
+    }
+
+    /// ORDER: after the sync.
+    pub(crate) fn set_tail(&self, tail: u64) {
+        if let Some(cell) = self.word(TAIL) {
+            cell.store(tail, Ordering::Release);
+        }
+    }
+
+    /// Slots in the state `Done`, for the committer to look for.
+    pub(crate) fn done(&self) -> u64 {
+        self.word(DONE).map_or(0, |cell| cell.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_done(&self, count: u64) {
+        if let Some(cell) = self.word(DONE) {
+            cell.store(count, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn one_more_done(&self) {
+        if let Some(cell) = self.word(DONE) {
+            cell.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn one_less_done(&self) {
+        if let Some(cell) = self.word(DONE) {
+            cell.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Requests that have ended.
+    pub(crate) fn closed(&self) -> u64 {
+        self.word(CLOSED).map_or(0, |cell| cell.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn one_more_closed(&self) {
+        if let Some(cell) = self.word(CLOSED) {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One more than the highest slot that was ever used. Only the owner moves it.
+    pub(crate) fn slots_used(&self) -> u32 {
+        let used = self.word(USED).map_or(0, |cell| cell.load(Ordering::Acquire));
+        u32::try_from(used).unwrap_or(u32::MAX).min(self.shape.slots)
+    }
+
+    pub(crate) fn use_slot(&self, number: u32) {
+        if self.slots_used() <= number
+            && let Some(cell) = self.word(USED)
+        {
+            cell.store(u64::from(number) + 1, Ordering::Release);
+        }
+    }
+
+    /// Whether the log cannot be written: a committer says so to the owners of lanes that are not its own.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.word(FAILING).is_some_and(|cell| cell.load(Ordering::Acquire) != 0)
+    }
+
+    pub(crate) fn set_failing(&self, failing: bool) {
+        if let Some(cell) = self.word(FAILING) {
+            cell.store(u64::from(failing), Ordering::Release);
+        }
+    }
+
+    /// Requests without a record that the log does not know of yet: their process could not say so itself any more.
+    pub(crate) fn unrecorded(&self) -> u64 {
+        self.word(UNRECORDED).map_or(0, |cell| cell.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_unrecorded(&self, count: u64) {
+        if let Some(cell) = self.word(UNRECORDED) {
+            cell.store(count, Ordering::Release);
+        }
+    }
+
+    fn word(&self, at: usize) -> Option<&AtomicU64> {
+        self.map.words().get(at)
     }
 
     pub(crate) fn ring(&self) -> Ring<'_> {

@@ -18,6 +18,8 @@
 //! lets the lanes reuse the space. The next start cuts a batch that was not finished, takes from the lanes what the last
 //! commit does not have, and closes the slots that are still open as `interrupted`.
 //!
+//! When a binary is replaced, the log goes from one process to the next while both serve: see `handover.rs`.
+//!
 //! Two promises: what [`Journal::begin`] took survives `kill -9`; what [`Journal::begin_strict`] took survives a power
 //! cut.
 //!
@@ -25,9 +27,11 @@
 //! field in [`Row`]; a property in `record.schema.json`; the test of the longest record still passes. A field may be
 //! added within version 1, none may change its meaning.
 
+mod beside;
 mod committer;
 mod entry;
 mod handle;
+mod handover;
 mod journal;
 mod lane;
 mod line;
@@ -49,6 +53,7 @@ mod verify;
 pub use committer::Committer;
 pub use entry::{Decision, Digest, End, Entry, Files, Note, Outcome, Protocol};
 pub use handle::{Open, Witness};
+pub use handover::{Handed, NotHandedOver, Predecessor};
 pub use journal::{Journal, NotClosed, Settings, Unavailable};
 pub use open::OpenError;
 pub use pseudonym::{LogKey, LogKeyError, Pseudonym};

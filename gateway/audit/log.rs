@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::segment::commit::Commit;
+use crate::segment::commit::{Commit, Run};
 use crate::segment::frame::{self, Kind};
 use crate::segment::{Header, LogId, Segment};
 
@@ -11,8 +11,6 @@ use crate::segment::{Header, LogId, Segment};
 pub(crate) struct Log {
     directory: PathBuf,
     id: LogId,
-    /// The run that writes.
-    epoch: u64,
     tip: Tip,
     /// Nothing after a failure, until [`Log::heal`].
     segment: Option<Segment>,
@@ -38,8 +36,8 @@ pub(crate) struct Tip {
 
 impl Log {
     /// Goes on with a log, of which the last segment is to be taken up by [`Log::heal`].
-    pub(crate) const fn at(directory: PathBuf, id: LogId, epoch: u64, tip: Tip) -> Self {
-        Self { directory, id, epoch, tip, segment: None, batch: Vec::new(), batched: 0, chain: tip.chain }
+    pub(crate) const fn at(directory: PathBuf, id: LogId, tip: Tip) -> Self {
+        Self { directory, id, tip, segment: None, batch: Vec::new(), batched: 0, chain: tip.chain }
     }
 
     pub(crate) const fn tip(&self) -> Tip {
@@ -50,9 +48,10 @@ impl Log {
         self.id
     }
 
-    /// From here on commits speak of the lanes of this run.
-    pub(crate) const fn new_run(&mut self, epoch: u64) {
-        self.epoch = epoch;
+    /// Writes no more: what the log says of its end may be of the past from now on.
+    pub(crate) fn let_go(&mut self) {
+        self.discard();
+        self.segment = None;
     }
 
     /// The sequence that the next commit will have.
@@ -85,7 +84,7 @@ impl Log {
     ///
     /// # Errors
     /// When it could not be written or synced. The segment is then let go of: only [`Log::heal`] opens it again.
-    pub(crate) fn commit(&mut self, lanes: &[(u16, u64)], at: SystemTime) -> io::Result<()> {
+    pub(crate) fn commit(&mut self, runs: &[Run], at: SystemTime) -> io::Result<()> {
         let Some(segment) = &mut self.segment else {
             self.discard();
             return Err(io::Error::other("there is no segment to write to"));
@@ -95,9 +94,8 @@ impl Log {
             start: segment.length,
             sequence: self.tip.sequence + 1,
             records: self.tip.records + self.batched,
-            epoch: self.epoch,
             at: milliseconds(at),
-            lanes: lanes.to_vec(),
+            runs: runs.to_vec(),
         };
         let payload = commit.encode(self.id);
         frame::append(&mut self.batch, &mut self.chain, Kind::Commit, &payload);
@@ -117,19 +115,19 @@ impl Log {
     ///
     /// # Errors
     /// As [`Log::commit`].
-    pub(crate) fn roll(&mut self, lanes: &[(u16, u64)], at: SystemTime) -> io::Result<()> {
+    pub(crate) fn roll(&mut self, runs: &[Run], at: SystemTime) -> io::Result<()> {
         match self.segment.take() {
             Some(segment) => segment.seal()?,
             None => return Err(io::Error::other("there is no segment to seal")),
         }
-        self.begin(lanes, at)
+        self.begin(runs, at)
     }
 
     /// Opens the log from scratch after a failure: cuts what was not committed, seals, and begins a new segment.
     ///
     /// # Errors
     /// When the reason of the failure is still there.
-    pub(crate) fn heal(&mut self, lanes: &[(u16, u64)], at: SystemTime) -> io::Result<()> {
+    pub(crate) fn heal(&mut self, runs: &[Run], at: SystemTime) -> io::Result<()> {
         self.discard();
         let segment = Segment::resume(&self.directory, self.tip.first, self.tip.length)?;
         if self.tip.records == self.tip.first {
@@ -137,7 +135,7 @@ impl Log {
             return Ok(());
         }
         segment.seal()?;
-        self.begin(lanes, at)
+        self.begin(runs, at)
     }
 
     /// Takes up the last segment where it ends.
@@ -148,7 +146,7 @@ impl Log {
 
     /// Begins the next segment: header and a first commit, so that a segment that is there says all by itself how the
     /// lanes stand.
-    pub(crate) fn begin(&mut self, lanes: &[(u16, u64)], at: SystemTime) -> io::Result<()> {
+    pub(crate) fn begin(&mut self, runs: &[Run], at: SystemTime) -> io::Result<()> {
         let header = Header { log: self.id, first: self.tip.records, created: milliseconds(at), chain: self.tip.chain };
         let mut bytes = header.encode().to_vec();
         let (_, mut chain) = Header::decode(&bytes).map_err(io::Error::other)?;
@@ -157,9 +155,8 @@ impl Log {
             start: bytes.len() as u64,
             sequence: self.tip.sequence + 1,
             records: self.tip.records,
-            epoch: self.epoch,
             at: header.created,
-            lanes: lanes.to_vec(),
+            runs: runs.to_vec(),
         };
         frame::append(&mut bytes, &mut chain, Kind::Commit, &commit.encode(self.id));
         let segment = Segment::create(&self.directory, header.first, &bytes)?;

@@ -4,16 +4,19 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
 use terms::Clock;
 
+use crate::beside::Beside;
 use crate::committer::Committer;
 use crate::journal::{Parts, Shared};
 use crate::lane::Shape;
 use crate::line::Line;
 use crate::log::{Log, Tip};
-use crate::recover::{self, Damage};
+use crate::recover::{self, Damage, Found};
+use crate::segment::commit::Run;
 use crate::segment::{LogId, sync_directory};
 use crate::{Journal, LogKey, LogKeyError, Settings, record};
 
@@ -72,13 +75,7 @@ impl Journal {
         let directory = settings.directory.clone();
         let lock = claim(&directory)?;
         let key = LogKey::read_or_make(&directory)?;
-        let mut epoch = [0; 8];
-        let mut id: LogId = [0; 16];
-        for bytes in [epoch.as_mut_slice(), id.as_mut_slice()] {
-            let filled = aws_lc_rs::rand::fill(bytes);
-            filled.map_err(|_| OpenError::io("fill", &directory, io::Error::other("no randomness")))?;
-        }
-        let epoch = u64::from_le_bytes(epoch);
+        let epoch = u64::from_le_bytes(random(&directory)?);
         let now = clock.now();
         let failed = |source| OpenError::io("write to the log in", &directory, source);
 
@@ -86,38 +83,53 @@ impl Journal {
         let damage;
         let mut log;
         if let Some(mut found) = found {
-            // ORDER: the old run's name stays on whatever is written until its lanes have been taken.
-            log = Log::at(directory.clone(), found.id, found.last.epoch, found.tip);
-            if found.headless {
-                log.begin(&found.last.lanes, now).map_err(failed)?;
-            } else {
-                log.resume().map_err(failed)?;
-            }
+            log = take_up(&directory, &found, now)?;
             recover::take_lanes(&directory, &mut found, |record| log.record(record))?;
             damage = found.damage;
         } else {
+            let id: LogId = random(&directory)?;
             let tip = Tip { sequence: 0, records: 0, chain: 0, first: 0, length: 0 };
-            log = Log::at(directory.clone(), id, epoch, tip);
-            log.begin(&[], now).map_err(failed)?;
+            log = Log::at(directory.clone(), id, tip);
+            log.begin(&[Run { epoch, lanes: Vec::new() }], now).map_err(failed)?;
             damage = Damage::default();
         }
         tell(&mut log, &settings.instance, damage, now);
-        log.new_run(epoch);
-        log.commit(&[], now).map_err(failed)?;
+        log.commit(&[Run { epoch, lanes: Vec::new() }], now).map_err(failed)?;
         // ORDER: the log has the new run on disk, so what the lanes of the old one hold is not looked at again.
         for path in recover::lane_files(&directory)? {
             fs::remove_file(&path).map_err(|error| OpenError::io("remove", &path, error))?;
         }
-        let parts = Parts { settings, clock, key, epoch, records: log.tip().records, lock };
+        Self::running(Parts { settings, clock, key, epoch, records: log.tip().records, lock }, log, Vec::new())
+    }
+}
+
+impl Journal {
+    /// Begins a run whose log is open, and which writes for these other runs, too.
+    pub(crate) fn running(parts: Parts, log: Log, beside: Vec<Beside>) -> Result<(Arc<Self>, Committer), OpenError> {
         let shared = Shared::new(parts);
         lane_for_notes(&shared)?;
         shared.counters.healthy.store(true, Ordering::Release);
-        let committer = Committer::new(Arc::clone(&shared), log);
+        let committer = Committer::new(Arc::clone(&shared), log, beside);
         Ok((Arc::new(Self { shared }), committer))
     }
 }
 
-fn check(settings: &Settings) -> Result<(), OpenError> {
+/// Goes on where the log ends. ORDER: the runs that it names stay on whatever is written until their lanes have been taken.
+pub(crate) fn take_up(directory: &Path, found: &Found, now: SystemTime) -> Result<Log, OpenError> {
+    let mut log = Log::at(directory.to_owned(), found.id, found.tip);
+    let taken = if found.headless { log.begin(&found.last.runs, now) } else { log.resume() };
+    taken.map_err(|source| OpenError::io("write to the log in", directory, source))?;
+    Ok(log)
+}
+
+pub(crate) fn random<const N: usize>(directory: &Path) -> Result<[u8; N], OpenError> {
+    let mut bytes = [0; N];
+    let filled = aws_lc_rs::rand::fill(&mut bytes);
+    filled.map_err(|_| OpenError::io("fill", directory, io::Error::other("no randomness")))?;
+    Ok(bytes)
+}
+
+pub(crate) fn check(settings: &Settings) -> Result<(), OpenError> {
     let Settings {
         directory: _,
         instance,
@@ -158,7 +170,7 @@ fn claim(directory: &Path) -> Result<File, OpenError> {
 }
 
 /// The log's own records at its opening.
-fn tell(log: &mut Log, instance: &str, damage: Damage, now: std::time::SystemTime) {
+fn tell(log: &mut Log, instance: &str, damage: Damage, now: SystemTime) {
     let mut line = Line::new();
     if damage != Damage::default() {
         let Damage { unclean: _, dropped_bytes, replayed, interrupted, unreadable } = damage;

@@ -17,6 +17,7 @@ pub(crate) const SUFFIX_MAX: usize = 256;
 
 pub(crate) const INTERRUPTED: &str = ",\"end\":\"interrupted\"}";
 pub(crate) const ABANDONED: &str = ",\"end\":\"abandoned\"}";
+pub(crate) const SHUTDOWN: &str = ",\"end\":\"shutdown\"}";
 
 /// Which of a request's records this is.
 #[derive(Clone, Copy, Debug)]

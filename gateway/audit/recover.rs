@@ -102,15 +102,14 @@ fn last_of(path: &Path, first: u64, bytes: &[u8], only: bool) -> Result<Option<(
     Ok(Some((header.log, found)))
 }
 
-/// Takes what the lanes of the last run hold beyond the log: each record once, in the order of its lane, then one for
-/// each request that was in flight.
+/// Takes what the lanes of the last run (of both, if one was taking over from the other) hold beyond the log: each record
+/// once, in the order of its lane, then one for each request that was in flight.
 pub(crate) fn take_lanes(directory: &Path, found: &mut Found, mut record: impl FnMut(&[u8])) -> Result<(), OpenError> {
-    let lanes = lanes_of(directory, &mut found.damage, found.last.epoch)?;
+    let lanes = lanes_of(directory, &mut found.damage, &found.last)?;
     let mut line = Line::new();
     let mut ids = HashSet::new();
     for lane in &lanes {
-        let committed = found.last.lanes.iter().find(|(number, _)| *number == lane.owner.number);
-        let mut position = committed.map_or(0, |(_, position)| *position);
+        let mut position = found.last.position(lane.owner.epoch, lane.owner.number);
         let head = lane.head();
         while position < head {
             line.clear();
@@ -128,7 +127,7 @@ pub(crate) fn take_lanes(directory: &Path, found: &mut Found, mut record: impl F
             }
         }
     }
-    let in_flight = in_flight(&lanes, found);
+    let in_flight = in_flight(&lanes, found.last.sequence, &mut found.damage.unreadable);
     // Within one boot the states of the slots are exact. After a power cut each page may be from another moment.
     if lanes.iter().any(|lane| lane.owner.boot != this_boot() || lane.owner.boot == [0, 0]) {
         let from = in_flight.iter().map(|(index, _)| *index).min();
@@ -145,11 +144,11 @@ pub(crate) fn take_lanes(directory: &Path, found: &mut Found, mut record: impl F
     Ok(())
 }
 
-fn lanes_of(directory: &Path, damage: &mut Damage, epoch: u64) -> Result<Vec<Lane>, OpenError> {
+fn lanes_of(directory: &Path, damage: &mut Damage, last: &Commit) -> Result<Vec<Lane>, OpenError> {
     let mut lanes = Vec::new();
     for path in lane_files(directory)? {
         match Lane::left_behind(&path) {
-            Ok(Some(lane)) if lane.owner.epoch == epoch => lanes.push(lane),
+            Ok(Some(lane)) if last.runs.iter().any(|run| run.epoch == lane.owner.epoch) => lanes.push(lane),
             Ok(Some(_)) => {} // of an earlier run, whose lanes have been taken already
             Ok(None) => damage.unreadable += 1,
             Err(error) if fs::metadata(&path).is_ok_and(|file| file.len() == 0) => {
@@ -158,7 +157,7 @@ fn lanes_of(directory: &Path, damage: &mut Damage, epoch: u64) -> Result<Vec<Lan
             Err(error) => return Err(OpenError::io("map", &path, error)),
         }
     }
-    lanes.sort_by_key(|lane| lane.owner.number);
+    lanes.sort_by_key(|lane| (lane.owner.epoch, lane.owner.number));
     Ok(lanes)
 }
 
@@ -168,20 +167,21 @@ pub(crate) fn lane_files(directory: &Path) -> Result<Vec<PathBuf>, OpenError> {
     list().map_err(|error| OpenError::io("read", &lanes, error))
 }
 
-/// The final records that slots still owe, each with the index that the log had when its request began.
-fn in_flight(lanes: &[Lane], found: &mut Found) -> Vec<(u64, Vec<u8>)> {
-    let published = |number: u16, end: u64| {
-        let lane = lanes.iter().find(|lane| lane.owner.number == number);
-        lane.is_some_and(|lane| lane.head() >= end)
+/// The final records that slots of these lanes still owe when the log has come to this commit, each with the index that
+/// the log had when its request began. Nobody may write into the lanes any more.
+pub(crate) fn in_flight<L: AsRef<Lane>>(lanes: &[L], sequence: u64, unreadable: &mut u64) -> Vec<(u64, Vec<u8>)> {
+    let published = |epoch: u64, number: u16, end: u64| {
+        let of = |lane: &&L| lane.as_ref().owner.epoch == epoch && lane.as_ref().owner.number == number;
+        lanes.iter().find(of).is_some_and(|lane| lane.as_ref().head() >= end)
     };
     let mut owed = Vec::new();
-    for lane in lanes {
+    for lane in lanes.iter().map(AsRef::as_ref) {
         for slot in (0..lane.shape().slots).filter_map(|number| lane.slot(number)) {
             let settled = match slot.state() {
                 State::Free => true,
                 State::Open | State::Done => false,
-                State::Closing { lane, end } => published(lane, end),
-                State::Collected { sequence } => sequence <= found.last.sequence,
+                State::Closing { lane: number, end } => published(lane.owner.epoch, number, end),
+                State::Collected { sequence: of } => of <= sequence,
             };
             if settled {
                 continue;
@@ -189,7 +189,7 @@ fn in_flight(lanes: &[Lane], found: &mut Found) -> Vec<(u64, Vec<u8>)> {
             let mut text = Vec::new();
             match slot.finished(&mut text) {
                 Some(held) => owed.push((held.index, text)),
-                None => found.damage.unreadable += 1,
+                None => *unreadable += 1,
             }
         }
     }

@@ -29,6 +29,8 @@ pub struct Stats {
     pub commit_buckets: [u64; 11],
     /// Times that the log could not be written or brought to disk.
     pub failures: u64,
+    /// Rises as long as the committer works.
+    pub beats: u64,
 }
 
 #[derive(Debug, Default)]
@@ -38,12 +40,17 @@ pub(crate) struct Counters {
     pub(crate) finals: AtomicU64,
     pub(crate) unrecorded: AtomicU64,
     pub(crate) failures: AtomicU64,
+    beats: AtomicU64,
     commits: AtomicU64,
     commit_micros: AtomicU64,
     buckets: [AtomicU64; 11],
 }
 
 impl Counters {
+    pub(crate) fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn committed(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.commits.fetch_add(1, Ordering::Relaxed);
@@ -65,6 +72,7 @@ impl Counters {
             commit_time: Duration::from_micros(read(&self.commit_micros)),
             commit_buckets: self.buckets.each_ref().map(read),
             failures: read(&self.failures),
+            beats: read(&self.beats),
             ..Stats::default()
         }
     }

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod fault;
+mod handover;
 mod process;
 mod promise;
 mod strict;

@@ -136,8 +136,8 @@ struct Looking {
     chain: Option<u32>,
     index: u64,
     sequence: u64,
-    epoch: u64,
-    lanes: BTreeMap<u16, u64>,
+    /// How far each lane of each run is.
+    lanes: BTreeMap<(u64, u16), u64>,
     finals: Vec<u128>,
     /// Requests that are decided or have begun to flow, and are not final, in this run.
     awaited: HashSet<u128>,
@@ -210,13 +210,12 @@ impl Looking {
             self.problem(path, commit.offset, Fault::Count { expected, found: commit.records });
             self.index = commit.records;
         }
-        if commit.epoch != self.epoch {
-            self.epoch = commit.epoch;
-            self.lanes.clear();
-        }
         let mut back = commit.sequence <= self.sequence;
-        for (lane, position) in &commit.lanes {
-            back |= self.lanes.insert(*lane, *position).is_some_and(|before| before > *position);
+        self.lanes.retain(|(epoch, _), _| commit.runs.iter().any(|run| run.epoch == *epoch));
+        for run in &commit.runs {
+            for (lane, position) in &run.lanes {
+                back |= self.lanes.insert((run.epoch, *lane), *position).is_some_and(|before| before > *position);
+            }
         }
         if back {
             self.problem(path, commit.offset, Fault::Back);

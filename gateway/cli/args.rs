@@ -70,6 +70,11 @@ pub(crate) struct Files {
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) files: Files,
+    /// Take over from the process that runs with the same state folder, without a request failing: its sockets, then its
+    /// audit log. Send it SIGQUIT before or after; each waits a minute for the other. If this process does not come to
+    /// serve, that one goes on.
+    #[arg(long)]
+    pub(crate) upgrade: bool,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -1,4 +1,5 @@
-//! The background tasks run on a runtime of their own, beside the workers; each ends when the gateway drains.
+//! The background tasks run on a runtime of their own, beside the workers; each ends when the gateway does, after the
+//! last request.
 
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -6,8 +7,9 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use crate::life::{Life, Stage};
 
 /// What a task is told to end by.
 pub(crate) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -33,20 +35,24 @@ impl Task {
     }
 
     /// Something that ends by itself.
-    pub(crate) fn lasting(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { may_end: true, ..Self::new(name, move |_| work) }
+    pub(crate) fn lasting<F, T>(name: &'static str, run: F) -> Self
+    where
+        F: FnOnce(Shutdown) -> T + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        Self { may_end: true, ..Self::new(name, run) }
     }
 }
 
 /// Runs tasks as one service of pingora's.
 pub(crate) struct Background {
     tasks: Mutex<Vec<Task>>,
-    shutdown: watch::Receiver<bool>,
+    life: Life,
 }
 
 impl Background {
-    pub(crate) const fn new(tasks: Vec<Task>, shutdown: watch::Receiver<bool>) -> Self {
-        Self { tasks: Mutex::new(tasks), shutdown }
+    pub(crate) const fn new(tasks: Vec<Task>, life: Life) -> Self {
+        Self { tasks: Mutex::new(tasks), life }
     }
 }
 
@@ -56,11 +62,8 @@ impl BackgroundService for Background {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let mut set = JoinSet::new();
         for Task { name, run, may_end } in tasks {
-            let mut shutdown = self.shutdown.clone();
-            let ended = Box::pin(async move {
-                // A sender that is gone means the same as one that says so.
-                drop(shutdown.wait_for(|shutdown| *shutdown).await);
-            });
+            let life = self.life.clone();
+            let ended = Box::pin(async move { life.reaches(Stage::Over).await });
             let task = run(ended);
             set.spawn(async move {
                 task.await;
@@ -69,10 +72,14 @@ impl BackgroundService for Background {
         }
         while let Some(ended) = set.join_next().await {
             match ended {
-                Ok((name, may_end)) if may_end || *self.shutdown.borrow() => tracing::debug!(task = name, "ended"),
+                Ok((name, may_end)) if may_end || self.life.stage() >= Stage::Over => {
+                    tracing::debug!(task = name, "ended")
+                }
                 Ok((name, _)) => tracing::error!(task = name, "a background task ended before its time"),
                 Err(error) => tracing::error!(error = terms::chain(&error), "a background task broke"),
             }
         }
+        self.life.reaches(Stage::Over).await;
+        self.life.go(Stage::Tidy);
     }
 }

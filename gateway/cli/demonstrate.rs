@@ -12,6 +12,8 @@ use terms::{Clock, RequestId, SystemClock};
 use crate::args::{self, Files};
 use crate::background::Task;
 use crate::failure::Failure;
+use crate::life::Stage;
+use crate::origin::Origin;
 use crate::print::{self, Style};
 use crate::{load, probe, serve, telemetry};
 
@@ -36,10 +38,10 @@ pub(crate) fn run(arguments: &args::Demo) -> Result<(), Failure> {
     let loaded = load::all(&files, &clock)?;
     let log = loaded.settings.audit.directory.clone();
     telemetry::start(crate::settings::LogFormat::Text, crate::settings::Level::Warn);
-    let gateway = serve::Gateway::assemble(loaded, &files.policies, clock)?;
+    let gateway = serve::Gateway::assemble(loaded, &files.policies, clock, Origin::default())?;
     let walk = world.tour().map_err(|error| Failure::setup("the demo", &error))?;
     let curl = world.curl_lines().map_err(|error| Failure::setup("the demo", &error))?;
-    let (stop, admin) = (gateway.stop(), world.places().admin);
+    let (life, admin) = (gateway.life(), world.places().admin);
     let (report, outcome) = std::sync::mpsc::channel();
     let mut tasks = vec![Task::new("demo", move |shutdown| async move {
         if let Err(error) = world.run(shutdown).await {
@@ -48,11 +50,11 @@ pub(crate) fn run(arguments: &args::Demo) -> Result<(), Failure> {
     })];
     if *tour {
         let log = log.clone();
-        tasks.push(Task::lasting("tour", async move {
+        tasks.push(Task::lasting("tour", move |_| async move {
             ready(admin).await;
             let steps = self::walk(&walk, &log).await;
             drop(report.send(steps)); // the receiver waits below until the gateway has ended
-            stop.send_replace(true);
+            life.go(Stage::Leaving);
         }));
     } else {
         print::line(curl);

@@ -1,54 +1,100 @@
-//! How it ends: SIGTERM stops the listeners, lets running requests end within the grace, and only then the process.
+//! How it ends. SIGTERM: `/readyz` says no; after `shutdown.delay` the listeners stop; running requests end within
+//! `shutdown.grace`; what is left is cut, and its records say so. A second SIGTERM leaves out whatever is still to come.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use audit::Journal;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
-use crate::front::Front;
+use crate::life::{Life, Stage};
+
+/// How long it may take to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spans {
+    /// From `/readyz` saying no until nothing is accepted any more.
+    pub(crate) delay: Duration,
+    /// For requests that run then.
+    pub(crate) grace: Duration,
+}
+
+/// How long the background tasks may take to end.
+const TIDY: Duration = Duration::from_secs(1);
 
 /// Waits for the signal to end, and drains before pingora hears of it: pingora would sleep its whole grace period, however
 /// idle it is.
 pub(crate) struct Drain {
-    grace: Duration,
-    stop: watch::Sender<bool>,
-    done: watch::Receiver<bool>,
-}
-
-impl Drain {
-    pub(crate) fn new(grace: Duration, front: &Front) -> Self {
-        Self { grace, stop: front.stop(), done: front.done() }
-    }
+    pub(crate) spans: Spans,
+    pub(crate) life: Life,
+    pub(crate) journal: Arc<Journal>,
+    /// How many requests ran when the grace was over.
+    pub(crate) cut: Arc<AtomicU64>,
 }
 
 #[async_trait]
 impl ShutdownSignalWatch for Drain {
     async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        if let (Ok(term), Ok(int)) = signals {
+            self.drain(Told { term, int }).await;
+        } else {
             tracing::error!("signals cannot be awaited");
-            return ShutdownSignal::FastShutdown;
-        };
-        let (mut done, mut stopped) = (self.done.clone(), self.stop.subscribe());
-        tokio::select! {
-            () = told(&mut term, &mut int) => {}
-            _ = stopped.wait_for(|stop| *stop) => {} // the demo's tour is over
         }
-        self.stop.send_replace(true);
-        tracing::info!(grace_seconds = self.grace.as_secs(), "draining");
-        tokio::select! {
-            _ = done.wait_for(|done| *done) => tracing::info!("drained"),
-            () = tokio::time::sleep(self.grace) => tracing::warn!("the grace is over, and connections are still open"),
-            () = told(&mut term, &mut int) => tracing::warn!("told twice, not waiting any longer"),
+        self.life.go(Stage::Over);
+        if timeout(TIDY, self.life.reaches(Stage::Tidy)).await.is_err() {
+            tracing::warn!("a background task did not end in time");
         }
         ShutdownSignal::FastShutdown
     }
 }
 
-async fn told(term: &mut Signal, int: &mut Signal) {
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+impl Drain {
+    async fn drain(&self, mut told: Told) {
+        tokio::select! {
+            () = told.again() => {}
+            () = self.life.reaches(Stage::Leaving) => {} // the tour of the demo is over, or another process serves
+        }
+        let Spans { delay, grace } = self.spans;
+        self.life.go(Stage::Leaving);
+        if self.life.stage() == Stage::Leaving && !delay.is_zero() {
+            tracing::info!(delay_seconds = delay.as_secs_f64(), "leaving");
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = self.life.reaches(Stage::Draining) => {}
+                () = told.again() => tracing::warn!("told twice, not waiting any longer"),
+            }
+        }
+        self.life.go(Stage::Draining);
+        tracing::info!(grace_seconds = grace.as_secs_f64(), "draining");
+        tokio::select! {
+            () = self.life.reaches(Stage::Drained) => {
+                tracing::info!("drained");
+                return;
+            }
+            () = sleep(grace) => tracing::warn!("the grace is over, and connections are still open"),
+            () = told.again() => tracing::warn!("told twice, not waiting any longer"),
+        }
+        // ORDER: before anything is dropped, so that no request that is cut is taken for one that broke.
+        self.journal.cut_short();
+        self.cut.store(self.journal.stats().open, Ordering::Release);
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Told {
+    term: Signal,
+    int: Signal,
+}
+
+impl Told {
+    async fn again(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
     }
 }

@@ -12,6 +12,7 @@
 //! `settings/compile.rs`, a line with its reason in `config/cloister.yaml`.
 #![forbid(unsafe_code)]
 
+mod activation;
 mod args;
 mod audit_log;
 mod background;
@@ -21,8 +22,11 @@ mod drain;
 mod explain;
 mod failure;
 mod front;
+mod life;
 mod load;
 mod metrics;
+mod notify;
+mod origin;
 mod print;
 mod probe;
 mod ready;
@@ -31,7 +35,9 @@ mod rules;
 mod serve;
 mod settings;
 mod telemetry;
+mod upgrade;
 mod watch_files;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,6 +47,7 @@ use terms::{Clock, SystemClock};
 
 use crate::args::{Arguments, Command, Run, SchemaOf};
 use crate::failure::Failure;
+use crate::origin::Origin;
 
 /// Runs the command that was typed.
 #[must_use]
@@ -66,12 +73,13 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Demo(arguments) => demonstrate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Probe { url } => probe::run(&url),
-        Command::Run(Run { files }) => {
+        Command::Run(Run { files, upgrade }) => {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let loaded = load::all(&files, &clock)?;
             telemetry::start(loaded.settings.log_format, loaded.settings.log_level);
             check::warn(&loaded);
-            serve::Gateway::assemble(loaded, &files.policies, clock)?.serve(Vec::new())
+            let origin = if upgrade { Origin::upgrade(&loaded.settings.state)? } else { Origin::start()? };
+            serve::Gateway::assemble(loaded, &files.policies, clock, origin)?.serve(Vec::new())
         }
         Command::Schema { of } => schema(of),
         Command::Test(arguments) => check::test(&arguments),

@@ -7,16 +7,20 @@ use audit::Journal;
 use token::Verifier;
 use upstream::Upstream;
 
+use crate::life::{Life, Stage};
+
 /// The checks behind `/readyz`.
 pub(crate) fn checks(
     tokens: &Arc<Verifier>,
     journal: &Arc<Journal>,
     upstreams: &[Arc<Upstream>],
+    life: &Life,
 ) -> Vec<Arc<dyn Check>> {
     vec![
         Arc::new(Recording(Arc::clone(journal))),
         Arc::new(Keys(Arc::clone(tokens))),
         Arc::new(Backends(upstreams.to_vec())),
+        Arc::new(Staying(life.clone())),
     ]
 }
 
@@ -32,6 +36,19 @@ impl Check for Backends {
         let ill = self.0.iter().filter_map(|upstream| Some(format!("{}: {}", upstream.id(), upstream.ails()?)));
         let ill: Vec<String> = ill.collect();
         if ill.is_empty() { Ok(()) } else { Err(ill.join("; ")) }
+    }
+}
+
+/// It was not told to end.
+struct Staying(Life);
+
+impl Check for Staying {
+    fn name(&self) -> &'static str {
+        "staying"
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.0.stage() < Stage::Leaving { Ok(()) } else { Err("the gateway was told to end".into()) }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Puts the parts together and runs them. Every background task there is stands in [`tasks`].
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use admin::Admin;
@@ -21,14 +23,18 @@ use token::Verifier;
 use tokio::sync::watch;
 use upstream::{Dns, Resolver, Special, Upstream, Verify};
 
-use crate::background::{Background, Task};
-use crate::drain::Drain;
+use crate::background::{Background, Shutdown, Task};
+use crate::drain::{Drain, Spans};
 use crate::failure::Failure;
 use crate::front::Front;
+use crate::life::{Life, Stage};
 use crate::load::Loaded;
 use crate::metrics::Parts;
+use crate::origin::Origin;
 use crate::rules::{self, Reloader};
 use crate::settings::{MOST_ATTEMPTS, Settings};
+use crate::upgrade::{Old, Upgrade};
+use crate::watchdog::{self, Hearts};
 use crate::{ready, watch_files};
 
 /// The version of the program.
@@ -48,13 +54,19 @@ pub(crate) struct Gateway {
     front: Front,
     journal: Arc<Journal>,
     committer: Committer,
-    grace: Duration,
+    life: Life,
+    spans: Spans,
 }
 
 impl Gateway {
     /// Makes every part and binds every socket, so that whatever is wrong is said before the first request. `policies` is
     /// where the policies are read from again when they change.
-    pub(crate) fn assemble(loaded: Loaded, policies: &Path, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+    pub(crate) fn assemble(
+        loaded: Loaded,
+        policies: &Path,
+        clock: Arc<dyn Clock>,
+        mut origin: Origin,
+    ) -> Result<Self, Failure> {
         let Loaded { settings, known, tokens, config_digest, policies: compiled } = loaded;
         let Settings {
             listeners,
@@ -62,7 +74,7 @@ impl Gateway {
             proxies,
             clients,
             workers,
-            grace,
+            shutdown,
             admin,
             state,
             backends,
@@ -74,14 +86,23 @@ impl Gateway {
         } = settings;
         let (tokens, registry, digest) = (Arc::new(tokens), Registry::new(), compiled.digest);
 
-        let (journal, committer) =
-            Journal::open(audit::Settings::new(audit.directory, audit.instance), Arc::clone(&clock))
-                .map_err(|error| Failure::setup("the audit log cannot be opened", &error))?;
+        let sockets = Listeners::take_or_bind(&listeners, Arc::clone(&clock), &mut origin.inherited)
+            .map_err(|error| Failure::setup("cannot listen", &error))?;
+        announce(&listeners, &sockets)?;
+        let (admin_address, admin) = (admin, listen(admin, &mut origin)?);
+        origin.all_taken()?;
+        let keyring = Arc::new(keyring(&state, &*clock)?);
+        let rules = Arc::new(Live::new(rules::first(compiled).map_err(Failure::Setup)?));
+        let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
+        let resolver = resolver(&upstreams, dns)?;
+        // ORDER: last of what may fail, so that a process which hands its log over gets it back only for good reasons.
+        let log = audit.directory.clone();
+        let settings = audit::Settings::new(audit.directory, audit.instance);
+        let (journal, committer) = origin.journal(settings, Arc::clone(&clock))?;
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into() };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
         }
-        let rules = Arc::new(Live::new(rules::first(compiled).map_err(Failure::Setup)?));
         let reloader = Reloader {
             folder: policies.to_path_buf(),
             known,
@@ -95,7 +116,6 @@ impl Gateway {
             .with_label_values(&[VERSION])
             .set(1);
 
-        let keyring = Arc::new(keyring(&state, &*clock)?);
         let minter = Minter::new(assertion_issuer, assertion_lifetime, Arc::clone(&keyring), Arc::clone(&clock));
         let request_metrics = Metrics::register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let bounds =
@@ -103,8 +123,6 @@ impl Gateway {
         let defences = backends.iter().map(|backend| (backend.upstream().id().clone(), Arc::clone(backend.defence())));
         let defences = defences.collect();
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
-        let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
-        let resolver = resolver(&upstreams, dns)?;
         let gate = Gate::new(clients, rules, Arc::clone(&tokens), Arc::clone(&journal));
         let proxy = Arc::new(Proxy::new(
             gate,
@@ -116,13 +134,15 @@ impl Gateway {
             Arc::clone(&clock),
         ));
 
-        let sockets = Listeners::bind(&listeners, clock).map_err(|error| Failure::setup("cannot listen", &error))?;
-        announce(&listeners, &sockets)?;
-        let server = server(workers.unwrap_or_else(processors));
+        let mut spare = sockets.duplicate(&listeners).map_err(|error| Failure::setup("cannot listen", &error))?;
+        let workers = workers.unwrap_or_else(processors);
+        let server = server(workers);
         let application = Application::new(Arc::clone(&proxy), &server.configuration, ingress::h2_options(&guard));
         let ingress =
-            Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(Arc::clone(&proxy))));
-        let readiness = ready::checks(&tokens, &journal, &upstreams);
+            Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(Arc::clone(&proxy))))
+                .linger(shutdown.idle);
+        let life = Life::new();
+        let readiness = ready::checks(&tokens, &journal, &upstreams, &life);
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             journal: Arc::clone(&journal),
@@ -139,28 +159,51 @@ impl Gateway {
             jwks: Arc::new(move || keyring.jwks().to_owned()),
             version: VERSION,
         }
-        .bind(admin)
+        .on(admin)
         .map_err(|error| Failure::setup("cannot listen", &error))?;
         tracing::info!(listener = "admin", address = %admin.address(), "listening");
-        let tasks = tasks(admin, tokens, Arc::new(reloader), upstreams, resolver, proxy, grace);
-        Ok(Self { server, tasks, front: Front::new(ingress), journal, committer, grace })
+        spare.push((admin_address, admin.duplicate().map_err(|error| Failure::setup("cannot listen", &error))?));
+        let spare = Arc::new(Mutex::new(spare));
+        let Origin { upgrade, supervisor, .. } = origin;
+        let old = Arc::new(Old {
+            state,
+            log,
+            journal: Arc::clone(&journal),
+            life: life.clone(),
+            supervisor: Arc::clone(&supervisor),
+            sockets: Arc::clone(&spare),
+            taken: watch::Sender::new(false),
+        });
+        let mut front = Front::new(ingress, life.clone(), spare);
+        let mut tasks = tasks(admin, tokens, Arc::new(reloader), upstreams, resolver, proxy, shutdown.grace, &old);
+        if let Some(every) = supervisor.watchdog() {
+            let (hearts, journal) = (Hearts::default(), Arc::clone(&journal));
+            front.beat(hearts.clone(), workers, every / 8);
+            tasks.push(Task::new("watchdog", move |shutdown| {
+                watchdog::run(supervisor, every, hearts, journal, shutdown)
+            }));
+        }
+        tasks.push(Task::new("state", move |shutdown| tell(old, upgrade, shutdown)));
+        let spans = Spans { delay: shutdown.delay, grace: shutdown.grace };
+        Ok(Self { server, tasks, front, journal, committer, life, spans })
     }
 
-    /// To make it end as SIGTERM does.
-    pub(crate) fn stop(&self) -> watch::Sender<bool> {
-        self.front.stop()
+    /// How far it has come, and to make it go further.
+    pub(crate) fn life(&self) -> Life {
+        self.life.clone()
     }
 
     /// Serves until told to stop, then drains and brings the log to its end. `more` runs beside the other tasks.
     pub(crate) fn serve(self, more: Vec<Task>) -> Result<(), Failure> {
-        let Self { mut server, mut tasks, front, journal, committer, grace } = self;
+        let Self { mut server, mut tasks, front, journal, committer, life, spans } = self;
         let committer = std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || committer.run())
             .map_err(|error| Failure::broke("the thread of the audit log", &error))?;
-        let drain = Drain::new(grace, &front);
+        let cut = Arc::new(AtomicU64::new(0));
+        let drain = Drain { spans, life: life.clone(), journal: Arc::clone(&journal), cut: Arc::clone(&cut) };
         tasks.extend(more);
-        server.add_service(background_service("background", Background::new(tasks, front.shutdown())));
+        server.add_service(background_service("background", Background::new(tasks, life)));
         server.add_service(front);
         server.run(RunArgs { shutdown_signal: Box::new(drain) });
         let closed = journal.flush_and_close(LAST_COMMIT);
@@ -168,12 +211,16 @@ impl Gateway {
             return Err(Failure::Broke("the thread of the audit log broke".into()));
         }
         closed.map_err(|error| Failure::broke("the audit log", &error))?;
+        let cut = cut.load(Ordering::Acquire);
+        if cut > 0 {
+            return Err(Failure::Broke(format!("the grace was over, and requests were cut: {cut}")));
+        }
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-/// Every background task there is.
+/// Every background task there is, beside those of `assemble` that tell others how it goes.
 fn tasks(
     admin: admin::Bound,
     tokens: Arc<Verifier>,
@@ -182,19 +229,63 @@ fn tasks(
     resolver: Option<Resolver>,
     proxy: Arc<Proxy>,
     grace: Duration,
+    old: &Arc<Old>,
 ) -> Vec<Task> {
     let folder = reloader.folder.clone();
+    let life = old.life.clone();
+    let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(old), Arc::clone(&old.supervisor));
     vec![
         Task::new("issuers", move |shutdown| tokens.run(shutdown)),
-        Task::new("admin", move |shutdown| async move {
-            if let Err(error) = admin.serve(shutdown).await {
+        Task::lasting("admin", move |shutdown| async move {
+            // Who asks from now on is to be answered by the process that has taken over.
+            let end = async {
+                tokio::select! {
+                    () = shutdown => {}
+                    _ = taken.wait_for(|taken| *taken) => {}
+                }
+            };
+            if let Err(error) = admin.serve(end).await {
                 tracing::error!(error = terms::chain(&error), "the admin listener ended");
             }
         }),
         Task::new("names", move |shutdown| upstream::keep_resolved(upstreams, resolver, shutdown)),
-        Task::new("policies", move |shutdown| watch_files::run(folder, shutdown, move || reloader.reload())),
-        Task::new("streams", move |shutdown| async move { proxy.watch_streams(shutdown, grace).await }),
+        Task::new("policies", move |shutdown| {
+            watch_files::run(folder, shutdown, move || {
+                supervisor.reloading();
+                reloader.reload();
+                supervisor.ready("serving");
+            })
+        }),
+        Task::lasting(
+            "streams",
+            move |_| async move { proxy.watch_streams(life.reaches(Stage::Draining), grace).await },
+        ),
+        Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ]
+}
+
+/// Tells the process before this one and the supervisor when it serves, and the supervisor when it will not any more.
+async fn tell(old: Arc<Old>, upgrade: Option<Upgrade>, shutdown: Shutdown) {
+    old.life.reaches(Stage::Serving).await;
+    if let Some(upgrade) = upgrade {
+        upgrade.ready();
+    }
+    old.supervisor.ready("serving");
+    old.life.reaches(Stage::Leaving).await;
+    if !*old.taken.borrow() {
+        old.supervisor.stopping();
+    }
+    shutdown.await;
+}
+
+/// The socket of the admin listener.
+fn listen(address: SocketAddr, origin: &mut Origin) -> Result<TcpListener, Failure> {
+    let listener = match origin.inherited.take(address) {
+        Some(listener) => Ok(listener),
+        None => TcpListener::bind(address),
+    };
+    let what = || format!("the admin listener cannot listen on `{address}`");
+    listener.map_err(|error| Failure::setup(what(), &error))
 }
 
 /// What looks up the names of backends, if there are any. Says which settings weaken what is known of backends.

@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     pub(crate) clients: terms::Clients,
     /// `None`: one per processor.
     pub(crate) workers: Option<usize>,
-    pub(crate) grace: Duration,
+    pub(crate) shutdown: Shutdown,
     pub(crate) admin: std::net::SocketAddr,
     pub(crate) state: PathBuf,
     pub(crate) issuers: Vec<IssuerSettings>,
@@ -41,6 +41,14 @@ pub(crate) struct Settings {
     pub(crate) audit: Audit,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: Level,
+}
+
+/// How it ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shutdown {
+    pub(crate) grace: Duration,
+    pub(crate) delay: Duration,
+    pub(crate) idle: Duration,
 }
 
 /// Where the audit log is.

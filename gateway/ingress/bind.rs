@@ -6,7 +6,7 @@ use rustls::ServerConfig;
 use terms::{Clock, Live, Networks};
 
 use crate::tls::load;
-use crate::{Certificates, Cleartext, ListenerSettings, TlsError};
+use crate::{Certificates, Cleartext, Inherited, ListenerSettings, TlsError};
 
 /// Why a listener cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,18 @@ impl Listeners {
     /// # Errors
     /// The first listener that cannot be had; then none is.
     pub fn bind(settings: &[ListenerSettings], clock: Arc<dyn Clock>) -> Result<Self, BindError> {
+        Self::take_or_bind(settings, clock, &mut Inherited::default())
+    }
+
+    /// As [`Listeners::bind`], but takes those sockets that are there already.
+    ///
+    /// # Errors
+    /// As [`Listeners::bind`].
+    pub fn take_or_bind(
+        settings: &[ListenerSettings],
+        clock: Arc<dyn Clock>,
+        inherited: &mut Inherited,
+    ) -> Result<Self, BindError> {
         let mut sockets = Vec::new();
         let mut served = Vec::new();
         for ListenerSettings { bind, proxies, cleartext, tls } in settings {
@@ -59,7 +71,11 @@ impl Listeners {
                 .map(|files| load(files, &*clock).map(|config| Arc::new(Live::new(config))))
                 .transpose()
                 .map_err(|source| BindError::Tls { address, source: Box::new(source) })?;
-            let listener = listen(address).map_err(|source| BindError::Bind { address, source })?;
+            let listener = match inherited.take(address) {
+                Some(listener) => relisten(listener),
+                None => TcpListener::bind(address).and_then(relisten),
+            };
+            let listener = listener.map_err(|source| BindError::Bind { address, source })?;
             if let (Some(files), Some(config)) = (tls, &config) {
                 served.push((files.clone(), Arc::clone(config)));
             }
@@ -81,6 +97,15 @@ impl Listeners {
         self.sockets.iter().map(|socket| socket.listener.local_addr()).collect()
     }
 
+    /// The sockets once more, each with the address that the settings ask for: for whoever takes them over.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn duplicate(&self, settings: &[ListenerSettings]) -> io::Result<Vec<(SocketAddr, TcpListener)>> {
+        let duplicate = |(of, socket): (&ListenerSettings, &Socket)| Ok((of.bind, socket.listener.try_clone()?));
+        settings.iter().zip(&self.sockets).map(duplicate).collect()
+    }
+
     /// The certificates in use, to be replaced while they are served.
     #[must_use]
     pub fn certificates(&self) -> Certificates {
@@ -89,8 +114,7 @@ impl Listeners {
 }
 
 /// The standard library sets SO_REUSEADDR, so that a restart need not wait for the connections of the last run to fade.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
+fn relisten(listener: TcpListener) -> io::Result<TcpListener> {
     listener.set_nonblocking(true)?;
     // Once more, for a longer queue than the 128 that the standard library asks for.
     rustix::net::listen(&listener, QUEUE)?;
@@ -98,4 +122,4 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Connections that wait to be accepted. The system has a bound of its own (Linux: net.core.somaxconn, 4096).
-const QUEUE: i32 = 4096;
+pub(crate) const QUEUE: i32 = 4096;

@@ -43,6 +43,8 @@ pub struct Connection {
 
     counters: Arc<Counters>,
     unparsed: Arc<dyn Unparsed>,
+    /// Whether the service was told to stop.
+    ending: Arc<AtomicBool>,
 }
 
 /// What is known of the TLS under a connection.
@@ -71,6 +73,7 @@ pub(crate) struct Arrival {
     pub(crate) guard: GuardSettings,
     pub(crate) counters: Arc<Counters>,
     pub(crate) unparsed: Arc<dyn Unparsed>,
+    pub(crate) ending: Arc<AtomicBool>,
 }
 
 /// What to do with a connection that has waited.
@@ -91,7 +94,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 impl Connection {
     pub(crate) fn new(arrival: Arrival) -> Self {
-        let Arrival { peer, local, since, tls, protocol, guard, counters, unparsed } = arrival;
+        let Arrival { peer, local, since, tls, protocol, guard, counters, unparsed, ending } = arrival;
         Self {
             peer,
             local,
@@ -111,6 +114,7 @@ impl Connection {
             farewell: OnceLock::new(),
             counters,
             unparsed,
+            ending,
         }
     }
 
@@ -143,6 +147,12 @@ impl Connection {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.started.load(Ordering::Relaxed)
+    }
+
+    /// Whether the gateway ends, so that no further request should be sent on this connection.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
     }
 
     /// A head is whole and will be judged: from now on it is the proxy's to see that this request ends.

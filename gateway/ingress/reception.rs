@@ -2,6 +2,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pingora::http::ResponseHeader;
 use pingora::protocols::l4::socket::SocketAddr as PingoraAddr;
@@ -28,6 +29,8 @@ pub(crate) struct Reception {
     pub(crate) strangers: Strangers,
     pub(crate) counters: Arc<Counters>,
     pub(crate) unparsed: Arc<dyn Unparsed>,
+    /// Whether the service was told to stop.
+    pub(crate) ending: Arc<AtomicBool>,
 }
 
 /// How one listener takes connections.
@@ -146,9 +149,10 @@ impl Reception {
         }
         let (tls, digest) = tls.map(|(facts, digest)| (facts, Arc::new(digest))).unzip();
         let counters = Arc::clone(&self.counters);
-        let unparsed = Arc::clone(&self.unparsed);
+        let (unparsed, ending) = (Arc::clone(&self.unparsed), Arc::clone(&self.ending));
+        let guard = self.guard;
         let connection =
-            Connection::new(Arrival { peer, local, since, tls, protocol, guard: self.guard, counters, unparsed });
+            Connection::new(Arrival { peer, local, since, tls, protocol, guard, counters, unparsed, ending });
         let connection = Arc::new(connection);
         // pingora carries this to every session, of HTTP/1 and HTTP/2; the response in it has no meaning here.
         let response = ResponseHeader::build(200, None).map_err(|_| io::ErrorKind::InvalidData)?;

@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,21 +11,24 @@ use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::bind::Socket;
+use crate::bind::{QUEUE, Socket};
 use crate::cap::{Caps, Place};
 use crate::reception::{Door, Reception, turn_away};
 use crate::{Counters, GuardSettings, Listeners, Strangers, Unparsed};
 
 /// The service that accepts connections and hands them to one application of pingora's.
 ///
-/// When the server shuts down it stops listening at once and tells the application, which closes what is idle; it is done
-/// when the last connection is gone.
+/// When the server shuts down it serves who waits to be accepted and stops listening. From then on every answer of
+/// HTTP/1 says that its connection ends, and HTTP/2 is told to go away. What stays idle is closed after a while
+/// ([`Ingress::linger`]): a request that is on its way just then would be lost, and not all clients send it again. It is
+/// done when the last connection is gone.
 pub struct Ingress<A> {
     sockets: Vec<Socket>,
     app: Arc<A>,
     caps: Arc<Caps>,
     reception: Arc<Reception>,
     counters: Arc<Counters>,
+    linger: Duration,
 }
 
 impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
@@ -41,9 +45,24 @@ impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
             sockets: listeners.sockets,
             app,
             caps: Arc::new(Caps::new(guard.connections, guard.connections_per_ip, Arc::clone(&counters))),
-            reception: Arc::new(Reception { guard, strangers, counters: Arc::clone(&counters), unparsed }),
+            reception: Arc::new(Reception {
+                guard,
+                strangers,
+                counters: Arc::clone(&counters),
+                unparsed,
+                ending: Arc::default(),
+            }),
             counters,
+            linger: Duration::ZERO,
         }
+    }
+
+    /// How long connections that are idle when the service is told to stop are kept open for one more request. Without
+    /// it they are closed at once.
+    #[must_use]
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        self.linger = linger;
+        self
     }
 
     /// What is counted of connections, for metrics.
@@ -53,13 +72,13 @@ impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
     }
 
     fn start(&self, listener: &Arc<TcpListener>, door: &Door) -> Accepting<A> {
-        Accepting {
-            listener: Arc::clone(listener),
+        let entrance = Entrance {
             door: door.clone(),
             app: Arc::clone(&self.app),
             caps: Arc::clone(&self.caps),
             reception: Arc::clone(&self.reception),
-        }
+        };
+        Accepting { listener: Arc::clone(listener), entrance }
     }
 }
 
@@ -67,6 +86,7 @@ impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
 impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
     async fn start_service(&mut self, _: Option<ListenFds>, shutdown: ShutdownWatch, tasks_per_listener: usize) {
         let mut tasks = Vec::new();
+        let mut listening = Vec::new();
         for Socket { listener, proxies, cleartext, tls } in std::mem::take(&mut self.sockets) {
             let listener = match TcpListener::from_std(listener) {
                 Ok(listener) => Arc::new(listener),
@@ -82,12 +102,22 @@ impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
                 // pingora makes the runtime, so what runs in it is spawned here and not listed by cli.
                 tasks.push(pingora_runtime::current_handle().spawn(accepting.run(shutdown.clone())));
             }
+            listening.push(self.start(&listener, &door));
         }
         for task in tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "an accept loop broke off");
             }
         }
+        // ORDER: before the queue is emptied, so that no answer from here on promises that its connection goes on.
+        self.reception.ending.store(true, Ordering::Release);
+        let mut told = shutdown;
+        told.mark_changed(); // or connections of HTTP/2 that begin only now would not hear of it
+        for accepting in listening {
+            accepting.empty_queue(&told);
+        }
+        let emptied = tokio::time::timeout(self.linger, self.caps.until_empty()).await.is_ok();
+        tracing::debug!(emptied, "what is idle is closed");
         self.app.cleanup().await;
         self.caps.until_empty().await;
     }
@@ -100,6 +130,11 @@ impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
 /// One accept loop.
 struct Accepting<A> {
     listener: Arc<TcpListener>,
+    entrance: Entrance<A>,
+}
+
+/// The way in from an accepted socket to the application.
+struct Entrance<A> {
     door: Door,
     app: Arc<A>,
     caps: Arc<Caps>,
@@ -107,8 +142,7 @@ struct Accepting<A> {
 }
 
 impl<A: ServerApp + Send + Sync + 'static> Accepting<A> {
-    /// Until shutdown. With it the last of a listener's loops drops the socket, and new clients are turned away by the
-    /// kernel.
+    /// Until shutdown.
     async fn run(self, mut shutdown: ShutdownWatch) {
         while !*shutdown.borrow_and_update() {
             tokio::select! {
@@ -119,16 +153,9 @@ impl<A: ServerApp + Send + Sync + 'static> Accepting<A> {
                     }
                 }
                 accepted = self.listener.accept() => match accepted {
-                    Ok((tcp, peer)) => {
-                        self.reception.counters.accepted.up();
-                        match self.enter(peer) {
-                            Ok(place) => self.serve(tcp, peer, place, shutdown.clone()),
-                            Err(Closed::Full) if self.door.tls.is_none() => turn_away(tcp),
-                            Err(Closed::Full | Closed::Stranger) => {}
-                        }
-                    }
+                    Ok((tcp, peer)) => self.entrance.let_in(tcp, peer, shutdown.clone()),
                     Err(error) => {
-                        self.reception.counters.accept_failures.up();
+                        self.entrance.reception.counters.accept_failures.up();
                         tracing::warn!(%error, "cannot accept a connection");
                         if !is_of_one_client(&error) {
                             // Out of descriptors or memory: the connection stays in the queue, so wait for others to end.
@@ -139,9 +166,36 @@ impl<A: ServerApp + Send + Sync + 'static> Accepting<A> {
             }
         }
     }
+
+    /// Takes in who waits already, for whom the kernel has shaken hands: they would be reset when the socket is closed.
+    /// Then new clients are turned away by the kernel, unless another process has the socket, too.
+    fn empty_queue(self, shutdown: &ShutdownWatch) {
+        // The loops are over, so this is the last to have it.
+        let Some(Ok(listener)) = Arc::into_inner(self.listener).map(TcpListener::into_std) else {
+            return;
+        };
+        for _ in 0..QUEUE {
+            let Ok((tcp, peer)) = listener.accept() else {
+                return; // nobody waits any more
+            };
+            match tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)) {
+                Ok(tcp) => self.entrance.let_in(tcp, peer, shutdown.clone()),
+                Err(error) => tracing::debug!(%peer, %error, "a connection ended before it was one"),
+            }
+        }
+    }
 }
 
-impl<A: ServerApp + Send + Sync + 'static> Accepting<A> {
+impl<A: ServerApp + Send + Sync + 'static> Entrance<A> {
+    fn let_in(&self, tcp: TcpStream, peer: SocketAddr, shutdown: ShutdownWatch) {
+        self.reception.counters.accepted.up();
+        match self.enter(peer) {
+            Ok(place) => self.serve(tcp, peer, place, shutdown),
+            Err(Closed::Full) if self.door.tls.is_none() => turn_away(tcp),
+            Err(Closed::Full | Closed::Stranger) => {}
+        }
+    }
+
     /// Takes a place for a connection, where the listener takes any from there.
     fn enter(&self, peer: SocketAddr) -> Result<Place, Closed> {
         let place = match &self.door.proxies {

@@ -58,6 +58,13 @@ impl Drop for Context {
     }
 }
 
+impl Context {
+    /// Whether the gateway ends, so that this answer should be the last on its connection.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.connection().is_ending())
+    }
+}
+
 /// How far a request has come. Only `Admitted` holds what a backend needs.
 #[derive(Debug, Default)]
 pub(crate) enum Stage {

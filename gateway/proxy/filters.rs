@@ -83,6 +83,9 @@ impl ProxyHttp for Serving {
         context.answered = Some(reply.status());
         end_of_request(session, reason);
         context.stage = Stage::Refused { arrival, reason, route }; // first: a client that hangs up is on record all the same
+        if context.is_ending() {
+            session.set_keepalive(None);
+        }
         reply.send(session).await?;
         Ok(ANSWERED)
     }
@@ -213,6 +216,8 @@ impl ProxyHttp for Serving {
             socket::check(session.req_header(), head)?;
             context.socket = Some(Frames::default());
             session.set_read_timeout(None); // a client may listen for hours
+        } else if context.is_ending() {
+            session.set_keepalive(None); // the last answer on this connection, and it says so
         }
         let Stage::Admitted(admitted) = &context.stage else { return Ok(()) };
         patience::answering(admitted);

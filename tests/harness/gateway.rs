@@ -20,6 +20,7 @@ pub struct Setup {
     guard: String,
     clients: String,
     listener: String,
+    shutdown: String,
     tls: bool,
     upstream: Vec<SocketAddr>,
     timeouts: Option<String>,
@@ -30,7 +31,6 @@ pub struct Setup {
     audit: Option<PathBuf>,
     members: Option<String>,
     unready: bool,
-    grace: Option<String>,
 }
 
 impl Setup {
@@ -55,6 +55,12 @@ impl Setup {
     /// What the listener `plain` has beside its address: `h2c: true`.
     pub fn listener(mut self, text: &str) -> Self {
         self.listener = format!(", {text}");
+        self
+    }
+
+    /// More settings of the shutdown, as YAML: `delay: 300ms`.
+    pub fn shutdown(mut self, text: &str) -> Self {
+        self.shutdown = text.into();
         self
     }
 
@@ -115,12 +121,6 @@ impl Setup {
     /// Who says who is a member: `claims` or `directory`.
     pub fn members(mut self, source: &str) -> Self {
         self.members = Some(source.into());
-        self
-    }
-
-    /// How long running requests may take after SIGTERM: 5s, if nothing is said.
-    pub fn grace(mut self, span: &str) -> Self {
-        self.grace = Some(span.into());
         self
     }
 
@@ -197,9 +197,36 @@ impl Gateway {
     }
 
     fn spawn(folder: &Path) -> Process {
+        Process::start(&Self::arguments(folder).iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    }
+
+    fn arguments(folder: &Path) -> Vec<String> {
         let (config, policies) = (folder.join("cloister.yaml"), folder.join("policies"));
-        let paths = [config.display().to_string(), policies.display().to_string()];
-        Process::start(&["run", "--config", &paths[0], "--policies", &paths[1]], &[])
+        ["run".into(), "--config".into(), config.display().to_string(), "--policies".into()]
+            .into_iter()
+            .chain([policies.display().to_string()])
+            .collect()
+    }
+
+    /// Starts a process that takes over from the one that runs, as soon as that one hands over.
+    pub fn successor(&self) -> Process {
+        let mut arguments = Self::arguments(self.folder.path());
+        arguments.push("--upgrade".into());
+        Process::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    }
+
+    /// Another process serves from now on. Gives the one before.
+    pub fn succeed(&mut self, process: Process) -> Process {
+        self.restarted = true;
+        std::mem::replace(&mut self.process, process)
+    }
+
+    /// Lets another process take over, and gives the one before, which comes to its end.
+    pub fn upgrade(&mut self) -> Process {
+        let next = self.successor();
+        self.process.signal("QUIT");
+        self.process.await_line(|line| line["message"] == "another process has taken over");
+        self.succeed(next)
     }
 
     /// Starts another process on the same folder: after a kill, as an operator would. Ports may differ.
@@ -361,7 +388,7 @@ fn config(setup: &Setup, folder: &Path, backend: SocketAddr, log: &Path) -> Stri
 listeners:
   - {{ bind: "127.0.0.1:0"{listener} }}
 {tls}workers: 2
-shutdown: {{ grace: {grace} }}
+shutdown: {{ {shutdown} }}
 admin: {{ bind: "127.0.0.1:0" }}
 state: {{ directory: {folder_text}/state }}
 issuers:
@@ -382,17 +409,24 @@ audit: {{ directory: {log} }}
         tls = if setup.tls { tls_listener(folder) } else { String::new() },
         listener = setup.listener,
         log = log.display(),
-        grace = setup.grace.as_deref().unwrap_or("5s"),
         protocol = setup.protocol,
         addresses = addresses.join(", "),
         timeouts = setup.timeouts.as_deref().unwrap_or("{ connect: 1s, read: 5s, write: 5s, idle: 5s }"),
         defence = setup.defence,
         upstreams = setup.upstreams,
+        shutdown = shutdown(&setup.shutdown),
         members = setup.members.as_deref().unwrap_or("claims"),
     );
     text.push_str(&setup.guard);
     text.push_str(&setup.clients);
     text
+}
+
+/// The settings of the shutdown: quick, unless a story says otherwise.
+fn shutdown(more: &str) -> String {
+    let quick = [("grace", "5s"), ("idle", "100ms")];
+    let quick = quick.iter().filter(|(name, _)| !more.contains(name)).map(|(name, span)| format!("{name}: {span}"));
+    quick.chain([more.to_owned()].into_iter().filter(|more| !more.is_empty())).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes a certificate and its key, and gives the listener that uses them.

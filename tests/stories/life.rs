@@ -94,3 +94,102 @@ async fn a_full_disk_stops_service_with_503_and_room_brings_it_back_without_a_re
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
     gateway.leave_with_gaps();
 }
+
+/// One connection, held open over the shutdown.
+struct Kept(std::io::BufReader<std::net::TcpStream>);
+
+impl Kept {
+    fn connect(gateway: &Gateway) -> Self {
+        let stream = std::net::TcpStream::connect(gateway.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        Self(std::io::BufReader::new(stream))
+    }
+
+    fn ask(&mut self, token: &str, path: &str) {
+        use std::io::Write as _;
+        write!(
+            self.0.get_mut(),
+            "GET {path} HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\n\r\n"
+        )
+        .unwrap();
+    }
+
+    /// The head of the answer, in lower case, once its body is read. Empty if the connection has ended.
+    fn answer(&mut self) -> String {
+        use std::io::{BufRead as _, Read as _};
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if !matches!(self.0.read_line(&mut head), Ok(1..)) {
+                return String::new();
+            }
+        }
+        let head = head.to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        self.0.read_exact(&mut vec![0; length.unwrap_or(0)]).unwrap();
+        head
+    }
+
+    fn has_ended(&mut self) -> bool {
+        use std::io::BufRead as _;
+        self.0.fill_buf().is_ok_and(<[u8]>::is_empty)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_that_is_on_its_way_says_that_its_connection_ends() {
+    let mut gateway = Gateway::test().shutdown("idle: 2s").start().await;
+    let token = gateway.token("acme", "ada", &["viewer"]);
+    let (mut busy, mut idle, mut silent) = (Kept::connect(&gateway), Kept::connect(&gateway), Kept::connect(&gateway));
+    for kept in [&mut busy, &mut idle] {
+        kept.ask(&token, "/orders/1");
+        assert!(kept.answer().contains("connection: keep-alive"));
+    }
+    busy.ask(&token, "/orders/slow");
+    gateway.eventually("the request is in flight", || gateway.metric("cloister_journal_open") == 1.0);
+    gateway.process().signal("TERM");
+    gateway.process().await_line(|line| line["message"] == "draining");
+    let answer = busy.answer();
+    assert!(answer.starts_with("http/1.1 200") && answer.contains("connection: close"), "{answer}");
+    assert!(busy.has_ended());
+    idle.ask(&token, "/orders/2");
+    let answer = idle.answer();
+    assert!(answer.starts_with("http/1.1 200") && answer.contains("connection: close"), "a last one: {answer}");
+    assert!(idle.has_ended() && silent.has_ended());
+    assert!(gateway.process().wait().success());
+    assert_eq!(crate::harness::Records::query(gateway.log(), &[]).finals().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_that_it_leaves_before_it_stops_to_listen() {
+    let mut gateway = Gateway::test().shutdown("delay: 2s").start().await;
+    gateway.process().signal("TERM");
+    gateway.eventually("it is not ready", || gateway.admin("/readyz").0 == 503);
+    assert!(gateway.admin("/readyz").1.contains("told to end"));
+    assert_eq!(gateway.get("acme", "/orders/1").await.status, 200, "it serves those who come all the same");
+    gateway.process().signal("HUP"); // changes nothing
+    gateway.process().await_line(|line| line["message"] == "draining");
+    assert!(gateway.process().wait().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_outlasts_the_grace_is_cut_and_its_record_says_so() {
+    for signals in [1, 2] {
+        let grace = if signals == 1 { "grace: 300ms" } else { "grace: 60s" };
+        let mut gateway = Gateway::test().shutdown(grace).start().await;
+        let token = gateway.token("acme", "ada", &["viewer"]);
+        let mut kept = Kept::connect(&gateway);
+        kept.ask(&token, "/orders/hangs");
+        gateway.eventually("the request is in flight", || gateway.metric("cloister_journal_open") == 1.0);
+        gateway.process().signal("TERM");
+        gateway.process().await_line(|line| line["message"] == "draining");
+        if signals == 2 {
+            gateway.process().signal("TERM");
+        }
+        assert_eq!(kept.answer(), "", "it was cut");
+        assert_eq!(gateway.process().wait().code(), Some(3), "the grace did not suffice");
+        let records = crate::harness::Records::query(gateway.log(), &[]);
+        let ends: Vec<_> = records.finals().iter().map(|record| record["end"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(ends, ["shutdown"]);
+        assert_eq!(crate::harness::verify(gateway.log()).0, 0);
+    }
+}

@@ -22,5 +22,6 @@ mod sockets;
 mod streams;
 mod tenants;
 mod tokens;
+mod upgrade;
 mod upstreams;
 mod walls;

@@ -294,7 +294,7 @@ async fn a_backend_that_leaves_a_web_socket_has_ended_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_end_by_itself_is_ended_before_the_grace_is_over() {
-    let mut gateway = Gateway::test().policies(POLICY).tls().grace("2s").start().await;
+    let mut gateway = Gateway::test().policies(POLICY).tls().shutdown("grace: 2s").start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);
     let held = hold(&gateway, &token).await;
     let streams = held.len();
@@ -311,7 +311,7 @@ async fn what_does_not_end_by_itself_is_ended_before_the_grace_is_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_run_long_end_in_the_same_ways() {
     let backend = GrpcBackend::start().await;
-    let mut gateway = Gateway::test().policies(CALLS).tls().h2c(backend.address).grace("2s").start().await;
+    let mut gateway = Gateway::test().policies(CALLS).tls().h2c(backend.address).shutdown("grace: 2s").start().await;
     let opened =
         |gateway: &Gateway| gateway.eventually("both are told of", || gateway.metric("cloister_streams_open") == 2.0);
 

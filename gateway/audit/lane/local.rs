@@ -1,5 +1,4 @@
 use std::cell::RefCell;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use crate::journal::{Shared, Unavailable};
@@ -45,6 +44,7 @@ impl Drop for Lease {
 pub(crate) enum Ending<'a> {
     Abandoned,
     Outcome(&'a Outcome),
+    Shutdown,
 }
 
 impl Ending<'_> {
@@ -52,12 +52,13 @@ impl Ending<'_> {
         match self {
             Self::Abandoned => line.raw(record::ABANDONED),
             Self::Outcome(outcome) => record::suffix(line, outcome),
+            Self::Shutdown => line.raw(record::SHUTDOWN),
         }
     }
 
     pub(crate) const fn replaces_reason(self) -> bool {
         match self {
-            Self::Abandoned => false,
+            Self::Abandoned | Self::Shutdown => false,
             Self::Outcome(outcome) => outcome.reason.is_some(),
         }
     }
@@ -109,9 +110,7 @@ impl Writer {
         }
         let counts = &self.lane.counts.0;
         Counts::add(&counts.opened);
-        if counts.slots_used.load(Ordering::Relaxed) <= number {
-            counts.slots_used.store(number + 1, Ordering::Relaxed);
-        }
+        self.lane.use_slot(number);
         Ok(number)
     }
 
@@ -139,7 +138,7 @@ impl Writer {
         self.publish(end);
         Counts::add(&self.lane.counts.0.finals);
         slot.set(State::Free);
-        lane.closed.0.fetch_add(1, Ordering::Relaxed);
+        lane.one_more_closed();
         if Arc::ptr_eq(lane, &self.lane) {
             self.free.push(number);
         } else {
@@ -205,7 +204,7 @@ impl Writer {
         self.lane.publish(end);
         self.head = end;
         if self.head - self.tail > self.lane.shape().ring_words / 2 {
-            self.tail = self.lane.tail.0.load(Ordering::Acquire);
+            self.tail = self.lane.tail();
             if self.head - self.tail > self.lane.shape().ring_words / 2
                 && let Some(journal) = self.lane.journal.upgrade()
             {
@@ -218,7 +217,7 @@ impl Writer {
     fn room(&mut self, words: u64) -> Result<(), Unavailable> {
         let size = self.lane.shape().ring_words;
         if self.head - self.tail + words > size {
-            self.tail = self.lane.tail.0.load(Ordering::Acquire);
+            self.tail = self.lane.tail();
         }
         if self.head - self.tail + words > size {
             return Err(Unavailable::Ring);

@@ -1,7 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::lane::Lane;
 use crate::lane::map::{load, store};
-use crate::record::{INTERRUPTED, PREFIX_MAX, SUFFIX_MAX};
+use crate::record::{INTERRUPTED, PREFIX_MAX, SHUTDOWN, SUFFIX_MAX};
 
 /// The words of one slot: state, lengths and checksum of both halves, index, id (2), two spare, prefix, suffix.
 pub(crate) const SLOT_WORDS: usize = 8 + PREFIX_MAX / 8 + SUFFIX_MAX / 8;
@@ -20,6 +21,14 @@ pub(crate) enum State {
     Done,
     /// Its final record is in the log exactly if the log has this commit.
     Collected { sequence: u64 },
+}
+
+/// What [`Slot::settle`] has found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Settled {
+    Done,
+    Freed,
+    Untouched,
 }
 
 const BITS: u32 = 51; // of a position (in words) or a sequence: ten years of 50 MB a second in one lane
@@ -102,6 +111,34 @@ impl<'a> Slot<'a> {
         self.state.store(state.encode(), Ordering::Release);
     }
 
+    /// Ends a request that is still open, as the process ends.
+    pub(crate) fn end_by_shutdown(self, lane: &Lane) {
+        if self.state() != State::Open {
+            return;
+        }
+        let length = self.read(&mut Vec::new()).map_or(0, |held| held.length);
+        self.end(SHUTDOWN.as_bytes(), length);
+        if self.turn(State::Open, State::Done) {
+            lane.one_more_done();
+        }
+    }
+
+    /// After another process had this slot in hand: whether its record is in the log is for the log to say, which ends
+    /// with this commit. Answers whether it is still to be collected.
+    pub(crate) fn settle(self, last: u64) -> Settled {
+        match self.state() {
+            State::Collected { sequence } if sequence <= last => {
+                self.set(State::Free);
+                Settled::Freed
+            }
+            State::Collected { .. } | State::Done => {
+                self.set(State::Done);
+                Settled::Done
+            }
+            State::Closing { .. } | State::Free | State::Open => Settled::Untouched,
+        }
+    }
+
     /// Goes from one state to another, unless somebody else was quicker.
     pub(crate) fn turn(self, from: State, to: State) -> bool {
         let [from, to] = [from.encode(), to.encode()];
@@ -159,6 +196,15 @@ impl<'a> Slot<'a> {
 
     /// Appends the final record: prefix and suffix, or prefix and `interrupted` where there is no whole suffix.
     pub(crate) fn finished(self, into: &mut Vec<u8>) -> Option<Held> {
+        self.finished_or(INTERRUPTED, into)
+    }
+
+    /// Appends the final record of a request that the shutdown has cut.
+    pub(crate) fn cut_short(self, into: &mut Vec<u8>) -> Option<Held> {
+        self.finished_or(SHUTDOWN, into)
+    }
+
+    fn finished_or(self, otherwise: &str, into: &mut Vec<u8>) -> Option<Held> {
         let start = into.len();
         let held = self.read(into)?;
         let [_, second] = self.halves;
@@ -169,7 +215,7 @@ impl<'a> Slot<'a> {
             into.truncate(start + keep);
             into.extend_from_slice(&suffix);
         } else {
-            into.extend_from_slice(INTERRUPTED.as_bytes());
+            into.extend_from_slice(otherwise.as_bytes());
         }
         Some(held)
     }

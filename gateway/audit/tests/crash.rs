@@ -197,10 +197,10 @@ fn what_is_finished_after_the_log_was_closed_is_in_the_next_run() {
     let thread = start(committer);
     journal.flush_and_close(Duration::from_secs(10)).unwrap();
     thread.join().unwrap().unwrap();
-    assert_eq!(finals(&folder), [(1, "interrupted".to_owned())]);
+    assert_eq!(finals(&folder), [(1, "shutdown".to_owned())]);
     open.finish(&outcome()); // too late: it has its record
     assert_eq!(journal.begin(&entry(2)).map(|_| ()), Err(Unavailable::Closed));
     drop(journal);
     restart(&folder);
-    assert_eq!(finals(&folder), [(1, "interrupted".to_owned())]);
+    assert_eq!(finals(&folder), [(1, "shutdown".to_owned())]);
 }

@@ -18,7 +18,7 @@ use terms::{Finding, Findings, Span};
 use yaml::At;
 
 use super::file::{self, File};
-use super::{Audit, Settings};
+use super::{Audit, Settings, Shutdown};
 
 /// Text, made into what the parts take. Every mistake is noted; settings come out only if nothing is missing for them.
 pub(super) struct Compiler<'a> {
@@ -67,7 +67,7 @@ impl Compiler<'_> {
             listeners: listeners.into_iter().collect::<Option<_>>()?,
             guard: self.guard(&guard),
             workers: workers.map(|workers| usize::from(workers.value)),
-            grace: shutdown.grace.0,
+            shutdown: Shutdown { grace: shutdown.grace.0, delay: shutdown.delay.0, idle: shutdown.idle.0 },
             admin: admin?,
             state: PathBuf::from(state?.directory.value),
             issuers,

@@ -135,14 +135,20 @@ impl File {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Shutdown {
-    /// How long running requests may take after SIGTERM.
+    /// How long running requests may take once nothing is accepted any more.
     #[schemars(with = "String")]
     pub(super) grace: Span,
+    /// How long `/readyz` says no before nothing is accepted any more.
+    #[schemars(with = "String")]
+    pub(super) delay: Span,
+    /// How long a connection that is idle then stays open for one more request.
+    #[schemars(with = "String")]
+    pub(super) idle: Span,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { grace: Span(Duration::from_secs(20)) }
+        Self { grace: Span(Duration::from_secs(20)), delay: Span(Duration::ZERO), idle: Span(Duration::from_secs(1)) }
     }
 }
 
