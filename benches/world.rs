@@ -70,7 +70,13 @@ impl World {
             head(&tenant, &key.sign(&claims(number, &tenant, &issuer_name(issuer))))
         });
         let heads = heads.collect();
-        let gate = Gate::new(terms::Clients::default(), Arc::new(Live::new(rules)), Arc::new(verifier), journal);
+        let gate = Gate::new(
+            terms::Clients::default(),
+            Arc::new(gate::Rooms::new(usize::MAX)),
+            Arc::new(Live::new(rules)),
+            Arc::new(verifier),
+            journal,
+        );
         let world = Self { gate, heads, committer: Some(committer), _folder: folder };
         for request in &world.requests() {
             drop(world.admit(request)); // from here on each token is a hit

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use admin::Check;
 use audit::{COMMIT_BOUNDS_MICROS, Journal};
+use gate::Rooms;
 use ingress::Counters;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
@@ -19,6 +20,7 @@ pub(crate) struct Parts {
     pub(crate) tokens: Arc<Verifier>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) ingress: Arc<Counters>,
+    pub(crate) rooms: Arc<Rooms>,
     pub(crate) readiness: Vec<Arc<dyn Check>>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) defences: Vec<(UpstreamId, Arc<Defence>)>,
@@ -213,8 +215,12 @@ impl Parts {
             ("head_too_large", counters.heads_too_large),
             ("idle", counters.idle_timeouts),
             ("silent", counters.silent),
+            ("slow_upload", counters.slow_uploads),
+            ("slow_download", counters.slow_downloads),
+            ("flood", counters.floods),
         ];
         vec![
+            gauge("cloister_requests_in_progress", "Requests in progress", self.rooms.taken() as u64),
             gauge("cloister_connections", "Connections from clients", counters.open),
             counter("cloister_connections_accepted_total", "Connections accepted", counters.accepted),
             family(

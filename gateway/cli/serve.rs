@@ -10,7 +10,7 @@ use admin::Admin;
 use assertion::{Keyring, Minter};
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
-use gate::Gate;
+use gate::{Gate, Rooms};
 use ingress::{Ingress, ListenerSettings, Listeners, Strangers};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
@@ -71,6 +71,7 @@ impl Gateway {
         let Settings {
             listeners,
             guard,
+            requests,
             proxies,
             clients,
             workers,
@@ -123,7 +124,8 @@ impl Gateway {
         let defences = backends.iter().map(|backend| (backend.upstream().id().clone(), Arc::clone(backend.defence())));
         let defences = defences.collect();
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
-        let gate = Gate::new(clients, rules, Arc::clone(&tokens), Arc::clone(&journal));
+        let rooms = Arc::new(Rooms::new(requests));
+        let gate = Gate::new(clients, Arc::clone(&rooms), rules, Arc::clone(&tokens), Arc::clone(&journal));
         let proxy = Arc::new(Proxy::new(
             gate,
             Backends::new(backends),
@@ -147,6 +149,7 @@ impl Gateway {
             tokens: Arc::clone(&tokens),
             journal: Arc::clone(&journal),
             ingress: ingress.counters(),
+            rooms,
             readiness: readiness.clone(),
             upstreams: upstreams.clone(),
             defences,

@@ -23,6 +23,8 @@ pub(crate) use reading::{Certificate, Reading};
 pub(crate) struct Settings {
     pub(crate) listeners: Vec<ListenerSettings>,
     pub(crate) guard: GuardSettings,
+    /// Requests in progress, in all.
+    pub(crate) requests: usize,
     /// Whom to believe when they say whose request it is.
     pub(crate) proxies: canonical::Proxies,
     /// From where clients may come.

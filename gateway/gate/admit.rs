@@ -10,13 +10,15 @@ use crate::grant::Granted;
 use crate::identify::Identified;
 use crate::member::Entered;
 use crate::origin::{Present, Welcome};
+use crate::room::Room;
 use crate::route::Routed;
-use crate::{Arrival, Cause, Permit, Refusal, Rules, Seen};
+use crate::{Arrival, Cause, Permit, Refusal, Rooms, Rules, Seen};
 
 /// Judges requests, by the rules that are in force when they arrive.
 #[derive(Debug)]
 pub struct Gate {
     clients: Clients,
+    rooms: Arc<Rooms>,
     rules: Arc<Live<Rules>>,
     tokens: Arc<Verifier>,
     journal: Arc<Journal>,
@@ -25,8 +27,14 @@ pub struct Gate {
 impl Gate {
     /// A gate for these clients with these rules, which may be replaced while it works.
     #[must_use]
-    pub const fn new(clients: Clients, rules: Arc<Live<Rules>>, tokens: Arc<Verifier>, journal: Arc<Journal>) -> Self {
-        Self { clients, rules, tokens, journal }
+    pub const fn new(
+        clients: Clients,
+        rooms: Arc<Rooms>,
+        rules: Arc<Live<Rules>>,
+        tokens: Arc<Verifier>,
+        journal: Arc<Journal>,
+    ) -> Self {
+        Self { clients, rooms, rules, tokens, journal }
     }
 
     /// Every check there is, in the order in which a request meets them. Each yields a proof that the next one takes;
@@ -36,7 +44,9 @@ impl Gate {
     /// The refusal, with the last proof that the request reached. It is not recorded yet: see
     /// [`Gate::record`].
     pub async fn admit(&self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Permit, Refusal> {
-        let welcome = Welcome::check(&self.clients, arrival, self.rules.snapshot())?; // clients may come from there
+        let rules = self.rules.snapshot();
+        let room = Room::take(&self.rooms, &rules)?; // there are not too many requests already
+        let welcome = Welcome::check(&self.clients, arrival, rules)?; // clients may come from there
         let routed = Routed::find(welcome, request)?; // host, path and method name one route
         let fitting = routed.fit(request)?; // the route takes such a body and such an upgrade
         let granted = match &fitting.route().access {
@@ -50,7 +60,7 @@ impl Gate {
         };
         let placed = granted.place()?; // the route names an upstream for the tenant
         let limited = placed.spend(arrival)?; // all limits have room, and now have less
-        limited.record(&self.journal, arrival, request).await // the decision is kept; only now is there a permit
+        limited.record(&self.journal, arrival, request, room).await // the decision is kept; only now is there a permit
     }
 
     /// Keeps the record of a refusal, and gives the refusal that the client is to be told: another one if the record cannot

@@ -98,6 +98,7 @@ impl Answer {
             Reason::AuditUnavailable | Reason::AuthUnavailable | Reason::GatewayStopping => {
                 Self::of(503, "unavailable", "Temporarily unavailable", 14)
             }
+            Reason::GatewayOverloaded => Self::of(503, "overloaded", "Too many requests at the moment", 14),
             Reason::Internal => Self::of(500, "internal", "Internal error", 13),
             Reason::UpstreamBusy => Self::of(503, "upstream_busy", "The backend has too much to do", 8),
             Reason::UpstreamOpen => Self::of(503, "upstream_unavailable", "The backend is not available", 14),

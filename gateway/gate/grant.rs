@@ -10,6 +10,7 @@ use crate::member::Member;
 use crate::origin::Present;
 use crate::permit::Permit;
 use crate::refusal::{Cause, Refusal};
+use crate::room::Room;
 use crate::route::Routed;
 use crate::{Arrival, Who};
 
@@ -101,6 +102,7 @@ impl Limited<'_> {
         journal: &Arc<Journal>,
         arrival: &Arrival,
         request: &CanonicalRequest<'_>,
+        room: Room,
     ) -> Result<Permit, Refusal> {
         let Self { granted: Granted { routed, member, rule }, upstream, standing } = self;
         let open =
@@ -109,7 +111,7 @@ impl Limited<'_> {
         match open {
             Ok(open) => {
                 let (rules, route) = (Arc::clone(routed.rules()), Arc::clone(routed.route()));
-                Ok(Permit::new(rules, route, member, upstream, standing, open))
+                Ok(Permit::new(rules, route, member, upstream, standing, open, room))
             }
             // FAIL CLOSED: a decision that cannot be kept is not served.
             Err(unavailable) => {

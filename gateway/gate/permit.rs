@@ -4,6 +4,7 @@ use limit::Standing;
 use policy::Route;
 use terms::UpstreamId;
 
+use crate::room::Room;
 use crate::{Member, Rules};
 
 /// The right to forward one request. Only the last step of [`crate::Gate::admit`] makes one, and by then the decision is
@@ -16,6 +17,7 @@ pub struct Permit {
     upstream: UpstreamId,
     standing: Standing,
     open: audit::Open,
+    _room: Room,
 }
 
 impl Permit {
@@ -26,8 +28,9 @@ impl Permit {
         upstream: UpstreamId,
         standing: Standing,
         open: audit::Open,
+        room: Room,
     ) -> Self {
-        Self { rules, route, member, upstream, standing, open }
+        Self { rules, route, member, upstream, standing, open, _room: room }
     }
 
     /// The route.

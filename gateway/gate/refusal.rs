@@ -62,6 +62,9 @@ pub enum Cause {
     /// Not a member of the tenant that is asked for.
     #[error("not inside the tenant")]
     Outsider(Outsider),
+    /// There are as many requests in progress as there may be.
+    #[error("too many requests are in progress")]
+    Overloaded,
     /// The token does not name a caller.
     #[error("the token is not accepted")]
     Token(TokenError),
@@ -115,6 +118,7 @@ impl Refusal {
             Cause::NoToken => Reason::AuthMissing,
             Cause::NotBearer => Reason::AuthInvalidMalformed,
             Cause::Outsider(outsider) => outsider.reason(),
+            Cause::Overloaded => Reason::GatewayOverloaded,
             Cause::Token(error) => error.reason(),
             Cause::Unplaced => Reason::TenantUnplaced,
             Cause::Unrecorded(_) => Reason::AuditUnavailable,

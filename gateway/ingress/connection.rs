@@ -7,7 +7,7 @@ use std::time::Duration;
 use pingora::protocols::Digest;
 use tokio::time::Instant;
 
-use crate::{Counters, GuardSettings, Unparsed, UnparsedWhy};
+use crate::{BodyPace, Counters, GuardSettings, Unparsed, UnparsedWhy};
 
 /// One accepted connection, shared between what watches over it and the requests that run on it.
 ///
@@ -22,6 +22,7 @@ pub struct Connection {
     head: Duration,
     idle: Duration,
     head_bytes: u64,
+    body: BodyPace,
 
     since: Instant,
     /// Requests that have started.
@@ -34,6 +35,12 @@ pub struct Connection {
     opened: AtomicU64,
     /// Microseconds after `since` at which this is cut, if no request runs then.
     deadline: AtomicU64,
+    /// HTTP/2: likewise, by when the field block that has begun must be whole, whether or not a request runs.
+    block_deadline: AtomicU64,
+    /// HTTP/1: whether the client is to send a body.
+    uploading: AtomicBool,
+    /// Whether it was cut for a body that came too slowly.
+    slow: AtomicBool,
     /// Whether something was written that no request has asked for: the parser's own answer.
     answered: AtomicBool,
     /// Why it was cut, if it was: an `UnparsedWhy`, 0 is not cut.
@@ -103,12 +110,16 @@ impl Connection {
             head: guard.head,
             idle: guard.idle,
             head_bytes: u64::try_from(guard.head_bytes).unwrap_or(u64::MAX),
+            body: guard.body,
             since,
             started: AtomicU64::new(0),
             running: AtomicU32::new(0),
             unclaimed: AtomicU64::new(0),
             opened: AtomicU64::new(0),
             deadline: AtomicU64::new(microseconds(guard.head)),
+            block_deadline: AtomicU64::new(NEVER),
+            uploading: AtomicBool::new(false),
+            slow: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             cut: AtomicU8::new(0),
             farewell: OnceLock::new(),
@@ -143,6 +154,12 @@ impl Connection {
         self.tls.as_ref()
     }
 
+    /// How slow its client may be with bodies.
+    #[must_use]
+    pub const fn body_pace(&self) -> BodyPace {
+        self.body
+    }
+
     /// How many requests have started on it.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -163,10 +180,27 @@ impl Connection {
         self.answered.store(false, Ordering::Relaxed);
     }
 
+    /// The request that runs on HTTP/1 has a body, and its client is to send it. From now on its pace counts.
+    pub fn body_awaited(&self) {
+        self.uploading.store(true, Ordering::Relaxed);
+    }
+
+    /// The body is whole, or what flows is no body any more: the client owes nothing.
+    pub fn body_ended(&self) {
+        self.uploading.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it was cut because a body came too slowly.
+    #[must_use]
+    pub fn was_too_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
+    }
+
     /// A request has ended, however. To be called once for each that has started.
     pub fn request_ended(&self) {
         self.unclaimed.store(0, Ordering::Relaxed);
         self.answered.store(false, Ordering::Relaxed);
+        self.body_ended();
         // ORDER: the deadline first, so that nobody sees an idle connection with the deadline of its last head.
         self.set_deadline(self.idle);
         self.running.fetch_sub(1, Ordering::AcqRel);
@@ -223,6 +257,26 @@ impl Connection {
         self.opened.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// HTTP/2: a field block has begun, and is not whole.
+    pub(crate) fn block_began(&self) {
+        self.block_deadline.store(self.after(self.head), Ordering::Relaxed);
+    }
+
+    /// HTTP/2: it is whole.
+    pub(crate) fn block_ended(&self) {
+        self.block_deadline.store(NEVER, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_uploading(&self) -> bool {
+        self.uploading.load(Ordering::Relaxed)
+    }
+
+    /// A body comes too slowly.
+    pub(crate) fn cut_upload(&self) {
+        self.counters.slow_uploads.up();
+        self.slow.store(true, Ordering::Relaxed);
+    }
+
     /// Something is written.
     pub(crate) fn wrote(&self) {
         if !self.is_running() {
@@ -238,6 +292,11 @@ impl Connection {
         let now = Instant::now();
         let deadline = self.deadline.load(Ordering::Relaxed);
         let waited = microseconds(now.duration_since(self.since));
+        if waited >= self.block_deadline.load(Ordering::Relaxed) {
+            self.counters.head_timeouts.up();
+            self.cut.store(code(UnparsedWhy::HeadTimeout), Ordering::Relaxed);
+            return Verdict::Close;
+        }
         if !self.is_running() && waited >= deadline {
             return self.cut_late();
         }
@@ -272,20 +331,24 @@ impl Connection {
     }
 
     fn set_deadline(&self, span: Duration) {
-        let at = microseconds(self.since.elapsed()).saturating_add(microseconds(span));
-        self.deadline.store(at.min(NEVER - 1), Ordering::Relaxed);
+        self.deadline.store(self.after(span), Ordering::Relaxed);
+    }
+
+    fn after(&self, span: Duration) -> u64 {
+        microseconds(self.since.elapsed()).saturating_add(microseconds(span)).min(NEVER - 1)
     }
 
     /// What of this connection never became a request, and why.
     fn leftovers(&self) -> (UnparsedWhy, u64) {
+        let cut = self.cut.load(Ordering::Relaxed);
         if self.unclaimed.load(Ordering::Relaxed) == 0 {
             let refused = self.opened.load(Ordering::Relaxed).saturating_sub(self.requests());
             return match self.protocol {
                 Protocol::Http1 => (UnparsedWhy::Incomplete, 0),
+                Protocol::Http2 if cut == code(UnparsedWhy::HeadTimeout) => (UnparsedWhy::HeadTimeout, refused),
                 Protocol::Http2 => (UnparsedWhy::RefusedStream, refused),
             };
         }
-        let cut = self.cut.load(Ordering::Relaxed);
         let why = if cut == code(UnparsedWhy::HeadTimeout) {
             UnparsedWhy::HeadTimeout
         } else if cut == code(UnparsedWhy::HeadTooLarge) {

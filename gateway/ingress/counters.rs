@@ -52,6 +52,12 @@ counters! {
     head_timeouts,
     /// Cut: a head was too long.
     heads_too_large,
+    /// Cut: a body came too slowly.
+    slow_uploads,
+    /// Cut: a response was taken too slowly.
+    slow_downloads,
+    /// Cut: more frames of HTTP/2 that ask for nothing than anybody needs.
+    floods,
     /// Cut: nothing came for too long.
     idle_timeouts,
     /// Ended without a byte.

@@ -11,16 +11,46 @@ pub(crate) struct Frames {
     /// Bytes of the frame's payload that are still to come.
     payload: usize,
     last_stream: u32,
+    block: Block,
+    /// Frames that ask for nothing, since they were last asked for.
+    chatter: u32,
+}
+
+/// A field block: `HEADERS` and the `CONTINUATION`s that follow it (RFC 9113 §4.3).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Block {
+    /// There is none that is not whole.
+    #[default]
+    Whole,
+    /// Another frame will go on with it.
+    Open,
+    /// It is whole with the payload of this frame.
+    Last,
 }
 
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
 
 impl Frames {
     /// Whether the preface has come.
     pub(crate) const fn is_http2(&self) -> bool {
         self.preface == PREFACE.len()
+    }
+
+    /// Whether a field block has begun and is not whole.
+    pub(crate) const fn is_in_block(&self) -> bool {
+        !matches!(self.block, Block::Whole)
+    }
+
+    /// How many frames have come, since this was last asked, that neither open a stream nor move it on.
+    pub(crate) const fn take_chatter(&mut self) -> u32 {
+        std::mem::replace(&mut self.chatter, 0)
     }
 
     /// Reads on, and says how many streams were opened by these bytes.
@@ -37,6 +67,7 @@ impl Frames {
             } else if self.payload > 0 {
                 let skipped = self.payload.min(bytes.len());
                 self.payload -= skipped;
+                self.end_block();
                 bytes = bytes.get(skipped..).unwrap_or_default();
             } else {
                 if let Some(slot) = self.head.get_mut(self.head_length) {
@@ -55,15 +86,36 @@ impl Frames {
     /// Whether this frame opens a stream. A client's next stream has a larger number than all before (RFC 9113 §5.1.1);
     /// `HEADERS` on an old one are trailers.
     fn end_of_head(&mut self) -> bool {
-        let [l0, l1, l2, kind, _flags, s0, s1, s2, s3] = self.head;
+        let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = self.head;
         self.head_length = 0;
         self.payload = usize::try_from(u32::from_be_bytes([0, l0, l1, l2])).unwrap_or(usize::MAX);
         let stream = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
+        self.chatter += u32::from(is_chatter(kind, flags, self.payload));
+        if matches!(kind, HEADERS | CONTINUATION) {
+            self.block = if flags & END_HEADERS == 0 { Block::Open } else { Block::Last };
+            self.end_block();
+        }
         let opens = kind == HEADERS && stream > self.last_stream;
         if opens {
             self.last_stream = stream;
         }
         opens
+    }
+
+    fn end_block(&mut self) {
+        if self.block == Block::Last && self.payload == 0 {
+            self.block = Block::Whole;
+        }
+    }
+}
+
+/// Whether a frame does nothing for a request. Updates of windows do: the more is downloaded, the more of them there are.
+const fn is_chatter(kind: u8, flags: u8, length: usize) -> bool {
+    match kind {
+        DATA => length == 0 && flags & END_STREAM == 0,
+        HEADERS | WINDOW_UPDATE => false,
+        CONTINUATION => length == 0,
+        _ => true,
     }
 }
 
@@ -97,6 +149,55 @@ mod tests {
             let mut frames = Frames::default();
             let opened: u64 = conversation().chunks(size).map(|chunk| frames.read(chunk)).sum();
             assert_eq!((opened, frames.is_http2()), (3, true), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_field_block_is_whole_with_the_last_byte_of_its_last_frame() {
+        let flagged = |kind, flags, payload: &[u8]| {
+            let mut bytes = frame(kind, 1, payload);
+            bytes[4] = flags;
+            bytes
+        };
+        let ended = 0x4;
+        for (parts, wholes) in [
+            (vec![flagged(HEADERS, ended, b"abc")], vec![true]),
+            (vec![flagged(HEADERS, ended, b"")], vec![true]),
+            (vec![flagged(HEADERS, 0, b"abc"), flagged(CONTINUATION, 0, b"d"), flagged(CONTINUATION, ended, b"ef")], {
+                vec![false, false, true]
+            }),
+            (vec![flagged(HEADERS, 0, b""), flagged(CONTINUATION, ended, b"")], vec![false, true]),
+            (vec![frame(DATA, 1, b"abc")], vec![true]),
+        ] {
+            let mut frames = Frames::default();
+            frames.read(PREFACE);
+            for (part, whole) in parts.iter().zip(wholes) {
+                for (at, byte) in part.iter().enumerate() {
+                    frames.read(&[*byte]);
+                    let last = at + 1 == part.len();
+                    assert!(!last || frames.is_in_block() != whole, "{part:?}");
+                    assert!(last || at < 8 || part[3] == DATA || frames.is_in_block(), "{part:?} at {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn frames_that_ask_for_nothing_are_chatter() {
+        let mut frames = Frames::default();
+        frames.read(&conversation());
+        assert_eq!((frames.take_chatter(), frames.take_chatter()), (2, 0), "the settings and the ping");
+        for (kind, payload, chatter) in [
+            (DATA, &b""[..], 1),
+            (DATA, b"x", 0),
+            (2, b"12345", 1),
+            (3, b"1234", 1),
+            (8, b"1234", 0),
+            (9, b"", 1),
+            (0x42, b"", 1),
+        ] {
+            frames.read(&frame(kind, 1, payload));
+            assert_eq!(frames.take_chatter(), chatter, "{kind}");
         }
     }
 

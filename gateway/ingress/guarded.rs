@@ -3,18 +3,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
+use std::os::fd::AsRawFd as _;
+
 use pingora::protocols::SocketDigest;
+use pingora::protocols::l4::ext::get_tcp_info;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::cap::Place;
+use crate::chatter::{Chatter, Heard};
 use crate::connection::{Protocol, Verdict};
 use crate::frames::Frames;
 use crate::outbox::Outbox;
+use crate::pace::{Pace, TooSlow};
 use crate::wire::Wire;
-use crate::{Connection, Counters, UnparsedWhy};
+use crate::{Connection, Counters, GuardSettings, UnparsedWhy};
 
 /// A connection as pingora reads and writes it, cut when it is too slow or its head too long.
 ///
@@ -25,10 +30,17 @@ pub(crate) struct Guarded {
     outbox: Outbox,
     alarm: Pin<Box<Sleep>>,
     frames: Option<Frames>,
+    chatter: Chatter,
+    reading: Pace,
+    writing: Pace,
+    /// What the client's system had taken when a slow download was last looked at.
+    taken: Option<u64>,
     heard: bool,
     cut: bool,
     /// Whether a write waits for the client, perhaps in the middle of something.
     half_said: bool,
+    /// Whether it was cut for taking nothing, so that no more is said to it.
+    stuck: bool,
     connection: Arc<Connection>,
     counters: Arc<Counters>,
     pub(crate) digests: Digests,
@@ -47,10 +59,12 @@ impl Guarded {
     pub(crate) fn new(
         wire: Wire,
         connection: Arc<Connection>,
+        guard: &GuardSettings,
         counters: Arc<Counters>,
         digests: Digests,
         place: Place,
     ) -> Self {
+        let pace = || Pace::new(guard.body);
         let frames = match connection.protocol() {
             Protocol::Http1 => None,
             Protocol::Http2 => Some(Frames::default()),
@@ -60,9 +74,14 @@ impl Guarded {
             outbox: Outbox::default(),
             alarm: Box::pin(sleep_until(Instant::now())),
             frames,
+            chatter: Chatter::default(),
+            reading: pace(),
+            writing: pace(),
+            taken: None,
             heard: false,
             cut: false,
             half_said: false,
+            stuck: false,
             connection,
             counters,
             digests,
@@ -78,25 +97,71 @@ impl Guarded {
         &self.wire
     }
 
-    /// Called wherever the wire has nothing to say. Asks to be woken when it is time to look again.
-    fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.cut {
+    /// Called wherever the wire has nothing to say, or takes nothing. Asks to be woken when it is time to look again.
+    fn watch(&mut self, cx: &mut Context<'_>, turn: Turn) -> io::Result<()> {
+        if self.cut && (turn == Turn::Sending || self.stuck) {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        if self.connection.is_running() && self.frames.is_none() {
-            return Ok(()); // HTTP/1: the next head is read by a new call
-        }
         loop {
-            let verdict = self.connection.judge();
-            let Verdict::Wait(until) = verdict else {
-                return Err(self.cut(verdict, cx));
+            let now = Instant::now();
+            let until = match (self.keep_pace(now, turn)?, self.keep_deadline(cx)?) {
+                (Some(one), Some(other)) => one.min(other),
+                (Some(until), None) | (None, Some(until)) => until,
+                (None, None) => return Ok(()), // HTTP/1: the next head is read by a new call
             };
-            if self.alarm.is_elapsed() {
+            if self.alarm.is_elapsed() || until < self.alarm.deadline() {
                 self.alarm.as_mut().reset(until);
             }
             if self.alarm.as_mut().poll(cx).is_pending() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Until when a client may keep us waiting for a body, or with one.
+    fn keep_pace(&mut self, now: Instant, turn: Turn) -> io::Result<Option<Instant>> {
+        let kept = match turn {
+            Turn::Sending if self.frames.is_none() && self.connection.is_uploading() => self.reading.wait(now),
+            Turn::Sending => {
+                self.reading.rest();
+                return Ok(None);
+            }
+            Turn::Taking => self.writing.wait(now),
+        };
+        match (kept, turn) {
+            (Ok(until), _) => Ok(Some(until)),
+            (Err(TooSlow), Turn::Sending) => {
+                self.connection.cut_upload();
+                self.cut = true;
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            (Err(TooSlow), Turn::Taking) => self.look_closer(now).map(Some),
+        }
+    }
+
+    /// Our socket takes nothing, perhaps only because a lot lies in it that the client takes little by little: what its
+    /// system has taken since we last looked counts as moved.
+    fn look_closer(&mut self, now: Instant) -> io::Result<Instant> {
+        let taken = get_tcp_info(self.wire.as_raw_fd())?.tcpi_bytes_acked;
+        match self.taken.replace(taken) {
+            None => self.writing.rest(),
+            Some(before) => self.writing.moved(usize::try_from(taken.saturating_sub(before)).unwrap_or(usize::MAX)),
+        }
+        self.writing.wait(now).map_err(|TooSlow| {
+            self.counters.slow_downloads.up();
+            (self.cut, self.stuck) = (true, true);
+            io::ErrorKind::TimedOut.into()
+        })
+    }
+
+    /// Until when there need not be a request.
+    fn keep_deadline(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Instant>> {
+        if self.connection.is_running() && self.frames.is_none() {
+            return Ok(None);
+        }
+        match self.connection.judge() {
+            Verdict::Wait(until) => Ok(Some(until)),
+            verdict @ (Verdict::Answer(_) | Verdict::Close) => Err(self.cut(verdict, cx)),
         }
     }
 
@@ -135,24 +200,47 @@ impl Guarded {
         Poll::Ready(Ok(()))
     }
 
-    fn received(&mut self, bytes: &[u8]) {
+    /// Fails if it is too much of what nobody needs.
+    fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.heard |= !bytes.is_empty();
+        self.reading.moved(bytes.len());
         let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let Some(frames) = &mut self.frames else {
             self.connection.received(count);
-            return;
+            return Ok(());
         };
-        let was_http2 = frames.is_http2();
+        let (was_http2, was_in_block) = (frames.is_http2(), frames.is_in_block());
         let opened = frames.read(bytes);
         if opened > 0 {
             self.connection.streams_opened(opened);
+        }
+        match (was_in_block, frames.is_in_block()) {
+            (false, true) => self.connection.block_began(),
+            (true, false) => self.connection.block_ended(),
+            // One may have ended in these bytes, and another begun.
+            (true, true) if opened > 0 => self.connection.block_began(),
+            (true, true) | (false, false) => {}
         }
         match (was_http2, frames.is_http2()) {
             (false, false) => self.connection.received_of_preface(count),
             (false, true) => self.connection.preface_ended(),
             (true, _) => {}
         }
+        let chatter = frames.take_chatter();
+        if chatter > 0 && self.chatter.add(chatter, Instant::now()) == Heard::TooMuch {
+            self.counters.floods.up();
+            self.cut = true;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
     }
+}
+
+/// Whose turn it is to do nothing: the client's to send, or to take what we send.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    Sending,
+    Taking,
 }
 
 const TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -167,23 +255,41 @@ impl AsyncRead for Guarded {
         }
         let before = buf.filled().len();
         match this.poll_read_wire(cx, buf) {
-            Poll::Ready(Ok(())) => {
-                this.received(buf.filled().get(before..).unwrap_or_default());
-                Poll::Ready(Ok(()))
-            }
+            Poll::Ready(Ok(())) => Poll::Ready(this.received(buf.filled().get(before..).unwrap_or_default())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => this.watch(cx).map_or_else(|cut| Poll::Ready(Err(cut)), |()| Poll::Pending),
+            Poll::Pending => this.watch(cx, Turn::Sending).map_or_else(|cut| Poll::Ready(Err(cut)), |()| Poll::Pending),
         }
     }
 }
 
 impl Guarded {
     /// What to make of an attempt to write: while it waits, the deadlines go on.
-    fn settle<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn settle<T: Moved>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match outcome {
-            Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => self.watch(cx).map_or_else(|cut| Poll::Ready(Err(cut)), |()| Poll::Pending),
+            Poll::Ready(outcome) => {
+                self.writing.moved(outcome.as_ref().map_or(0, Moved::bytes));
+                Poll::Ready(outcome)
+            }
+            Poll::Pending => self.watch(cx, Turn::Taking).map_or_else(|cut| Poll::Ready(Err(cut)), |()| Poll::Pending),
         }
+    }
+}
+
+/// How many bytes an attempt to write has moved.
+trait Moved {
+    fn bytes(&self) -> usize;
+}
+
+impl Moved for usize {
+    fn bytes(&self) -> usize {
+        *self
+    }
+}
+
+/// A flush: at most what was held back.
+impl Moved for () {
+    fn bytes(&self) -> usize {
+        0
     }
 }
 

@@ -4,8 +4,8 @@
 //! and an idle connection may take, how long a head may be. It speaks TLS, and believes the PROXY protocol of those
 //! proxies that it is told to believe.
 //!
-//! *What it must never do:* look at a request; cut a connection while a request runs on it (the body's and the backend's
-//! deadlines belong to the proxy); let an attempt at a request end without a trace. What a parser never made a request of
+//! *What it must never do:* look at a request; cut a connection while a request runs on it, but for a client that keeps us
+//! waiting with a body (the backend's deadlines belong to the proxy); let an attempt at a request end without a trace. What a parser never made a request of
 //! is told to [`Unparsed`], once.
 //!
 //! *Who gives it what:* cli the settings, the clock and pingora's application; the proxy says through [`Connection`] when
@@ -17,12 +17,14 @@
 
 mod bind;
 mod cap;
+mod chatter;
 mod connection;
 mod counters;
 mod frames;
 mod guarded;
 mod inherited;
 mod outbox;
+mod pace;
 mod pingora_io;
 mod preface;
 mod proxy_header;
@@ -40,7 +42,7 @@ pub use counters::{Counters, Snapshot};
 pub use inherited::Inherited;
 pub use proxy_header::{InvalidProxyHeader, Origin, ProxyHeader};
 pub use service::Ingress;
-pub use settings::{Cleartext, GuardSettings, ListenerSettings, Strangers, TlsFiles, h2_options};
+pub use settings::{BodyPace, Cleartext, GuardSettings, ListenerSettings, Strangers, TlsFiles, h2_options};
 pub use tls::{Certificates, TlsError};
 pub use unparsed::{Unparsed, UnparsedWhy};
 

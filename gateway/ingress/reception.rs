@@ -158,14 +158,15 @@ impl Reception {
         let response = ResponseHeader::build(200, None).map_err(|_| io::ErrorKind::InvalidData)?;
         let proxy = ProxyDigest::new(Box::new(response), Some(Box::new(Arc::clone(&connection))));
         let digests = Digests { proxy: Arc::new(proxy), socket: Arc::new(socket), tls: digest };
-        Ok(Guarded::new(wire, connection, Arc::clone(&self.counters), digests, place))
+        Ok(Guarded::new(wire, connection, &self.guard, Arc::clone(&self.counters), digests, place))
     }
 }
 
 /// Says why, as far as that can be said without waiting.
 pub(crate) fn turn_away(tcp: TcpStream) {
     use std::io::{Read, Write};
-    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    const FULL: &[u8] =
+        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     let told = tcp.into_std().and_then(|mut tcp| {
         tcp.write_all(FULL)?;
         tcp.shutdown(std::net::Shutdown::Write)?;

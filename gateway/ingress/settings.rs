@@ -1,4 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,10 +54,31 @@ pub struct GuardSettings {
     pub head: Duration,
     /// The longest time without a request, once there was one, or once HTTP/2 is spoken.
     pub idle: Duration,
+    /// The slowest client while a body is sent or taken. Only time in which it is the client's turn counts, so that it is
+    /// never blamed for a slow backend.
+    pub body: BodyPace,
     /// The longest head, in bytes.
     pub head_bytes: usize,
     /// The most fields of a head. Counted where they are parsed, not here.
     pub fields: usize,
+}
+
+/// How slow a client may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BodyPace {
+    /// Bytes a second, on the whole.
+    pub rate: NonZeroU64,
+    /// How long it may lag behind that, or do nothing at all.
+    pub grace: Duration,
+}
+
+impl BodyPace {
+    /// How long so many bytes may take.
+    #[must_use]
+    pub fn time_for(self, bytes: u64) -> Duration {
+        let micros = u128::from(bytes).saturating_mul(1_000_000) / u128::from(self.rate.get());
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
 }
 
 /// Who is not even listened to.

@@ -53,6 +53,7 @@ impl Proxy {
         match backend.upstream().choose(tenant, &context.tried, Instant::now()) {
             Ok(chosen) => {
                 let mut peer = backend.peer(&chosen, tenant);
+                context.backend_takes = peer.options.write_timeout;
                 deadline::bound(&mut peer, admitted, context.effort.until)?;
                 patience::bound(&mut peer, admitted)?;
                 context.tried.note(&chosen);

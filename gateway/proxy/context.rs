@@ -13,12 +13,17 @@ use crate::effort::Effort;
 use crate::socket::Frames;
 use crate::streams::Watched;
 use crate::trace::Trace;
+use crate::upload::Upload;
 
 /// One request's state between pingora's calls.
 #[derive(Debug, Default)]
 pub struct Context {
     pub(crate) stage: Stage,
     pub(crate) connection: Option<InProgress>,
+    /// How long the backend may take for each piece of what it is sent.
+    pub(crate) backend_takes: Option<std::time::Duration>,
+    /// The body that is coming in over HTTP/2, if one is.
+    pub(crate) upload: Option<Upload>,
     /// Whose request it is, and by whom it came.
     pub(crate) client: Option<Client>,
     /// Body bytes from the client so far.
@@ -62,6 +67,20 @@ impl Context {
     /// Whether the gateway ends, so that this answer should be the last on its connection.
     pub(crate) fn is_ending(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.connection().is_ending())
+    }
+
+    /// The client is to send a body, and its pace counts.
+    pub(crate) fn await_body(&self) {
+        if let Some(InProgress(connection)) = &self.connection {
+            connection.body_awaited();
+        }
+    }
+
+    /// The client owes no body, or no more of it.
+    pub(crate) fn end_body(&self) {
+        if let Some(InProgress(connection)) = &self.connection {
+            connection.body_ended();
+        }
     }
 }
 

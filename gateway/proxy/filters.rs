@@ -23,7 +23,7 @@ use crate::retry::{Connection as From, Failure};
 use crate::running::Deadline;
 use crate::socket::Frames;
 use crate::trace::Trace;
-use crate::{deadline, ends, forward, old, patience, running, socket, streams};
+use crate::{deadline, ends, forward, old, patience, running, socket, streams, upload};
 
 /// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
 const ANSWERED: bool = true;
@@ -70,6 +70,10 @@ impl ProxyHttp for Serving {
         let refused = match judged {
             Ok(Ok((permit, forward))) => {
                 context.stage = Stage::Admitted(Box::new(Admitted { arrival, trace, permit, forward }));
+                // A client that asks first whether to send its body owes none until it begins.
+                if !session.is_body_empty() && session.get_header("expect").is_none() && !session.is_upgrade_req() {
+                    context.await_body();
+                }
                 return Ok(FORWARD);
             }
             Ok(Err(refused)) => refused,
@@ -156,7 +160,13 @@ impl ProxyHttp for Serving {
             return Error::e_explain(ErrorType::InternalError, "a request from nobody");
         };
         let came = Came { client, tls: connection.connection().tls().is_some() };
-        forward::rewrite(head, admitted, injected, &came)
+        forward::rewrite(head, admitted, injected, &came)?;
+        if session.is_http2() {
+            session.set_write_timeout(Some(upload::for_a_piece(connection.connection().body_pace())));
+        }
+        let backend = context.backend_takes;
+        upload::begin(session, context, backend);
+        Ok(())
     }
 
     async fn request_body_filter(
@@ -166,16 +176,22 @@ impl ProxyHttp for Serving {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<()> {
+        if end_of_stream || context.socket.is_some() {
+            context.end_body();
+        } else {
+            context.await_body();
+        }
         if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
             // HTTP/2 may end a body with an empty frame. pingora would write it as a chunk, which is the last one, and then
             // the last one again: in front of whoever's request is next on that connection.
             *body = None;
         }
-        let Some(chunk) = body else { return Ok(()) };
-        context.received = context.received.saturating_add(chunk.len() as u64);
         let Stage::Admitted(admitted) = &context.stage else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no body");
         };
+        upload::came(&mut context.upload, admitted, body.as_ref().map_or(0, Bytes::len), end_of_stream);
+        let Some(chunk) = body else { return Ok(()) };
+        context.received = context.received.saturating_add(chunk.len() as u64);
         if context.received > admitted.permit.route().max_body.0 && context.socket.is_none() {
             return Error::e_explain(ErrorType::HTTPStatus(413), "the body is longer than the route takes");
         }
@@ -216,6 +232,7 @@ impl ProxyHttp for Serving {
             socket::check(session.req_header(), head)?;
             context.socket = Some(Frames::default());
             session.set_read_timeout(None); // a client may listen for hours
+            context.end_body(); // from here on nobody owes anything
         } else if context.is_ending() {
             session.set_keepalive(None); // the last answer on this connection, and it says so
         }
@@ -272,8 +289,10 @@ impl ProxyHttp for Serving {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let slow = context.connection.as_ref().is_some_and(|connection| connection.connection().was_too_slow());
         let (reason, end) = match context.failed {
             Some((reason, end)) => (Some(reason), end), // a request that was turned away
+            None if slow => (Some(Reason::RequestTimeout), End::ClientGone),
             None => ends::of(error),
         };
         if let Some(reason) = reason {

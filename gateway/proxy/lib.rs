@@ -36,6 +36,7 @@ mod socket;
 mod streams;
 mod trace;
 mod unparsed;
+mod upload;
 
 pub use application::Application;
 pub use backends::{Backend, Backends, UnreadableCertificate};

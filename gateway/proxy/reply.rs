@@ -37,6 +37,9 @@ impl Reply {
             reply.field(POLICY, &limits.policy_field(exceeded.standing()));
             reply.field(STANDING, &limits.standing_field(exceeded.standing()));
         }
+        if matches!(refusal.cause(), Cause::Overloaded) {
+            reply.field(header::RETRY_AFTER, "1"); // a request that is in progress is over soon, and its room is free
+        }
         reply
     }
 

@@ -68,6 +68,8 @@ reasons! {
     ClientDenied = "client.denied",
     /// The gateway stops, and this request would not end by itself.
     GatewayStopping = "gateway.stopping",
+    /// There were as many requests in progress as there may be.
+    GatewayOverloaded = "gateway.overloaded",
     /// Something of ours broke while this request was judged.
     Internal = "internal",
     /// More requests at once than a limit allows.

@@ -56,6 +56,7 @@ fn each_mistake_is_named_with_its_place_and_its_remedy() {
         (config, "127.0.0.1:0\" }", "127.0.0.1:0\", proxy_protocol: [] }", "no proxy is listed"),
         (config, "127.0.0.1:0\" }", "127.0.0.1:0\", h2c: yes please }", "h2c"),
         (config, "127.0.0.1:0\" }", "127.0.0.1:0\", h2c: true, tls: { certificate: a, key: b } }", "without TLS"),
+        (config, "workers: 2", "guard: { min_body_rate: 0KiB }\nworkers: 2", "no client would be too slow"),
         (config, "workers: 2", "clients: { allow: [] }\nworkers: 2", "nobody would be served"),
         (config, "workers: 2", "clients: { trusted_proxies: [\"::/0\"] }\nworkers: 2", "`::/0` is everybody"),
         (config, "workers: 2", "clients: { deny: [\"10.0.0.0/33\"] }\nworkers: 2", "`10.0.0.0/33` is no network"),

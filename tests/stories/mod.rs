@@ -18,6 +18,7 @@ mod matrix;
 mod protocols;
 mod reload;
 mod requests;
+mod shedding;
 mod sockets;
 mod streams;
 mod tenants;

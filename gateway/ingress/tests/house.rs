@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,8 +27,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::{
-    Certificates, Cleartext, Connection, Counters, GuardSettings, Ingress, ListenerSettings, Listeners, Snapshot,
-    Strangers, TlsFiles, Unparsed, UnparsedWhy, h2_options,
+    BodyPace, Certificates, Cleartext, Connection, Counters, GuardSettings, Ingress, ListenerSettings, Listeners,
+    Snapshot, Strangers, TlsFiles, Unparsed, UnparsedWhy, h2_options,
 };
 
 /// Long enough for anything that should happen, however busy the machine.
@@ -41,6 +42,7 @@ pub(super) const GUARD: GuardSettings = GuardSettings {
     handshake: PATIENCE,
     head: PATIENCE,
     idle: PATIENCE,
+    body: BodyPace { rate: NonZeroU64::new(1024).unwrap(), grace: PATIENCE },
     head_bytes: 8 * 1024,
     fields: 100,
 };
@@ -301,10 +303,25 @@ impl ProxyHttp for Butler {
         if let Some(pause) = path.strip_prefix("/wait/") {
             tokio::time::sleep(ms(pause.parse().unwrap())).await;
         }
+        if path.starts_with("/upload") {
+            connection.body_awaited();
+            let mut length = 0;
+            while let Some(piece) = session.downstream_session.read_request_body().await? {
+                length += piece.len();
+            }
+            connection.body_ended();
+            assert_eq!(path, format!("/upload/{length}"));
+        }
         let body = match path.strip_prefix("/bytes/") {
             Some(count) => (0..count.parse().unwrap()).map(|n: usize| char::from(b'a' + (n % 26) as u8)).collect(),
             None => format!("{path} {} {:?} {:?}", connection.requests(), connection.tls(), session.client_addr()),
         };
+        if let Some(pause) = path.strip_prefix("/late/") {
+            tokio::time::sleep(ms(pause.parse().unwrap())).await;
+            connection.body_awaited();
+            while session.downstream_session.read_request_body().await?.is_some() {}
+            connection.body_ended();
+        }
         let mut head = ResponseHeader::build(200, Some(1))?;
         head.insert_header("content-length", body.len().to_string())?;
         session.write_response_header(Box::new(head), false).await?;

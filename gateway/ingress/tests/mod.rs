@@ -9,3 +9,4 @@ mod http2;
 mod leftovers;
 mod life;
 mod proxies;
+mod slow_clients;

@@ -1,6 +1,7 @@
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
-use ingress::{Cleartext, GuardSettings, ListenerSettings, TlsFiles};
+use ingress::{BodyPace, Cleartext, GuardSettings, ListenerSettings, TlsFiles};
 
 use super::Compiler;
 use crate::settings::file;
@@ -28,18 +29,35 @@ impl Compiler<'_> {
         })
     }
 
-    pub(super) fn guard(&mut self, guard: &file::Guard) -> GuardSettings {
-        let file::Guard { connections, connections_per_ip, proxy_header, handshake, head, idle, head_bytes, fields } =
-            guard;
+    pub(super) fn guard(&mut self, guard: file::Guard) -> GuardSettings {
+        let file::Guard {
+            connections,
+            connections_per_ip,
+            proxy_header,
+            handshake,
+            head,
+            idle,
+            min_body_rate,
+            body_grace,
+            requests: _,
+            head_bytes,
+            fields,
+        } = guard;
+        let written = min_body_rate.as_ref().map_or(1024, |rate| rate.value.0);
+        let rate = NonZeroU64::new(written);
+        if let (None, Some(zero)) = (rate, &min_body_rate) {
+            self.error(zero, "no client would be too slow".into(), "for example `1KiB`, in a second");
+        }
         GuardSettings {
-            connections: *connections as usize,
-            connections_per_ip: *connections_per_ip as usize,
+            connections: connections as usize,
+            connections_per_ip: connections_per_ip as usize,
             proxy_header: proxy_header.0,
             handshake: handshake.0,
             head: head.0,
             idle: idle.0,
+            body: BodyPace { rate: rate.unwrap_or(NonZeroU64::MIN), grace: body_grace.0 },
             head_bytes: usize::try_from(head_bytes.0).unwrap_or(usize::MAX),
-            fields: usize::from(*fields),
+            fields: usize::from(fields),
         }
     }
 }

@@ -55,6 +55,14 @@ pub(crate) struct Guard {
     /// How long a connection may be unused.
     #[schemars(with = "String")]
     pub(crate) idle: Span,
+    /// The slowest client while a body is sent or taken, in bytes a second.
+    #[schemars(with = "Option<String>")]
+    pub(crate) min_body_rate: Option<At<ByteCount>>,
+    /// How long a client may lag behind that, or do nothing at all.
+    #[schemars(with = "String")]
+    pub(crate) body_grace: Span,
+    /// Requests in progress, in all.
+    pub(crate) requests: u32,
     /// How long a request head may be.
     #[schemars(with = "String")]
     pub(crate) head_bytes: ByteCount,
@@ -71,6 +79,9 @@ impl Default for Guard {
             handshake: Span(Duration::from_secs(5)),
             head: Span(Duration::from_secs(10)),
             idle: Span(Duration::from_secs(60)),
+            min_body_rate: None,
+            body_grace: Span(Duration::from_secs(10)),
+            requests: 10_000,
             head_bytes: ByteCount(32 << 10),
             fields: 100,
         }
