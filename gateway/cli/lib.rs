@@ -30,6 +30,7 @@ mod origin;
 mod print;
 mod probe;
 mod ready;
+mod renew;
 mod rules;
 mod serve;
 mod settings;

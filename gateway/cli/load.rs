@@ -67,7 +67,12 @@ fn kept<T>(outcome: Result<T, Findings>, findings: &mut Findings) -> Option<T> {
 /// What keeps the listeners from being served with their certificates, each told where its file is named.
 fn unfit(certificates: &[Certificate]) -> Findings {
     let finding = |named: &Certificate, fault: &TlsError| {
-        let place = if fault.file() == named.files.key { &named.key } else { &named.certificate };
+        let is_ocsp = named.files.ocsp.as_deref() == Some(fault.file());
+        let place = match (is_ocsp, &named.ocsp) {
+            (true, Some(ocsp)) => ocsp,
+            (true, None) | (false, _) if fault.file() == named.files.key => &named.key,
+            (true, None) | (false, _) => &named.certificate,
+        };
         Finding::error(place.clone(), terms::chain(fault))
     };
     let faults = certificates.iter().flat_map(|named| named.files.faults().into_iter().map(move |it| (named, it)));

@@ -11,7 +11,8 @@ use assertion::{Keyring, Minter};
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
 use gate::Gate;
-use ingress::{Ingress, ListenerSettings, Listeners, Strangers};
+use ingress::{Certificates, Ingress, ListenerSettings, Listeners, Strangers};
+use notify::RecursiveMode;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
@@ -33,8 +34,9 @@ use crate::origin::Origin;
 use crate::rules::{self, Reloader};
 use crate::settings::Settings;
 use crate::upgrade::{Old, Upgrade};
+use crate::watch_files::{self, Watched};
 use crate::watchdog::{self, Hearts};
-use crate::{ready, watch_files};
+use crate::{ready, renew};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -84,7 +86,7 @@ impl Gateway {
         } = settings;
         let (tokens, registry, digest) = (Arc::new(tokens), Registry::new(), compiled.digest);
 
-        let sockets = Listeners::take_or_bind(&listeners, Arc::clone(&clock), &mut origin.inherited)
+        let sockets = Listeners::take_or_bind(&listeners, &[], Arc::clone(&clock), &mut origin.inherited)
             .map_err(|error| Failure::setup("cannot listen", &error))?;
         announce(&listeners, &sockets)?;
         let (admin_address, admin) = (admin, listen(admin, &mut origin)?);
@@ -104,7 +106,12 @@ impl Gateway {
             known,
             rules: Arc::clone(&rules),
             journal: Arc::clone(&journal),
-            outcomes: reloads(&registry)?,
+            outcomes: outcomes(
+                &registry,
+                "cloister_reload_total",
+                "Times that the policies were read again",
+                &rules::OUTCOMES,
+            )?,
             info: info(&registry, "cloister_policy_info", "The version of the policies in force", "digest")?,
         };
         reloader.show(digest.into());
@@ -129,6 +136,13 @@ impl Gateway {
         ));
 
         let mut spare = sockets.duplicate(&listeners).map_err(|error| Failure::setup("cannot listen", &error))?;
+        let certificates = sockets.certificates();
+        let renewals = outcomes(
+            &registry,
+            "cloister_certificate_reload_total",
+            "Times that certificates or what goes with them changed on disk",
+            &renew::OUTCOMES,
+        )?;
         let workers = workers.unwrap_or_else(processors);
         let server = server(workers);
         let application = Application::new(Arc::clone(&proxy), &server.configuration, ingress::h2_options(&guard));
@@ -140,6 +154,7 @@ impl Gateway {
             tokens: Arc::clone(&tokens),
             journal: Arc::clone(&journal),
             ingress: ingress.counters(),
+            certificates: certificates.clone(),
             readiness: readiness.clone(),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
@@ -166,7 +181,7 @@ impl Gateway {
             taken: watch::Sender::new(false),
         });
         let mut front = Front::new(ingress, life.clone(), spare);
-        let mut tasks = tasks(admin, tokens, Arc::new(reloader), &old);
+        let mut tasks = tasks(admin, tokens, Arc::new(reloader), certificates, renewals, &old);
         if let Some(every) = supervisor.watchdog() {
             let (hearts, journal) = (Hearts::default(), Arc::clone(&journal));
             front.beat(hearts.clone(), workers, every / 8);
@@ -212,8 +227,20 @@ impl Gateway {
 }
 
 /// Every background task there is, beside those of `assemble` that tell others how it goes.
-fn tasks(admin: admin::Bound, tokens: Arc<Verifier>, reloader: Arc<Reloader>, old: &Arc<Old>) -> Vec<Task> {
-    let folder = reloader.folder.clone();
+fn tasks(
+    admin: admin::Bound,
+    tokens: Arc<Verifier>,
+    reloader: Arc<Reloader>,
+    certificates: Certificates,
+    renewals: IntCounterVec,
+    old: &Arc<Old>,
+) -> Vec<Task> {
+    let policies = Watched {
+        what: "policies",
+        folders: vec![reloader.folder.clone()],
+        mode: RecursiveMode::Recursive,
+        every: None,
+    };
     let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(old), Arc::clone(&old.supervisor));
     vec![
         Task::new("issuers", move |shutdown| tokens.run(shutdown)),
@@ -230,12 +257,13 @@ fn tasks(admin: admin::Bound, tokens: Arc<Verifier>, reloader: Arc<Reloader>, ol
             }
         }),
         Task::new("policies", move |shutdown| {
-            watch_files::run(folder, shutdown, move || {
+            watch_files::run(policies, shutdown, move || {
                 supervisor.reloading();
                 reloader.reload();
                 supervisor.ready("serving");
             })
         }),
+        Task::new("certificates", move |shutdown| renew::run(certificates, renewals, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ]
 }
@@ -303,10 +331,9 @@ fn keyring(state: &Path, clock: &dyn Clock) -> Result<Keyring, Failure> {
 }
 
 /// A counter that stands at zero from the start for each outcome: Prometheus cannot see one rise that was not there before.
-fn reloads(registry: &Registry) -> Result<IntCounterVec, Failure> {
-    let opts = Opts::new("cloister_reload_total", "Times that the policies were read again");
-    let counter = register(registry, IntCounterVec::new(opts, &["outcome"]))?;
-    for outcome in rules::OUTCOMES {
+fn outcomes(registry: &Registry, name: &str, help: &str, outcomes: &[&str]) -> Result<IntCounterVec, Failure> {
+    let counter = register(registry, IntCounterVec::new(Opts::new(name, help), &["outcome"]))?;
+    for outcome in outcomes {
         counter.with_label_values(&[outcome]).inc_by(0);
     }
     Ok(counter)

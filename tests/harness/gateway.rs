@@ -415,7 +415,7 @@ fn tls_listener(folder: &Path) -> String {
     std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     format!(
-        "  - {{ bind: \"127.0.0.1:0\", tls: {{ certificate: {}, key: {} }} }}\n",
+        "  - {{ bind: \"127.0.0.1:0\", tls: {{ certificates: [{{ certificate: {}, key: {} }}] }} }}\n",
         certificate.display(),
         key.display()
     )

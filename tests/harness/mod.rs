@@ -13,6 +13,7 @@ mod process;
 mod raw;
 mod recorder;
 mod strict;
+mod tls;
 mod world;
 
 pub use answer::Answer;
@@ -24,4 +25,5 @@ pub use grpc::{GrpcBackend, GrpcClient, message};
 pub use process::{PATIENCE, run};
 pub use raw::raw;
 pub use recorder::{Play, Recorded, Recorder};
+pub use tls::TlsIdentity;
 pub use world::{POLICIES, claims, now};

@@ -55,7 +55,12 @@ fn each_mistake_is_named_with_its_place_and_its_remedy() {
         (config, "127.0.0.1:0\" }", "127.0.0.1:0\", proxy_protocol: [\"0.0.0.0/0\"] }", "`0.0.0.0/0` is everybody"),
         (config, "127.0.0.1:0\" }", "127.0.0.1:0\", proxy_protocol: [] }", "no proxy is listed"),
         (config, "127.0.0.1:0\" }", "127.0.0.1:0\", h2c: yes please }", "h2c"),
-        (config, "127.0.0.1:0\" }", "127.0.0.1:0\", h2c: true, tls: { certificate: a, key: b } }", "without TLS"),
+        (
+            config,
+            "127.0.0.1:0\" }",
+            "127.0.0.1:0\", h2c: true, tls: { certificates: [{ certificate: a, key: b }] } }",
+            "without TLS",
+        ),
         (config, "workers: 2", "clients: { allow: [] }\nworkers: 2", "nobody would be served"),
         (config, "workers: 2", "clients: { trusted_proxies: [\"::/0\"] }\nworkers: 2", "`::/0` is everybody"),
         (config, "workers: 2", "clients: { deny: [\"10.0.0.0/33\"] }\nworkers: 2", "`10.0.0.0/33` is no network"),
@@ -196,7 +201,7 @@ fn a_certificate_that_cannot_be_served_with_is_named_where_it_is_configured() {
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
-        let tls = "  - bind: \"127.0.0.1:0\"\n    tls: { certificate: tls.pem,\n           key: tls.key }\n";
+        let tls = "  - bind: \"127.0.0.1:0\"\n    tls: { certificates: [{ certificate: tls.pem,\n           key: tls.key }] }\n";
         folder.spoil("cloister.yaml", "  - { bind: \"127.0.0.1:0\" }\n", tls);
         let (code, out, err) = folder.cloister("check");
         assert_eq!(code, if findings.is_empty() { 0 } else { 2 }, "{out}{err}");

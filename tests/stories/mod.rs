@@ -4,6 +4,7 @@ mod addresses;
 mod admin;
 mod audit;
 mod bad_input;
+mod certificates;
 mod clients;
 mod crash;
 mod files;

@@ -1,6 +1,7 @@
 mod edge;
 mod issuer;
 mod networks;
+mod tls;
 mod upstream;
 
 use std::net::SocketAddr;

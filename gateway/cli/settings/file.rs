@@ -12,7 +12,7 @@ use serde::Deserialize;
 use terms::{Finding, Findings, Span};
 use yaml::{At, Kind, Named, Node, Pairs};
 
-pub(crate) use edge::{Clients, ForwardedWord, Guard, Listener, Tls};
+pub(crate) use edge::{Certificate, Clients, ForwardedWord, Guard, Listener, Tls};
 pub(crate) use issuer::{Issuer, Members};
 pub(crate) use upstream::{Binding, Protocol, Timeouts, Upstream, UpstreamAssertion};
 

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use ingress::TlsFiles;
+use ingress::{CertificateFiles, Shown};
 use policy::{Known, KnownNames, Upgrade};
 use secrets::Environment;
 use tenancy::MembershipSource;
@@ -12,7 +12,7 @@ use yaml::Named;
 
 use super::Settings;
 use super::compile::Compiler;
-use super::file::{File, Members, Protocol, Tls};
+use super::file::{self, File, Members, Protocol};
 
 /// What became of the text of `cloister.yaml`: the settings or all that is wrong with them, and what others can be checked
 /// against all the same.
@@ -27,9 +27,10 @@ pub(crate) struct Reading {
 /// The certificate and the key of a listener, and where each is named.
 #[derive(Debug)]
 pub(crate) struct Certificate {
-    pub(crate) files: TlsFiles,
+    pub(crate) files: CertificateFiles,
     pub(crate) certificate: Place,
     pub(crate) key: Place,
+    pub(crate) ocsp: Option<Place>,
 }
 
 impl Reading {
@@ -43,7 +44,8 @@ impl Reading {
         let written = File::read(&file, &root, &mut findings);
         let known = known(&written, &findings);
         let tls = written.listeners.iter().filter_map(|listener| listener.value.tls.as_ref());
-        let certificates = tls.map(|tls| Certificate::named(tls, &file)).collect();
+        let certificates = tls.flat_map(|tls| &tls.certificates.value).map(|named| Certificate::named(named, &file));
+        let certificates = certificates.collect();
         let settings = Compiler { file: &file, environment, findings: &mut findings }.compile(written);
         let settings = match settings {
             Some(settings) if !findings.reject() => Ok(settings),
@@ -60,11 +62,18 @@ impl Reading {
 }
 
 impl Certificate {
-    fn named(Tls { certificate, key }: &Tls, file: &Arc<str>) -> Self {
+    fn named(named: &file::Certificate, file: &Arc<str>) -> Self {
+        let file::Certificate { certificate, key, ocsp, .. } = named;
         Self {
-            files: TlsFiles { certificate: PathBuf::from(&certificate.value), key: PathBuf::from(&key.value) },
+            files: CertificateFiles {
+                certificate: PathBuf::from(&certificate.value),
+                key: PathBuf::from(&key.value),
+                ocsp: ocsp.as_ref().map(|ocsp| PathBuf::from(&ocsp.value)),
+                shown: Shown::ByName,
+            },
             certificate: certificate.spot.place(file),
             key: key.spot.place(file),
+            ocsp: ocsp.as_ref().map(|ocsp| ocsp.spot.place(file)),
         }
     }
 }
