@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub struct AuthoritySettings {
     /// Lists of what it has revoked, PEM. With them every certificate of a chain must be one of which they say something.
     pub crl: Option<PathBuf>,
     /// The tenants that its certificates may speak for.
-    pub tenants: Arc<[TenantId]>,
+    pub tenants: Arc<HashSet<TenantId>>,
 }
 
 /// Why an authority cannot be had.
@@ -76,7 +77,7 @@ impl AuthorityError {
 #[derive(Clone, Debug)]
 pub struct Authority {
     pub(crate) id: IssuerId,
-    pub(crate) tenants: Arc<[TenantId]>,
+    pub(crate) tenants: Arc<HashSet<TenantId>>,
     pub(crate) verifier: Arc<dyn ClientCertVerifier>,
     /// The bytes that it was made of.
     bytes: Vec<u8>,

@@ -27,7 +27,7 @@ pub use by_name::ByName;
 pub use names::Names;
 pub use ocsp::{UnfitOcsp, check_ocsp};
 pub use parsed::{KeyDigest, Parsed};
-pub use peer::{Authorities, Peer, Unvouched, Voucher};
+pub use peer::{Authorities, ClientCertificate, Peer, Unvouched};
 pub use validity::Validity;
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,20 +16,23 @@ pub struct Authorities(Vec<Authority>);
 /// to find out. Only [`Authorities::verify`] makes one.
 #[derive(Debug)]
 pub struct Peer {
-    vouchers: Vec<Voucher>,
+    vouchers: Vec<IssuerId>,
+    tenants: HashSet<TenantId>,
     names: Names,
     key: KeyDigest,
     fingerprint: [u8; 32],
     not_after: SystemTime,
 }
 
-/// Who vouches for a certificate, and for whom it may speak therefore.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Voucher {
-    /// The authority.
-    pub authority: IssuerId,
-    /// The tenants that it may speak for.
-    pub tenants: Arc<[TenantId]>,
+/// What is known of the certificate of a client.
+#[derive(Clone, Debug)]
+pub enum ClientCertificate {
+    /// It has presented none.
+    None,
+    /// It has presented one that nobody vouches for any more.
+    Refused,
+    /// Authorities that are in force vouch for it.
+    Vouched(Arc<Peer>),
 }
 
 /// Why nobody vouches for a certificate.
@@ -77,12 +81,13 @@ impl Authorities {
         // FAIL CLOSED: a clock before 1970 lets nobody in.
         let since = now.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| Unvouched::Malformed)?;
         let now = UnixTime::since_unix_epoch(since);
-        let mut vouchers = Vec::new();
+        let (mut vouchers, mut tenants) = (Vec::new(), HashSet::new());
         let mut last = rustls::Error::General("no authority may vouch here".into());
         for authority in may_vouch.iter().filter_map(|id| self.get(id)) {
             match authority.verifier.verify_client_cert(own, between, now) {
                 Ok(_) => {
-                    vouchers.push(Voucher { authority: authority.id.clone(), tenants: Arc::clone(&authority.tenants) })
+                    vouchers.push(authority.id.clone());
+                    tenants.extend(authority.tenants.iter().cloned());
                 }
                 Err(error) => last = error,
             }
@@ -90,15 +95,21 @@ impl Authorities {
         if vouchers.is_empty() {
             return Err(Unvouched::Nobody(last));
         }
-        Ok(Peer { vouchers, names, key, fingerprint: sha256(own), not_after: validity.not_after })
+        Ok(Peer { vouchers, tenants, names, key, fingerprint: sha256(own), not_after: validity.not_after })
     }
 }
 
 impl Peer {
     /// Who vouches for it: at least one.
     #[must_use]
-    pub fn vouchers(&self) -> &[Voucher] {
+    pub fn vouchers(&self) -> &[IssuerId] {
         &self.vouchers
+    }
+
+    /// The tenants that it may speak for: those of the authorities that vouch for it.
+    #[must_use]
+    pub const fn tenants(&self) -> &HashSet<TenantId> {
+        &self.tenants
     }
 
     /// Its names.

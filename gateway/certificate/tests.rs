@@ -1,4 +1,8 @@
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
+
+use terms::{Clock as _, SystemClock};
 
 use super::*;
 
@@ -68,4 +72,52 @@ fn what_is_cut_short_or_bent_is_no_certificate_and_no_panic() {
     }
     assert_eq!(Parsed::of(b""), None);
     assert_eq!(Parsed::of(b"0\x80"), None);
+}
+
+/// What OpenSSL's responder says of a certificate that has signed itself: a line of its index begins with `status`.
+fn openssl_responds(folder: &Path, name: &str, status: &str, serial: &str) -> Vec<u8> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec![format!("{name}.test")]).unwrap();
+    parameters.serial_number = Some(rcgen::SerialNumber::from(0x1234_u64));
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+    let certificate = parameters.self_signed(&key).unwrap();
+    let at = |extension: &str| folder.join(format!("{name}.{extension}"));
+    std::fs::write(at("der"), certificate.der()).unwrap();
+    std::fs::write(at("pem"), certificate.pem()).unwrap();
+    std::fs::write(at("key"), key.serialize_pem()).unwrap();
+    std::fs::write(at("index"), format!("{status}\t{serial}\tunknown\t/CN={name}\n")).unwrap();
+    let file = |extension: &str| at(extension).display().to_string();
+    let out = Command::new("openssl")
+        .args(["ocsp", "-index", &file("index"), "-rsigner", &file("pem"), "-rkey", &file("key"), "-CA", &file("pem")])
+        .args(["-issuer", &file("pem"), "-cert", &file("pem"), "-ndays", "7", "-noverify", "-respout", &file("ocsp")])
+        .output()
+        .expect("openssl is installed");
+    std::fs::read(at("ocsp")).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out.stderr)))
+}
+
+#[test]
+fn an_ocsp_response_is_stapled_only_while_it_calls_this_certificate_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let parsed = |name: &str| Parsed::of(&std::fs::read(folder.path().join(format!("{name}.der"))).unwrap()).unwrap();
+    let good = openssl_responds(folder.path(), "good", "V\t960101000000Z\t", "1234");
+    let revoked = openssl_responds(folder.path(), "revoked", "R\t960101000000Z\t260101000000Z", "1234");
+    let unknown = openssl_responds(folder.path(), "unknown", "V\t960101000000Z\t", "9999");
+    let now = SystemClock.now();
+    let (day, week) = (Duration::from_secs(86400), Duration::from_secs(7 * 86400));
+    let until = check_ocsp(&good, &parsed("good"), now).unwrap();
+    assert!(until > now + 6 * day && until < now + week + day);
+    for (response, certificate, at, why) in [
+        (&good, "good", now + week + day, UnfitOcsp::Stale),
+        (&good, "good", now - day, UnfitOcsp::Stale),
+        (&good, "revoked", now, UnfitOcsp::Other), // the same serial number, of another issuer
+        (&revoked, "revoked", now, UnfitOcsp::NotGood),
+        (&unknown, "unknown", now, UnfitOcsp::NotGood),
+        (&Vec::new(), "good", now, UnfitOcsp::NotOcsp),
+    ] {
+        assert_eq!(check_ocsp(response, &parsed(certificate), at), Err(why), "{certificate}");
+    }
+    for length in 0..good.len() {
+        assert!(check_ocsp(&good[..length], &parsed("good"), now).is_err(), "cut short, and no panic");
+    }
 }

@@ -10,8 +10,8 @@ use admin::Admin;
 use assertion::{Keyring, Minter};
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
-use gate::Gate;
-use ingress::{Certificates, Ingress, ListenerSettings, Listeners, Strangers};
+use gate::{DemandingHosts, Gate};
+use ingress::{Certificates, ClientCertificates, Ingress, ListenerSettings, Listeners, Strangers};
 use notify::RecursiveMode;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
@@ -71,6 +71,7 @@ impl Gateway {
         let Loaded { settings, known, tokens, config_digest, policies: compiled } = loaded;
         let Settings {
             listeners,
+            authorities,
             guard,
             proxies,
             clients,
@@ -86,7 +87,7 @@ impl Gateway {
         } = settings;
         let (tokens, registry, digest) = (Arc::new(tokens), Registry::new(), compiled.digest);
 
-        let sockets = Listeners::take_or_bind(&listeners, &[], Arc::clone(&clock), &mut origin.inherited)
+        let sockets = Listeners::take_or_bind(&listeners, &authorities, Arc::clone(&clock), &mut origin.inherited)
             .map_err(|error| Failure::setup("cannot listen", &error))?;
         announce(&listeners, &sockets)?;
         let (admin_address, admin) = (admin, listen(admin, &mut origin)?);
@@ -125,6 +126,7 @@ impl Gateway {
             Bounds { path_bytes: PATH, query_bytes: QUERY, fields: guard.fields, head_bytes: guard.head_bytes };
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
         let gate = Gate::new(clients, rules, Arc::clone(&tokens), Arc::clone(&journal));
+        let gate = gate.demanding_certificates(demanding(&listeners));
         let proxy = Arc::new(Proxy::new(
             gate,
             Backends::new(backends),
@@ -307,6 +309,13 @@ fn server(workers: usize) -> Server {
     );
     server.bootstrap();
     server
+}
+
+/// The hosts whose clients must show a certificate, by whichever listener.
+fn demanding(listeners: &[ListenerSettings]) -> DemandingHosts {
+    let hosts = listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(|tls| &tls.hosts);
+    let required = hosts.filter(|(_, clients)| matches!(clients, ClientCertificates::Required(_)));
+    required.map(|(host, _)| host.as_str()).collect()
 }
 
 fn processors() -> usize {

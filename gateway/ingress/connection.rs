@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use certificate::KeyDigest;
+use certificate::{ClientCertificate, KeyDigest};
 use pingora::protocols::Digest;
 use tokio::time::Instant;
 
 use crate::tls::Presented;
-use crate::{ClientCertificate, Counters, GuardSettings, Scope, Unparsed, UnparsedWhy};
+use crate::{Counters, GuardSettings, Scope, Unparsed, UnparsedWhy};
 
 /// One accepted connection, shared between what watches over it and the requests that run on it.
 ///

@@ -41,9 +41,8 @@ pub use proxy_header::{InvalidProxyHeader, Origin, ProxyHeader};
 pub use service::Ingress;
 pub use settings::{Cleartext, GuardSettings, ListenerSettings, Strangers, h2_options};
 pub use tls::{
-    CertificateFiles, Certificates, ClientCertificate, ClientCertificates, HostName, InvalidHostName,
-    LONGEST_TICKET_ROTATION, Renewed, Scope, Served, Shown, Suite, TlsError, TlsSettings, TlsVersion, UnknownSuite,
-    UnknownVersion,
+    CertificateFiles, Certificates, ClientCertificates, HostName, InvalidHostName, LONGEST_TICKET_ROTATION, Renewed,
+    Scope, Served, Shown, Suite, TlsError, TlsSettings, TlsVersion, UnknownSuite, UnknownVersion,
 };
 pub use unparsed::{Unparsed, UnparsedWhy};
 

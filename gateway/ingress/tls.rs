@@ -14,7 +14,6 @@ pub use certificates::{Certificates, Renewed, Served};
 pub use error::TlsError;
 pub use offer::Scope;
 pub(crate) use offer::{Demands, Offer, Rule};
-pub use presented::ClientCertificate;
 pub(crate) use presented::Presented;
 pub use settings::{
     CertificateFiles, ClientCertificates, HostName, InvalidHostName, Shown, Suite, TlsSettings, TlsVersion,

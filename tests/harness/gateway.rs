@@ -22,6 +22,8 @@ pub struct Setup {
     listener: String,
     shutdown: String,
     tls: bool,
+    tls_more: String,
+    more: String,
     upstream: Option<SocketAddr>,
     upstreams: String,
     protocol: &'static str,
@@ -65,6 +67,18 @@ impl Setup {
     /// A second listener, `tls`, with a certificate for `*.example.test`.
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// The same, with more settings of TLS, as YAML in one line: `min_version: "1.3"`.
+    pub fn tls_with(mut self, more: &str) -> Self {
+        self.tls_more = format!(", {more}");
+        self.tls()
+    }
+
+    /// More sections of the settings.
+    pub fn more(mut self, sections: &str) -> Self {
+        self.more.push_str(sections);
         self
     }
 
@@ -385,7 +399,7 @@ upstreams:
 {upstreams}assertion: {{ issuer: "https://gateway.example.test" }}
 audit: {{ directory: {log} }}
 "#,
-        tls = if setup.tls { tls_listener(folder) } else { String::new() },
+        tls = if setup.tls { tls_listener(folder, &setup.tls_more) } else { String::new() },
         listener = setup.listener,
         log = log.display(),
         protocol = setup.protocol,
@@ -395,6 +409,7 @@ audit: {{ directory: {log} }}
     );
     text.push_str(&setup.guard);
     text.push_str(&setup.clients);
+    text.push_str(&setup.more);
     text
 }
 
@@ -406,7 +421,7 @@ fn shutdown(more: &str) -> String {
 }
 
 /// Writes a certificate and its key, and gives the listener that uses them.
-fn tls_listener(folder: &Path) -> String {
+fn tls_listener(folder: &Path, more: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let certified =
         rcgen::generate_simple_self_signed(["*.example.test".to_string(), "localhost".to_string()]).unwrap();
@@ -415,7 +430,7 @@ fn tls_listener(folder: &Path) -> String {
     std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     format!(
-        "  - {{ bind: \"127.0.0.1:0\", tls: {{ certificates: [{{ certificate: {}, key: {} }}] }} }}\n",
+        "  - {{ bind: \"127.0.0.1:0\", tls: {{ certificates: [{{ certificate: {}, key: {} }}]{more} }} }}\n",
         certificate.display(),
         key.display()
     )

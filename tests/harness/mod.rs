@@ -5,6 +5,7 @@
 
 mod answer;
 mod audit;
+mod authority;
 mod backend;
 mod gateway;
 mod golden;
@@ -18,6 +19,7 @@ mod world;
 
 pub use answer::Answer;
 pub use audit::{Records, verify};
+pub use authority::TestAuthority;
 pub use backend::Backend;
 pub use gateway::{Gateway, Setup, config_text};
 pub use golden::golden;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,6 +19,15 @@ pub struct TlsIdentity(Arc<ClientConfig>);
 impl TlsIdentity {
     /// Trusts the certificates in these files, and shows nothing.
     pub fn nobody(roots: &[&Path]) -> Self {
+        Self::new(roots, None)
+    }
+
+    /// Shows this certificate.
+    pub fn showing(roots: &[&Path], certificate: &Path, key: &Path) -> Self {
+        Self::new(roots, Some((certificate, key)))
+    }
+
+    fn new(roots: &[&Path], shown: Option<(&Path, &Path)>) -> Self {
         let mut store = RootCertStore::empty();
         for root in roots {
             store.add(CertificateDer::from_pem_file(root).unwrap()).unwrap();
@@ -27,7 +36,13 @@ impl TlsIdentity {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(store);
-        Self(Arc::new(builder.with_no_client_auth()))
+        Self(Arc::new(match shown {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
+                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap()).unwrap()
+            }
+        }))
     }
 
     /// Asks for this name; an address asks for none.
@@ -58,6 +73,11 @@ impl TlsClient {
     /// The certificate that the gateway has shown.
     pub fn shown(&self) -> CertificateDer<'static> {
         self.0.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+    }
+
+    /// Whether the session is one that was there before.
+    pub fn is_resumed(&self) -> bool {
+        self.0.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// One request of HTTP/1.1 with these lines behind its `Host`, and the head of its answer; `None` if the gateway ends

@@ -12,7 +12,9 @@ use serde::Deserialize;
 use terms::{Finding, Findings, Span};
 use yaml::{At, Kind, Named, Node, Pairs};
 
-pub(crate) use edge::{Certificate, Clients, ForwardedWord, Guard, Listener, Tls};
+pub(crate) use edge::{
+    Authority, Certificate, ClientCertificateMode, ClientCertificates, Clients, ForwardedWord, Guard, Listener, Tls,
+};
 pub(crate) use issuer::{Issuer, Members};
 pub(crate) use upstream::{Binding, Protocol, Timeouts, Upstream, UpstreamAssertion};
 
@@ -45,6 +47,9 @@ pub(crate) struct File {
     /// Who issues tokens, by the name that policies use.
     #[schemars(with = "Pairs<Issuer>")]
     pub(super) issuers: Vec<Named<Issuer>>,
+    /// Who signs certificates of clients, by name. No authority has the name of an issuer.
+    #[schemars(with = "Option<Pairs<Authority>>")]
+    pub(super) authorities: Vec<Named<Authority>>,
     /// The backends, by the name that policies use.
     #[schemars(with = "Pairs<Upstream>")]
     pub(super) upstreams: Vec<Named<Upstream>>,
@@ -60,7 +65,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 13] = [
+    const SECTIONS: [&str; 14] = [
         "version",
         "listeners",
         "guard",
@@ -70,6 +75,7 @@ impl File {
         "admin",
         "state",
         "issuers",
+        "authorities",
         "upstreams",
         "assertion",
         "audit",
@@ -77,7 +83,7 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 5] = ["guard", "clients", "shutdown", "admin", "telemetry"];
+    const OPTIONAL: [&str; 6] = ["authorities", "guard", "clients", "shutdown", "admin", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -96,6 +102,7 @@ impl File {
                 "admin" => read.admin = yaml::read(value, file, findings).unwrap_or_default(),
                 "state" => read.state = yaml::read(value, file, findings),
                 "issuers" => read.issuers = yaml::named(file, value, findings),
+                "authorities" => read.authorities = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
                 "assertion" => read.assertion = yaml::read(value, file, findings),
                 "audit" => read.audit = yaml::read(value, file, findings),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use certificate::AuthoritySettings;
+use certificate::{AuthoritySettings, ClientCertificate};
 use pingora::http::ResponseHeader;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{HttpProxy, ProxyHttp, Session};
@@ -30,9 +30,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::{
-    CertificateFiles, Certificates, Cleartext, ClientCertificate, ClientCertificates, Connection, Counters,
-    GuardSettings, Ingress, ListenerSettings, Listeners, Shown, Snapshot, Strangers, TlsSettings, TlsVersion, Unparsed,
-    UnparsedWhy, h2_options,
+    CertificateFiles, Certificates, Cleartext, ClientCertificates, Connection, Counters, GuardSettings, Ingress,
+    ListenerSettings, Listeners, Shown, Snapshot, Strangers, TlsSettings, TlsVersion, Unparsed, UnparsedWhy,
+    h2_options,
 };
 
 /// Long enough for anything that should happen, however busy the machine.
@@ -310,9 +310,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.answer().await
     }
 
+    /// The same, if there is an answer: a handshake may fail after the client has finished its own part.
+    pub(super) async fn try_get(&mut self, path: &str) -> Option<String> {
+        self.0.write_all(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n").as_bytes()).await.ok()?;
+        self.0.flush().await.ok()?;
+        let mut first = [0];
+        tokio::time::timeout(PATIENCE, self.0.read_exact(&mut first)).await.unwrap().ok()?;
+        Some(self.answer_after(first.to_vec()).await)
+    }
+
     /// One answer of HTTP/1.1 with a `Content-Length`: its body.
     pub(super) async fn answer(&mut self) -> String {
-        let mut head = Vec::new();
+        self.answer_after(Vec::new()).await
+    }
+
+    async fn answer_after(&mut self, mut head: Vec<u8>) -> String {
         while !head.ends_with(b"\r\n\r\n") {
             let byte = tokio::time::timeout(PATIENCE, self.0.read_u8()).await.unwrap();
             head.push(byte.unwrap_or_else(|error| panic!("{error} after {:?}", String::from_utf8_lossy(&head))));

@@ -3,6 +3,7 @@
 mod caps;
 mod certificates;
 mod cleartext;
+mod clients;
 mod deadlines;
 mod house;
 mod http2;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use certificate::{Authorities, KeyDigest, Peer, Unvouched};
+use certificate::{Authorities, ClientCertificate, KeyDigest, Peer, Unvouched};
 use rustls::pki_types::CertificateDer;
 use terms::{IssuerId, Live};
 
@@ -28,17 +28,6 @@ struct Verdict {
     by: Arc<Authorities>,
     at: SystemTime,
     peer: Result<Arc<Peer>, Unvouched>,
-}
-
-/// What is known of the certificate of a client.
-#[derive(Clone, Debug)]
-pub enum ClientCertificate {
-    /// It has presented none.
-    None,
-    /// It has presented one that nobody vouches for any more.
-    Refused,
-    /// Authorities that are in force vouch for it.
-    Vouched(Arc<Peer>),
 }
 
 impl Presented {

@@ -1,10 +1,15 @@
 use ingress::{Cleartext, GuardSettings, ListenerSettings};
 
 use super::Compiler;
+use super::authority::AuthorityNames;
 use crate::settings::file;
 
 impl Compiler<'_> {
-    pub(super) fn listener(&mut self, listener: file::Listener) -> Option<ListenerSettings> {
+    pub(super) fn listener(
+        &mut self,
+        listener: file::Listener,
+        authorities: &AuthorityNames,
+    ) -> Option<ListenerSettings> {
         let file::Listener { bind, proxy_protocol, h2c, tls } = listener;
         let bind = self.parse(&bind);
         let proxies = proxy_protocol.map(|proxies| self.trusted(&proxies));
@@ -15,7 +20,7 @@ impl Compiler<'_> {
             Some(h2c) if h2c.value => Cleartext::Http1AndHttp2,
             Some(_) | None => Cleartext::Http1,
         };
-        let tls = tls.map(|tls| self.tls(tls));
+        let tls = tls.map(|tls| self.tls(tls, authorities));
         Some(ListenerSettings {
             bind: bind?,
             proxies: proxies.map_or(Some(None), |all| all.map(Some))?,

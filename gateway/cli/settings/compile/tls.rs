@@ -1,28 +1,41 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ingress::{CertificateFiles, ClientCertificates, LONGEST_TICKET_ROTATION, Shown, Suite, TlsSettings, TlsVersion};
+use ingress::{
+    CertificateFiles, ClientCertificates, HostName, LONGEST_TICKET_ROTATION, Shown, Suite, TlsSettings, TlsVersion,
+};
 use terms::{Finding, Span};
 use yaml::At;
 
 use super::Compiler;
+use super::authority::AuthorityNames;
 use crate::settings::file;
 
 const TICKET_ROTATION: Duration = Duration::from_secs(60 * 60);
 const SHORTEST_TICKET_ROTATION: Duration = Duration::from_secs(60);
 
 impl Compiler<'_> {
-    pub(super) fn tls(&mut self, tls: file::Tls) -> Option<TlsSettings> {
-        let file::Tls { certificates, min_version, suites, ticket_rotation } = tls;
+    pub(super) fn tls(&mut self, tls: file::Tls, authorities: &AuthorityNames) -> Option<TlsSettings> {
+        let file::Tls { certificates, min_version, suites, ticket_rotation, client_certificates, hosts } = tls;
         let min_version = min_version.map_or(Some(TlsVersion::Tls12), |version| self.parse(&version));
         let suites = suites.map_or(Some(Vec::new()), |suites| self.suites(&suites, min_version));
+        let clients = client_certificates.map(|clients| self.client_certificates(clients, authorities));
+        let hosts: Vec<_> = hosts
+            .0
+            .into_iter()
+            .map(|(name, host)| {
+                let name: Option<HostName> = self.parse(&name);
+                let clients = self.client_certificates(host.client_certificates, authorities);
+                Some((name?, clients?))
+            })
+            .collect();
         Some(TlsSettings {
             certificates: self.certificates(certificates)?,
             min_version: min_version?,
             suites: suites?,
             ticket_rotation: ticket_rotation.map_or(Some(TICKET_ROTATION), |rotation| self.rotation(&rotation))?,
-            clients: ClientCertificates::Off,
-            hosts: Vec::new(),
+            clients: clients.unwrap_or(Some(ClientCertificates::Off))?,
+            hosts: hosts.into_iter().collect::<Option<_>>()?,
         })
     }
 

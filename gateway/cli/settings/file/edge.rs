@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use terms::{ByteCount, Span};
-use yaml::At;
+use yaml::{At, Pairs};
 
 /// One address where clients connect.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -44,6 +44,57 @@ pub(crate) struct Tls {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub(crate) ticket_rotation: Option<At<Span>>,
+    /// Whether clients are asked for certificates, for whatever comes to this listener. They are not if it is left out.
+    #[serde(default)]
+    pub(crate) client_certificates: Option<ClientCertificates>,
+    /// What differs for single hosts, by their names, which may begin with `*.`.
+    #[serde(default)]
+    pub(crate) hosts: Pairs<Host>,
+}
+
+/// What differs for one host.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Host {
+    /// Whether its clients are asked for certificates. Where they must show one, this host cannot be reached in any other way.
+    pub(crate) client_certificates: ClientCertificates,
+}
+
+/// Whether clients are asked for certificates, and who must vouch for them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientCertificates {
+    /// Whether.
+    pub(crate) mode: At<ClientCertificateMode>,
+    /// Who vouches: names under `authorities`.
+    #[serde(default)]
+    pub(crate) authorities: Vec<At<String>>,
+}
+
+/// Whether clients are asked for certificates.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClientCertificateMode {
+    /// They are not.
+    Off,
+    /// They may show one. A bad one ends the handshake.
+    Optional,
+    /// They must show one.
+    Required,
+}
+
+/// Who signs certificates of clients.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Authority {
+    /// Its root certificates, PEM. Watched, as all files here.
+    pub(crate) ca: At<String>,
+    /// Lists of what it has revoked, PEM, one for every certificate that signs. A list that is out of date lets nobody in.
+    #[serde(default)]
+    pub(crate) crl: Option<At<String>>,
+    /// The tenants that its certificates may speak for. Whoever shows one cannot act for any other.
+    #[schemars(length(min = 1))]
+    pub(crate) tenants: At<Vec<At<String>>>,
 }
 
 /// The files of a certificate. They are watched, and taken over when they change; if they are bad then, the last good ones stay.
