@@ -83,4 +83,9 @@ impl Permit {
     pub fn finish(self, outcome: &audit::Outcome) {
         self.open.finish(outcome);
     }
+
+    /// The request is dropped before its end: its record says what is known by then.
+    pub fn break_off(self, so_far: audit::Outcome) {
+        self.open.break_off(so_far);
+    }
 }
