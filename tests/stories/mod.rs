@@ -18,6 +18,7 @@ mod protocols;
 mod reload;
 mod requests;
 mod services;
+mod systemd;
 mod tenants;
 mod tokens;
 mod upgrade;
