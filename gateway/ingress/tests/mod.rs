@@ -9,4 +9,5 @@ mod house;
 mod http2;
 mod leftovers;
 mod life;
+mod ocsp;
 mod proxies;
