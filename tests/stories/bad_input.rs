@@ -100,6 +100,87 @@ fn each_mistake_is_named_with_its_place_and_its_remedy() {
 }
 
 #[test]
+fn each_mistake_in_the_settings_of_tls_is_named_with_its_remedy() {
+    let listener = |tls: &str| format!("127.0.0.1:0\", tls: {{ {tls} }} }}");
+    let one = "certificates: [{ certificate: a.pem, key: a.key }]";
+    let clients = "authorities:\n  partners: { ca: ca.pem, tenants: [acme] }\n";
+    for (tls, more, finding, help) in [
+        ("certificates: []", "", "tls without a certificate", "leave `tls` out"),
+        (
+            "certificates: [{ certificate: a, key: a, default: true }, { certificate: b, key: b, default: true }]",
+            "",
+            "two certificates are the default",
+            "mark one of them",
+        ),
+        (&format!("{one}, min_version: \"1.1\""), "", "a version is \"1.2\" or \"1.3\"", ""),
+        (
+            &format!("{one}, suites: [TLS_AES_128_GCM_SHA25]"),
+            "",
+            "is not a cipher suite",
+            "did you mean `TLS_AES_128_GCM_SHA256`?",
+        ),
+        (&format!("{one}, suites: [TLS_AES_128_GCM_SHA256]"), "", "no suite here is of TLS 1.2", "min_version"),
+        (
+            &format!("{one}, suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]"),
+            "",
+            "no suite here is of TLS 1.3",
+            "TLS_AES_128_GCM_SHA256",
+        ),
+        (&format!("{one}, suites: []"), "", "no suite here is of TLS 1.3", "add"),
+        (
+            &format!(
+                "{one}, min_version: \"1.3\", suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]"
+            ),
+            "",
+            "is of TLS 1.2, and `min_version` is 1.3",
+            "leave it out",
+        ),
+        (
+            &format!("{one}, min_version: \"1.3\", suites: [TLS_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256]"),
+            "",
+            "stands here twice",
+            "leave it out here",
+        ),
+        (&format!("{one}, ticket_rotation: 59s"), "", "after 1m to 6h", "when it is stolen"),
+        (&format!("{one}, ticket_rotation: 7h"), "", "after 1m to 6h", "when it is stolen"),
+        (&format!("{one}, client_certificates: {{ mode: required }}"), "", "nobody vouches", "`authorities`"),
+        (
+            &format!("{one}, client_certificates: {{ mode: off, authorities: [partners] }}"),
+            clients,
+            "nobody is asked",
+            "leave them out",
+        ),
+        (
+            &format!("{one}, client_certificates: {{ mode: required, authorities: [partner] }}"),
+            clients,
+            "`partner` is not configured",
+            "did you mean `partners`?",
+        ),
+        (
+            &format!("{one}, hosts: {{ \"a.*.test\": {{ client_certificates: {{ mode: off }} }} }}"),
+            "",
+            "a host is a dns name in lower case",
+            "",
+        ),
+        (
+            one,
+            "authorities:\n  main: { ca: ca.pem, tenants: [acme] }\n",
+            "is the name of an issuer as well",
+            "who vouches",
+        ),
+        (one, "authorities:\n  partners: { ca: ca.pem, tenants: [] }\n", "may speak for nobody", "list the tenants"),
+        (one, "", "cannot read `a.pem`", ""),
+    ] {
+        let folder = Folder::new();
+        folder.spoil("cloister.yaml", "127.0.0.1:0\" }", &listener(tls));
+        folder.spoil("cloister.yaml", "workers: 2", &format!("{more}workers: 2"));
+        let (code, out, err) = folder.cloister("check");
+        assert_eq!(code, 2, "{tls}: {out}{err}");
+        assert!(err.contains("cloister.yaml:") && err.contains(finding) && err.contains(help), "{tls}: {err}");
+    }
+}
+
+#[test]
 fn all_mistakes_of_all_policy_files_come_at_once() {
     let folder = Folder::new();
     folder.spoil("policies/policy.yaml", "upstream: backend", "upstream: backnd");
