@@ -16,22 +16,27 @@
 mod admit;
 mod answer;
 mod arrival;
+mod direct;
 mod grant;
 mod identify;
 mod member;
 mod origin;
 mod permit;
+mod principal;
 mod refusal;
 mod route;
 mod rules;
 mod tenure;
 mod verdict;
+mod vouch;
 
 pub use admit::Gate;
 pub use answer::{Answer, Challenge};
-pub use arrival::{Arrival, Seen};
+pub use arrival::{Arrival, Asked, Channel, Seen};
+pub use direct::DemandingHosts;
 pub use member::Member;
 pub use permit::Permit;
+pub use principal::{Principal, ServiceCaller};
 pub use refusal::{Cause, Refusal, Who};
 pub use rules::Rules;
 pub use tenure::Tenure;
