@@ -32,16 +32,7 @@ impl Proxy {
 
     /// Completes the record of a request that we have ended where it stood.
     pub(crate) fn cut(&self, mut context: Context, why: Reason) {
-        let status = context.answered.or(context.responded);
-        let outcome = Outcome {
-            status,
-            reason: Some(why),
-            attempts: context.attempts,
-            bytes_in: context.received,
-            bytes_out: context.sent,
-            end: End::Cut,
-            ..Outcome::default()
-        };
+        let outcome = Outcome { reason: Some(why), end: End::Cut, ..context.so_far() };
         if let Some(stream) = context.stream.take() {
             stream.over(&outcome);
         }

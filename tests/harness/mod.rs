@@ -5,6 +5,7 @@
 
 mod answer;
 mod audit;
+mod authority;
 mod backend;
 mod gateway;
 mod golden;
@@ -13,11 +14,13 @@ mod process;
 mod raw;
 mod recorder;
 mod strict;
+mod tls;
 mod tls_backend;
 mod world;
 
 pub use answer::Answer;
 pub use audit::{Records, verify};
+pub use authority::TestAuthority;
 pub use backend::Backend;
 pub use gateway::{Gateway, Setup, config_text};
 pub use golden::golden;
@@ -25,5 +28,6 @@ pub use grpc::{GrpcBackend, GrpcClient, message};
 pub use process::{PATIENCE, run};
 pub use raw::raw;
 pub use recorder::{Play, Recorded, Recorder};
+pub use tls::TlsIdentity;
 pub use tls_backend::{Authority, TlsBackend};
 pub use world::{POLICIES, claims, now};

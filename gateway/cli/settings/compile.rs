@@ -1,8 +1,10 @@
+mod authority;
 mod defence;
 mod dns;
 mod edge;
 mod issuer;
 mod networks;
+mod tls;
 mod upstream;
 
 pub(crate) use defence::MOST_ATTEMPTS;
@@ -16,6 +18,8 @@ use assertion::Lifetime;
 use secrets::Environment;
 use terms::{Finding, Findings, Span};
 use yaml::At;
+
+use authority::AuthorityNames;
 
 use super::file::{self, File};
 use super::{Audit, Settings, Shutdown};
@@ -39,6 +43,7 @@ impl Compiler<'_> {
             admin,
             state,
             issuers,
+            authorities,
             upstreams,
             dns,
             assertion,
@@ -52,7 +57,10 @@ impl Compiler<'_> {
         if let Some(none) = workers.as_ref().filter(|workers| workers.value == 0) {
             self.error(none, "no worker would serve anything".into(), "leave it out for one per processor");
         }
-        let listeners: Vec<_> = listeners.into_iter().map(|listener| self.listener(listener.value)).collect();
+        let authorities = self.authorities(authorities, &issuers);
+        let known = AuthorityNames::of(&authorities);
+        let listeners: Vec<_> = listeners.into_iter().map(|listener| self.listener(listener.value, &known)).collect();
+        let authorities: Vec<_> = authorities.into_iter().map(|(_, settings)| settings).collect();
         let admin = admin.bind.as_ref().map_or(Some(SocketAddr::from(([127, 0, 0, 1], 9901))), |bind| self.parse(bind));
         let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
@@ -65,6 +73,7 @@ impl Compiler<'_> {
             proxies,
             clients,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
+            authorities: authorities.into_iter().collect::<Option<_>>()?,
             requests: guard.requests as usize,
             guard: self.guard(guard),
             workers: workers.map(|workers| usize::from(workers.value)),

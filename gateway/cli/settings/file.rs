@@ -16,7 +16,9 @@ use yaml::{At, Kind, Named, Node, Pairs};
 
 pub(crate) use defence::{Breaker, Queue, Retries};
 pub(crate) use dns::Dns;
-pub(crate) use edge::{Clients, ForwardedWord, Guard, Listener, Tls};
+pub(crate) use edge::{
+    Authority, Certificate, ClientCertificateMode, ClientCertificates, Clients, ForwardedWord, Guard, Listener, Tls,
+};
 pub(crate) use issuer::{Issuer, Members};
 pub(crate) use upstream::{
     Address, Balance, Binding, Pool, Protocol, Timeouts, Upstream, UpstreamAssertion, UpstreamTls, Weighted,
@@ -51,6 +53,9 @@ pub(crate) struct File {
     /// Who issues tokens, by the name that policies use.
     #[schemars(with = "Pairs<Issuer>")]
     pub(super) issuers: Vec<Named<Issuer>>,
+    /// Who signs certificates of clients, by name. No authority has the name of an issuer.
+    #[schemars(with = "Option<Pairs<Authority>>")]
+    pub(super) authorities: Vec<Named<Authority>>,
     /// The backends, by the name that policies use.
     #[schemars(with = "Pairs<Upstream>")]
     pub(super) upstreams: Vec<Named<Upstream>>,
@@ -69,7 +74,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 14] = [
+    const SECTIONS: [&str; 15] = [
         "version",
         "listeners",
         "guard",
@@ -79,6 +84,7 @@ impl File {
         "admin",
         "state",
         "issuers",
+        "authorities",
         "upstreams",
         "dns",
         "assertion",
@@ -87,7 +93,7 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 6] = ["guard", "clients", "shutdown", "admin", "dns", "telemetry"];
+    const OPTIONAL: [&str; 7] = ["authorities", "guard", "clients", "shutdown", "admin", "dns", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -106,6 +112,7 @@ impl File {
                 "admin" => read.admin = yaml::read(value, file, findings).unwrap_or_default(),
                 "state" => read.state = yaml::read(value, file, findings),
                 "issuers" => read.issuers = yaml::named(file, value, findings),
+                "authorities" => read.authorities = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
                 "dns" => read.dns = yaml::read(value, file, findings).unwrap_or_default(),
                 "assertion" => read.assertion = yaml::read(value, file, findings),
