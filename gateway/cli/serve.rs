@@ -63,6 +63,7 @@ impl Gateway {
             admin,
             state,
             backends,
+            response,
             assertion_issuer,
             assertion_lifetime,
             audit,
@@ -97,8 +98,15 @@ impl Gateway {
         let bounds =
             Bounds { path_bytes: PATH, query_bytes: QUERY, fields: guard.fields, head_bytes: guard.head_bytes };
         let gate = Gate::new(rules, Arc::clone(&tokens), Arc::clone(&journal));
-        let proxy =
-            Arc::new(Proxy::new(gate, Backends::new(backends), minter, request_metrics, bounds, Arc::clone(&clock)));
+        let proxy = Arc::new(Proxy::new(
+            gate,
+            Backends::new(backends),
+            minter,
+            request_metrics,
+            bounds,
+            response,
+            Arc::clone(&clock),
+        ));
 
         let sockets = Listeners::bind(&listeners, clock).map_err(|error| Failure::setup("cannot listen", &error))?;
         announce(&listeners, &sockets)?;

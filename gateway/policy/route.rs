@@ -7,6 +7,7 @@ use terms::{ByteCount, IssuerSet, Permission, Place, RouteId};
 
 use crate::decide::RuleId;
 use crate::destination::Destination;
+use crate::fields::FieldRules;
 use crate::method::Methods;
 use crate::pattern::Pattern;
 
@@ -27,6 +28,10 @@ pub struct Route {
     pub upgrade: Upgrade,
     /// The longest body.
     pub max_body: ByteCount,
+    /// What is done to the fields of requests on their way to the backend.
+    pub request_fields: FieldRules,
+    /// What is done to the fields of responses on their way to clients.
+    pub response_fields: FieldRules,
     /// The template of the path, as it is written: what stands in records in place of the path.
     pub template: Arc<str>,
     /// The template of the host, as it is written.

@@ -9,6 +9,7 @@ use ingress::Connection;
 use terms::Reason;
 use upstream::{Chosen, Tried};
 
+use crate::response::Transport;
 use crate::trace::Trace;
 
 /// One request's state between pingora's calls.
@@ -36,8 +37,20 @@ pub struct Context {
     pub(crate) answered: Option<u16>,
     /// The status of the backend's response, once its head goes on to the client.
     pub(crate) responded: Option<u16>,
+    /// How many informational responses came before the final one.
+    pub(crate) announced: u8,
     /// Whether what flows is no longer HTTP.
     pub(crate) upgraded: bool,
+}
+
+impl Context {
+    /// How the client is connected.
+    pub(crate) fn transport(&self) -> Transport {
+        match self.connection.as_ref().and_then(|connection| connection.connection().tls()) {
+            Some(_) => Transport::Tls,
+            None => Transport::Plain,
+        }
+    }
 }
 
 /// A request that is ended leaves its context to who writes the record.

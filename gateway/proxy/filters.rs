@@ -6,7 +6,7 @@ use audit::{End, Outcome};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use gate::{Cause, Refusal};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use ingress::Connection;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -18,8 +18,9 @@ use upstream::Went;
 use crate::context::{Admitted, Context, InProgress, Stage};
 use crate::proxy::{Refused, Serving};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
+use crate::response::Asked;
 use crate::trace::Trace;
-use crate::{ends, forward, patience, running};
+use crate::{ends, forward, patience, response, running};
 
 /// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
 const ANSWERED: bool = true;
@@ -76,7 +77,7 @@ impl ProxyHttp for Serving {
         context.answered = Some(reply.status());
         end_of_request(session, reason);
         context.stage = Stage::Refused { arrival, reason, route }; // first: a client that hangs up is on record all the same
-        reply.send(session).await?;
+        reply.send(session, &self.response().security, context.transport()).await?;
         Ok(ANSWERED)
     }
 
@@ -163,16 +164,36 @@ impl ProxyHttp for Serving {
         Ok(())
     }
 
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let asked = if session.is_upgrade_req() { Asked::Upgrade } else { Asked::Response };
+        response::check(head, asked, &mut context.announced, &self.response().bounds)?;
+        response::clean(head, &self.response().remove)
+    }
+
     async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, context: &mut Context) -> Result<()> {
         if let Some(forwarded) = context.forwarded.take() {
             self.metrics().responded(forwarded.elapsed().as_secs_f64());
         }
         context.responded = Some(head.status.as_u16());
-        self.report(context, Went::Answered(head.status.as_u16()));
-        context.upgraded |= head.status == http::StatusCode::SWITCHING_PROTOCOLS;
-        let Stage::Admitted(admitted) = &context.stage else { return Ok(()) };
+        context.upgraded |= head.status == StatusCode::SWITCHING_PROTOCOLS;
+        if !head.status.is_informational() {
+            self.report(context, Went::Answered(head.status.as_u16()));
+        }
+        let Stage::Admitted(admitted) = &context.stage else {
+            return Error::e_explain(ErrorType::InternalError, "no permit, no response");
+        };
         patience::answering(admitted);
-        forward::clean(head);
+        if !head.status.is_informational() {
+            let route = admitted.permit.route();
+            self.response().security.put_on(head, context.transport())?;
+            response::apply(head, &route.response_fields)?;
+            response::keep_apart(head, route, &self.response().guarded_cache)?;
+        }
         head.insert_header(REQUEST_ID, admitted.arrival.id.to_string())?;
         let (limits, standing) = (admitted.permit.rules().limits(), admitted.permit.standing());
         if !standing.levels().is_empty() {
@@ -200,7 +221,7 @@ impl ProxyHttp for Serving {
         trailers: &mut HeaderMap,
         _: &mut Context,
     ) -> Result<Option<Bytes>> {
-        forward::clean_trailers(trailers);
+        response::clean_trailers(trailers, &self.response().remove);
         Ok(None)
     }
 
@@ -209,7 +230,7 @@ impl ProxyHttp for Serving {
         if session.response_written().is_none() {
             match reason {
                 Some(Reason::UpstreamTimeout) => self.report(context, Went::Late),
-                Some(Reason::UpstreamUnavailable) => self.report(context, Went::Broke),
+                Some(Reason::UpstreamUnavailable | Reason::UpstreamMalformed) => self.report(context, Went::Broke),
                 Some(_) | None => {}
             }
         }
@@ -221,7 +242,7 @@ impl ProxyHttp for Serving {
             Stage::Arrived(arrival, _) | Stage::Refused { arrival, .. } => Some(arrival.id),
             Stage::New | Stage::Recorded => None,
         };
-        let (Some(reason), Some(id), None) = (reason, id, session.response_written()) else {
+        let (Some(reason), Some(id), None) = (reason, id, written(session)) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let grpc = canonical::speaks_grpc(&session.req_header().headers);
@@ -229,14 +250,14 @@ impl ProxyHttp for Serving {
         let status = reply.status();
         context.answered = Some(status);
         session.set_keepalive(None); // what is left of the body is not read
-        if reply.send(session).await.is_err() {
+        if reply.send(session, &self.response().security, context.transport()).await.is_err() {
             context.failed = Some((reason, End::ClientGone));
         }
         FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        let status = context.answered.or_else(|| session.response_written().map(|head| head.status.as_u16()));
+        let status = context.answered.or_else(|| written(session));
         let (reason, end) = match (context.failed, error) {
             (Some((reason, end)), _) => (Some(reason), end),
             (None, Some(_)) => (None, End::ClientGone),
@@ -264,6 +285,13 @@ impl ProxyHttp for Serving {
     fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
         true
     }
+}
+
+/// The status of the response that has begun, if one has. What only announces it does not count.
+fn written(session: &Session) -> Option<u16> {
+    let status = session.response_written()?.status;
+    let begun = !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS;
+    begun.then_some(status.as_u16())
 }
 
 /// Ends the connection behind a head that has more than one meaning: nobody knows where that request ends. Behind a body

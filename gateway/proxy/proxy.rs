@@ -16,6 +16,7 @@ use crate::backends::Backends;
 use crate::context::{Context, Forward, Stage};
 use crate::metrics::Metrics;
 use crate::reply::Reply;
+use crate::response::ResponseSettings;
 use crate::trace::Trace;
 
 /// What stands between pingora and the gate.
@@ -26,6 +27,7 @@ pub struct Proxy {
     minter: assertion::Minter,
     metrics: Metrics,
     bounds: Bounds,
+    response: ResponseSettings,
     clock: Arc<dyn Clock>,
 }
 
@@ -38,9 +40,10 @@ impl Proxy {
         minter: assertion::Minter,
         metrics: Metrics,
         bounds: Bounds,
+        response: ResponseSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { gate, backends, minter, metrics, bounds, clock }
+        Self { gate, backends, minter, metrics, bounds, response, clock }
     }
 
     pub(crate) const fn gate(&self) -> &Gate {
@@ -68,6 +71,10 @@ impl Proxy {
             backend.upstream.report(chosen, went, Instant::now());
             context.reported = true;
         }
+    }
+
+    pub(crate) const fn response(&self) -> &ResponseSettings {
+        &self.response
     }
 
     /// Notes that a request is there, before any of it is judged.

@@ -8,6 +8,8 @@ use pingora::proxy::Session;
 use serde_json::json;
 use terms::{Reason, RequestId};
 
+use crate::response::{SecurityHeaders, Transport};
+
 /// The name of the field that tells clients which request to ask us about.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What may be spent (draft-ietf-httpapi-ratelimit-headers).
@@ -99,11 +101,17 @@ impl Reply {
     }
 
     /// Sends it. A `HEAD` request gets the head alone (RFC 9110 §9.3.2).
-    pub(crate) async fn send(self, session: &mut Session) -> pingora::Result<()> {
+    pub(crate) async fn send(
+        self,
+        session: &mut Session,
+        security: &SecurityHeaders,
+        transport: Transport,
+    ) -> pingora::Result<()> {
         let mut head = ResponseHeader::build_no_case(self.status, Some(self.fields.len()))?;
         for (name, value) in self.fields {
             head.insert_header(name, value)?;
         }
+        security.put_on(&mut head, transport)?;
         let no_body = self.body.is_empty() || session.req_header().method == Method::HEAD;
         if no_body && session.is_http2() {
             // `write_response_header` would leave the end to an empty frame, in which a gRPC client misses its trailers.

@@ -130,6 +130,8 @@ reasons! {
     TenantUnknown = "tenant.unknown",
     /// The route sends each tenant to its own upstream, and has none for this one.
     TenantUnplaced = "tenant.unplaced",
+    /// What the backend sent is no response that can be read in one way only.
+    UpstreamMalformed = "upstream.malformed",
     /// The backend answered late.
     UpstreamTimeout = "upstream.timeout",
     /// The backend could not be reached, or broke off.

@@ -18,6 +18,7 @@ use super::{Answer, Backend, Records};
 pub struct Setup {
     policies: Option<String>,
     guard: String,
+    settings: String,
     tls: bool,
     upstream: Option<SocketAddr>,
     upstreams: String,
@@ -38,6 +39,12 @@ impl Setup {
     /// The settings of the guard, as YAML in one line: `{ head: 300ms }`.
     pub fn guard(mut self, text: &str) -> Self {
         self.guard = format!("guard: {text}\n");
+        self
+    }
+
+    /// More sections of cloister.yaml, as YAML.
+    pub fn settings(mut self, text: &str) -> Self {
+        self.settings.push_str(text);
         self
     }
 
@@ -208,6 +215,15 @@ impl Gateway {
         self.client.request(method, url).header("host", format!("{tenant}.example.test"))
     }
 
+    /// The same over TLS.
+    pub fn secure(&self, method: &str, tenant: &str, path: &str) -> reqwest::RequestBuilder {
+        let address = self.tls_address.expect("a listener with TLS");
+        let host = format!("{tenant}.example.test");
+        let client =
+            reqwest::Client::builder().danger_accept_invalid_certs(true).resolve(&host, address).build().unwrap();
+        client.request(method.parse().unwrap(), format!("https://{host}:{}{path}", address.port()))
+    }
+
     /// A GET by somebody of this tenant, who is a viewer.
     pub async fn get(&self, tenant: &str, path: &str) -> Answer {
         let token = self.token(tenant, "ada", &["viewer"]);
@@ -344,6 +360,7 @@ audit: {{ directory: {log} }}
         members = setup.members.as_deref().unwrap_or("claims"),
     );
     text.push_str(&setup.guard);
+    text.push_str(&setup.settings);
     text
 }
 

@@ -14,6 +14,7 @@ mod matrix;
 mod protocols;
 mod reload;
 mod requests;
+mod responses;
 mod tenants;
 mod tokens;
 mod upstreams;

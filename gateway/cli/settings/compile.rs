@@ -1,6 +1,7 @@
 mod edge;
 mod issuer;
 mod networks;
+mod response;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ impl Compiler<'_> {
             state,
             issuers,
             upstreams,
+            response,
             assertion,
             audit,
             telemetry,
@@ -50,6 +52,7 @@ impl Compiler<'_> {
         let admin = admin.bind.as_ref().map_or(Some(SocketAddr::from(([127, 0, 0, 1], 9901))), |bind| self.parse(bind));
         let (issuers, issuer_places) = self.issuers(issuers);
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
+        let response = self.response(response);
         let (issuer, lifetime) = self.assertion(assertion?);
         let audit = audit?;
         Some(Settings {
@@ -62,6 +65,7 @@ impl Compiler<'_> {
             issuers,
             issuer_places,
             backends: upstreams.into_iter().collect::<Option<_>>()?,
+            response: response?,
             assertion_issuer: issuer?,
             assertion_lifetime: lifetime?,
             audit: Audit {

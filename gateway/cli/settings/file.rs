@@ -2,6 +2,7 @@
 
 mod edge;
 mod issuer;
+mod response;
 mod upstream;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use yaml::{At, Kind, Named, Node, Pairs};
 
 pub(crate) use edge::{Guard, Listener, Tls};
 pub(crate) use issuer::{Issuer, Members};
+pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{Binding, Protocol, Timeouts, Upstream, UpstreamAssertion};
 
 /// Where Cloister runs. What is allowed stands in the policy files.
@@ -45,6 +47,9 @@ pub(crate) struct File {
     /// The backends, by the name that policies use.
     #[schemars(with = "Pairs<Upstream>")]
     pub(super) upstreams: Vec<Named<Upstream>>,
+    /// What becomes of responses on their way to clients.
+    #[schemars(with = "Option<Response>")]
+    pub(super) response: Response,
     /// What backends are told about who asks.
     #[schemars(with = "Assertion", required)]
     pub(super) assertion: Option<Assertion>,
@@ -57,7 +62,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 12] = [
+    const SECTIONS: [&str; 13] = [
         "version",
         "listeners",
         "guard",
@@ -67,13 +72,14 @@ impl File {
         "state",
         "issuers",
         "upstreams",
+        "response",
         "assertion",
         "audit",
         "telemetry",
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 4] = ["guard", "shutdown", "admin", "telemetry"];
+    const OPTIONAL: [&str; 5] = ["guard", "shutdown", "admin", "response", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -92,6 +98,7 @@ impl File {
                 "state" => read.state = yaml::read(value, file, findings),
                 "issuers" => read.issuers = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
+                "response" => read.response = yaml::read(value, file, findings).unwrap_or_default(),
                 "assertion" => read.assertion = yaml::read(value, file, findings),
                 "audit" => read.audit = yaml::read(value, file, findings),
                 "telemetry" => read.telemetry = yaml::read(value, file, findings).unwrap_or_default(),

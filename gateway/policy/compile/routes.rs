@@ -1,4 +1,5 @@
 mod access;
+mod fields;
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -12,12 +13,14 @@ use super::names::{Names, parse, shown};
 use super::{Known, Written};
 use crate::decide::RuleId;
 use crate::destination::Destination;
-use crate::file::{MatchEntry, RouteEntry, UpgradeWord};
+use crate::fields::FieldRules;
+use crate::file::{FieldsEntry, MatchEntry, RouteEntry, UpgradeWord};
 use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
 use crate::route::{Access, Asks, Route, Upgrade};
 use crate::table::{Ambiguous, Table};
-use yaml::{At, Pairs};
+use fields::Way;
+use yaml::{At, Pairs, Tried};
 
 /// What [`read`] makes. Complete only if it noted no error.
 pub(super) struct Compiled {
@@ -36,6 +39,8 @@ struct Draft<'a> {
     access: Access,
     limits: Vec<usize>,
     max_body: ByteCount,
+    request_fields: FieldRules,
+    response_fields: FieldRules,
     r#match: &'a MatchEntry,
     pattern: Pattern,
     allow: Vec<(Slot, Permission)>,
@@ -112,6 +117,8 @@ impl Draft<'_> {
             audit: entry.audit.as_ref().and_then(|audit| audit.0).unwrap_or_default(),
             upgrade: upgrade(entry),
             max_body: self.max_body,
+            request_fields: self.request_fields,
+            response_fields: self.response_fields,
             template: self.r#match.path.as_str().into(),
             host: self.r#match.host.as_str().into(),
             place,
@@ -140,7 +147,19 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn route(&self, written: &'a At<RouteEntry>, findings: &mut Findings) -> Option<Draft<'a>> {
         let entry = &written.value;
-        let RouteEntry { id, r#match, upstream, auth, allow, limits, audit: _, upgrade: _, max_body } = entry;
+        let RouteEntry {
+            id,
+            r#match,
+            upstream,
+            auth,
+            allow,
+            limits,
+            audit: _,
+            upgrade: _,
+            max_body,
+            request_headers,
+            response_headers,
+        } = entry;
         let id = parse(self.file, id, findings);
         let r#match = r#match.0.as_ref();
         let pattern = r#match.and_then(|r#match| self.pattern(r#match, findings));
@@ -163,6 +182,9 @@ impl<'a> Reader<'a> {
             Some(text) => parse(self.file, text, findings),
             None => Some(DEFAULT_MAX_BODY),
         };
+        let written_fields = |entry: &'a Option<Tried<FieldsEntry>>| entry.as_ref().and_then(|entry| entry.0.as_ref());
+        let request_fields = self.fields(written_fields(request_headers), Way::Request, findings);
+        let response_fields = self.fields(written_fields(response_headers), Way::Response, findings);
         Some(Draft {
             file: self.file,
             id: id?,
@@ -170,6 +192,8 @@ impl<'a> Reader<'a> {
             access: access?,
             limits,
             max_body: max_body?,
+            request_fields,
+            response_fields,
             r#match: r#match?,
             pattern: pattern?,
             allow: allow.into_iter().map(|(slot, permission, _)| (slot, permission)).collect(),

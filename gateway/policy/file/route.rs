@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use yaml::{At, Pairs, Tried};
 
+use super::fields::FieldsEntry;
 use crate::route::Promise;
 
 /// A route: which requests, who may make them, where they go.
@@ -35,6 +36,10 @@ pub(crate) struct RouteEntry {
     /// The longest body: `64KiB`, `10MiB`. 10MiB if it is left out.
     #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)$"))]
     pub(crate) max_body: Option<At<String>>,
+    /// What is done to the fields of requests on their way to the backend. What Cloister writes stays as it is.
+    pub(crate) request_headers: Option<Tried<FieldsEntry>>,
+    /// What is done to the fields of responses on their way to clients. It wins over `response` in cloister.yaml.
+    pub(crate) response_headers: Option<Tried<FieldsEntry>>,
 }
 
 /// Which requests a route is for.

@@ -357,3 +357,48 @@ tests:
     // What has nothing to do with it is told all the same, with the broken names to choose from.
     insta::assert_snapshot!(with(&broken, &text.replace("issuers: [broken]", "issuers: [brokn]")), @"p.yaml:7:23 issuer `brokn` is not configured (did you mean `broken`?)");
 }
+
+#[test]
+fn a_policy_writes_no_field_that_is_not_its_own() {
+    let text = ROUTE.replace(
+        "    allow:",
+        "    request_headers:
+      set: { X-Channel: web, Authorization: Basic YTpi, X_Tenant: a, X-Tenant-Id: acme, x-forwarded-for: 1.2.3.4, Host: a }
+      remove: [X-Channel, Content-Length, Cookie, Connection, X-HTTP-Method-Override, Traceparent, Sec-WebSocket-Key]
+    response_headers:
+      set: { X-A: \"a\\r\\nSet-Cookie: b\", X-B: \"\u{e9}\", X-C: \" c\", Cache-Control: no-store, cache-control: public, \"X-\u{e9}\": a }
+      remove: [Transfer-Encoding, X-Cloister-Any, X-Request-Id, Upgrade, Proxy-Connection, Cache-Control, ETag, ETag]
+    allow:",
+    );
+    insta::assert_snapshot!(refused(&text), @r#"
+p.yaml:9:30 `Authorization`: this field says who asks, which no policy makes up
+p.yaml:9:57 `X_Tenant`: the name of a field is letters, digits and `-`
+p.yaml:9:70 `X-Tenant-Id`: only Cloister writes this field
+p.yaml:9:89 `x-forwarded-for`: only Cloister writes this field
+p.yaml:9:115 `Host`: this field says where a message ends or where it goes, which is not for a policy to say
+p.yaml:10:16 field `x-channel` stands here twice (what is set replaces what came, so it need not be removed)
+p.yaml:10:27 `Content-Length`: this field says where a message ends or where it goes, which is not for a policy to say
+p.yaml:10:51 `Connection`: this field speaks of one connection, and each has its own
+p.yaml:10:63 `X-HTTP-Method-Override`: by this field backends do another thing than the one that was judged
+p.yaml:10:87 `Traceparent`: only Cloister writes this field
+p.yaml:10:100 `Sec-WebSocket-Key`: this field speaks of one connection, and each has its own
+p.yaml:12:19 `a��Set-Cookie: b`: the value of a field is visible ASCII, with spaces between
+p.yaml:12:46 `é`: the value of a field is visible ASCII, with spaces between
+p.yaml:12:56 ` c`: the value of a field is visible ASCII, with spaces between
+p.yaml:12:87 field `cache-control` is set twice
+p.yaml:12:110 `X-é`: the name of a field is letters, digits and `-`
+p.yaml:13:16 `Transfer-Encoding`: this field says where a message ends or where it goes, which is not for a policy to say
+p.yaml:13:35 `X-Cloister-Any`: only Cloister writes this field
+p.yaml:13:51 `X-Request-Id`: only Cloister writes this field
+p.yaml:13:65 `Upgrade`: this field speaks of one connection, and each has its own
+p.yaml:13:74 `Proxy-Connection`: this field speaks of one connection, and each has its own
+p.yaml:13:92 field `cache-control` stands here twice (what is set replaces what came, so it need not be removed)
+p.yaml:13:113 field `etag` stands here twice (what is set replaces what came, so it need not be removed)
+"#);
+    compiled(&ROUTE.replace(
+        "    allow:",
+        "    request_headers: { set: { X-Channel: web }, remove: [Cookie, Authorization] }
+    response_headers: { set: { X-Frame-Options: DENY }, remove: [ETag] }
+    allow:",
+    ));
+}
