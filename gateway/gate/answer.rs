@@ -62,6 +62,8 @@ impl Answer {
             | Reason::TenantSuspended
             | Reason::TenantUnknown
             | Reason::TenantUnplaced => Self::of(403, "forbidden", "Not allowed here", 7),
+            Reason::CorsDenied => Self::of(403, "cors_denied", "Not allowed from this origin", 7),
+            Reason::CorsPreflight => Self::of(204, "ok", "OK", 0),
             Reason::RouteUnknown => Self::of(404, "not_found", "Not found", 12),
 
             Reason::LimitConcurrency | Reason::LimitQuota | Reason::LimitRate => {
@@ -116,7 +118,8 @@ mod tests {
 
     #[test]
     fn every_refusal_has_a_status_of_an_error() {
-        for reason in Reason::ALL.iter().filter(|reason| **reason != Reason::Allowed) {
+        let granted = [Reason::Allowed, Reason::CorsPreflight];
+        for reason in Reason::ALL.iter().filter(|reason| !granted.contains(reason)) {
             assert!(Answer::to(*reason).status.as_u16() >= 400, "{reason}");
         }
     }

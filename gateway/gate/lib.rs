@@ -20,15 +20,17 @@ mod grant;
 mod identify;
 mod member;
 mod permit;
+mod preflight;
 mod refusal;
 mod route;
 mod rules;
 mod verdict;
 
-pub use admit::Gate;
+pub use admit::{Admission, Gate};
 pub use answer::{Answer, Challenge};
 pub use arrival::{Arrival, Seen};
 pub use member::Member;
 pub use permit::Permit;
+pub use preflight::Preflight;
 pub use refusal::{Cause, Refusal, Who};
 pub use rules::Rules;

@@ -42,6 +42,7 @@
 
 mod case;
 mod compile;
+mod cors;
 mod decide;
 mod destination;
 mod explain;
@@ -62,6 +63,7 @@ mod tests;
 
 pub use case::CaseResult;
 pub use compile::{Compiled, Source, canonical_bytes, compile};
+pub use cors::Cors;
 pub use decide::{Decision, Denial, RuleId};
 pub use destination::Destination;
 pub use explain::{Explanation, Outcome, Stage, Step};

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use terms::{ByteCount, IssuerSet, Permission, Place, RouteId};
 
+use crate::cors::Cors;
 use crate::decide::RuleId;
 use crate::destination::Destination;
 use crate::fields::FieldRules;
@@ -32,6 +33,8 @@ pub struct Route {
     pub request_fields: FieldRules,
     /// What is done to the fields of responses on their way to clients.
     pub response_fields: FieldRules,
+    /// Which pages of other origins in browsers may ask.
+    pub cors: Option<Cors>,
     /// The template of the path, as it is written: what stands in records in place of the path.
     pub template: Arc<str>,
     /// The template of the host, as it is written.

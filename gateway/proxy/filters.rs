@@ -6,7 +6,7 @@ use audit::{End, Outcome};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use gate::{Cause, Refusal};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use ingress::Connection;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -175,7 +175,12 @@ impl ProxyHttp for Serving {
         response::clean(head, &self.response().remove)
     }
 
-    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
         if let Some(forwarded) = context.forwarded.take() {
             self.metrics().responded(forwarded.elapsed().as_secs_f64());
         }
@@ -193,6 +198,7 @@ impl ProxyHttp for Serving {
             self.response().security.put_on(head, context.transport())?;
             response::apply(head, &route.response_fields)?;
             response::keep_apart(head, route, &self.response().guarded_cache)?;
+            response::share(head, route, origin(session), host(admitted))?;
         }
         head.insert_header(REQUEST_ID, admitted.arrival.id.to_string())?;
         let (limits, standing) = (admitted.permit.rules().limits(), admitted.permit.standing());
@@ -246,7 +252,10 @@ impl ProxyHttp for Serving {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let grpc = canonical::speaks_grpc(&session.req_header().headers);
-        let reply = Reply::failed(reason, id, grpc);
+        let mut reply = Reply::failed(reason, id, grpc);
+        if let Stage::Admitted(admitted) = &context.stage {
+            reply = reply.readable(admitted.permit.route(), origin(session), host(admitted));
+        }
         let status = reply.status();
         context.answered = Some(status);
         session.set_keepalive(None); // what is left of the body is not read
@@ -284,6 +293,20 @@ impl ProxyHttp for Serving {
     /// What went wrong with a request is in its record and in the metrics.
     fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
         true
+    }
+}
+
+/// Whose page asks, if a page of one origin does.
+fn origin(session: &Session) -> Option<&str> {
+    session.req_header().headers.get(header::ORIGIN)?.to_str().ok() // one at most: others were refused
+}
+
+/// The host as it was judged, without its port.
+fn host(admitted: &Admitted) -> &str {
+    let authority = admitted.forward.host.to_str().unwrap_or_default();
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
     }
 }
 

@@ -1,10 +1,11 @@
 use bytes::Bytes;
-use gate::{Answer, Cause, Challenge, Refusal};
+use gate::{Answer, Cause, Challenge, Preflight, Refusal};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use limit::{Exceeded, Limits};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
+use policy::Route;
 use serde_json::json;
 use terms::{Reason, RequestId};
 
@@ -43,6 +44,27 @@ impl Reply {
     /// The answer to a request that failed after it was admitted.
     pub(crate) fn failed(reason: Reason, id: RequestId, grpc: bool) -> Self {
         Self::of(Answer::to(reason), id, grpc, None)
+    }
+
+    /// The answer to a browser that asks what a page may ask.
+    pub(crate) fn to_preflight(preflight: &Preflight, id: RequestId) -> Self {
+        let fields = preflight.fields().to_vec();
+        let mut reply = Self { status: Answer::to(Reason::CorsPreflight).status, fields, body: Bytes::new() };
+        reply.field(header::VARY, "origin, access-control-request-method, access-control-request-headers");
+        reply.field(REQUEST_ID, &id.to_string());
+        reply
+    }
+
+    /// Lets pages of the origins that the route allows read it, so that they can show what is wrong.
+    pub(crate) fn readable(mut self, route: &Route, origin: Option<&str>, host: &str) -> Self {
+        let Some(cors) = &route.cors else { return self };
+        self.field(header::VARY, "origin");
+        self.fields.extend(
+            origin
+                .filter(|origin| cors.allows(origin, host))
+                .map_or_else(Vec::new, |origin| cors.response_fields(origin)),
+        );
+        self
     }
 
     fn of(answer: Answer, id: RequestId, grpc: bool, exceeded: Option<(&Exceeded, &Limits)>) -> Self {

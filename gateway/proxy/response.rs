@@ -7,7 +7,7 @@ mod sound;
 
 pub(crate) use clean::{clean, clean_trailers};
 pub use security::SecurityHeaders;
-pub(crate) use security::{Transport, apply, keep_apart};
+pub(crate) use security::{Transport, apply, keep_apart, share};
 pub(crate) use sound::{Asked, check};
 
 use http::{HeaderName, HeaderValue};

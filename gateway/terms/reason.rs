@@ -64,6 +64,10 @@ reasons! {
     AuthMissing = "auth.missing",
     /// The issuer's keys are not known, or too old to trust.
     AuthUnavailable = "auth.unavailable",
+    /// A page of an origin that may not ask, or not with this method or these fields.
+    CorsDenied = "cors.denied",
+    /// A browser asked whether a page may ask, and was told yes by the gateway itself.
+    CorsPreflight = "cors.preflight",
     /// Something of ours broke while this request was judged.
     Internal = "internal",
     /// More requests at once than a limit allows.

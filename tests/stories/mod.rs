@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod bad_input;
 mod clients;
+mod cors;
 mod crash;
 mod files;
 mod grpc;

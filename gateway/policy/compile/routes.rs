@@ -1,4 +1,5 @@
 mod access;
+mod cors;
 mod fields;
 mod upstream;
 
@@ -11,6 +12,7 @@ use terms::{ByteCount, Finding, Findings, Permission, Place, RouteId};
 use super::limits::Limits;
 use super::names::{Names, parse, shown};
 use super::{Known, Written};
+use crate::cors::Cors;
 use crate::decide::RuleId;
 use crate::destination::Destination;
 use crate::fields::FieldRules;
@@ -19,6 +21,7 @@ use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
 use crate::route::{Access, Asks, Route, Upgrade};
 use crate::table::{Ambiguous, Table};
+use cors::Around;
 use fields::Way;
 use yaml::{At, Pairs, Tried};
 
@@ -41,6 +44,7 @@ struct Draft<'a> {
     max_body: ByteCount,
     request_fields: FieldRules,
     response_fields: FieldRules,
+    cors: Option<Cors>,
     r#match: &'a MatchEntry,
     pattern: Pattern,
     allow: Vec<(Slot, Permission)>,
@@ -119,6 +123,7 @@ impl Draft<'_> {
             max_body: self.max_body,
             request_fields: self.request_fields,
             response_fields: self.response_fields,
+            cors: self.cors,
             template: self.r#match.path.as_str().into(),
             host: self.r#match.host.as_str().into(),
             place,
@@ -159,6 +164,7 @@ impl<'a> Reader<'a> {
             max_body,
             request_headers,
             response_headers,
+            cors,
         } = entry;
         let id = parse(self.file, id, findings);
         let r#match = r#match.0.as_ref();
@@ -185,6 +191,16 @@ impl<'a> Reader<'a> {
         let written_fields = |entry: &'a Option<Tried<FieldsEntry>>| entry.as_ref().and_then(|entry| entry.0.as_ref());
         let request_fields = self.fields(written_fields(request_headers), Way::Request, findings);
         let response_fields = self.fields(written_fields(response_headers), Way::Response, findings);
+        let cors = cors.as_ref().and_then(|cors| cors.0.as_ref());
+        let cors = match (cors, &pattern, &access) {
+            (Some(cors), Some(pattern), Some(access)) => {
+                let allow: Vec<Slot> = allow.iter().map(|(slot, ..)| *slot).collect();
+                let around =
+                    Around { pattern, access, allow: &allow, limits: &limits, response_fields: &response_fields };
+                self.cors(cors, &around, findings)
+            }
+            (Some(_), _, _) | (None, _, _) => None,
+        };
         Some(Draft {
             file: self.file,
             id: id?,
@@ -194,6 +210,7 @@ impl<'a> Reader<'a> {
             max_body: max_body?,
             request_fields,
             response_fields,
+            cors,
             r#match: r#match?,
             pattern: pattern?,
             allow: allow.into_iter().map(|(slot, permission, _)| (slot, permission)).collect(),

@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use yaml::{At, Pairs, Tried};
 
+use super::cors::CorsEntry;
 use super::fields::FieldsEntry;
 use crate::route::Promise;
 
@@ -40,6 +41,8 @@ pub(crate) struct RouteEntry {
     pub(crate) request_headers: Option<Tried<FieldsEntry>>,
     /// What is done to the fields of responses on their way to clients. It wins over `response` in cloister.yaml.
     pub(crate) response_headers: Option<Tried<FieldsEntry>>,
+    /// Which pages of other origins in browsers may ask. None if it is left out.
+    pub(crate) cors: Option<Tried<CorsEntry>>,
 }
 
 /// Which requests a route is for.

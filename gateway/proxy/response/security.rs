@@ -79,6 +79,23 @@ pub(crate) fn apply(head: &mut ResponseHeader, rules: &FieldRules) -> Result<()>
     Ok(())
 }
 
+/// Says which pages of other origins may read a response, and lets nobody else say it.
+pub(crate) fn share(head: &mut ResponseHeader, route: &Route, origin: Option<&str>, host: &str) -> Result<()> {
+    let Some(cors) = &route.cors else { return Ok(()) };
+    let named = |name: &&HeaderName| name.as_str().starts_with("access-control-");
+    let going: Vec<HeaderName> = head.headers.keys().filter(named).cloned().collect();
+    for name in &going {
+        head.remove_header(name);
+    }
+    vary(head, &header::ORIGIN)?;
+    for (name, value) in
+        origin.filter(|origin| cors.allows(origin, host)).map_or_else(Vec::new, |origin| cors.response_fields(origin))
+    {
+        head.insert_header(name, value)?;
+    }
+    Ok(())
+}
+
 /// Adds a name to `Vary`, unless it is there.
 pub(crate) fn vary(head: &mut ResponseHeader, name: &HeaderName) -> Result<()> {
     let listed = |value: &HeaderValue| {
