@@ -87,8 +87,10 @@ impl World {
     pub(crate) fn admit(&self, request: &CanonicalRequest<'_>) -> Permit {
         let arrival = arrival();
         let admitted = self.gate.admit(&arrival, request).now_or_never().expect("an answer without waiting");
-        let Ok(Admission::Forward(permit)) = admitted else { panic!("no permit: {admitted:?}") };
-        permit
+        match admitted.expect("an admission") {
+            Admission::Forward(permit) => permit,
+            Admission::Preflight(_) => unreachable!("no request here asks what a page may ask"),
+        }
     }
 
     /// How long so many rounds of `work` take, which writes one record each. Time in which the journal catches up does

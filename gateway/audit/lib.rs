@@ -47,7 +47,7 @@ mod tests;
 mod verify;
 
 pub use committer::Committer;
-pub use entry::{Decision, Digest, End, Entry, Files, Note, Outcome, Protocol};
+pub use entry::{Decision, Digest, Echo, End, Entry, Files, Note, Outcome, Protocol};
 pub use handle::Open;
 pub use journal::{Journal, NotClosed, Settings, Unavailable};
 pub use open::OpenError;

@@ -97,7 +97,9 @@ impl Answer {
                 Self::of(503, "unavailable", "Temporarily unavailable", 14)
             }
             Reason::Internal => Self::of(500, "internal", "Internal error", 13),
-            Reason::UpstreamMalformed => Self::of(502, "bad_gateway", "The backend did not answer properly", 13),
+            Reason::TenantLeak | Reason::UpstreamMalformed => {
+                Self::of(502, "bad_gateway", "The backend did not answer properly", 13)
+            }
             Reason::UpstreamTimeout => Self::of(504, "upstream_timeout", "The backend did not answer in time", 4),
             Reason::UpstreamUnavailable => Self::of(502, "upstream_unavailable", "The backend is not available", 14),
         }

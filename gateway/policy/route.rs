@@ -8,6 +8,7 @@ use terms::{ByteCount, IssuerSet, Permission, Place, RouteId};
 use crate::cors::Cors;
 use crate::decide::RuleId;
 use crate::destination::Destination;
+use crate::echo::Echo;
 use crate::fields::FieldRules;
 use crate::method::Methods;
 use crate::pattern::Pattern;
@@ -35,6 +36,8 @@ pub struct Route {
     pub response_fields: FieldRules,
     /// Which pages of other origins in browsers may ask.
     pub cors: Option<Cors>,
+    /// Where responses name their tenant.
+    pub echo: Option<Echo>,
     /// The template of the path, as it is written: what stands in records in place of the path.
     pub template: Arc<str>,
     /// The template of the host, as it is written.

@@ -6,9 +6,11 @@ use canonical::CanonicalRequest;
 use gate::{Arrival, Permit};
 use http::HeaderValue;
 use ingress::Connection;
+use policy::Echo;
 use terms::Reason;
 use upstream::{Chosen, Tried};
 
+use crate::echo::Watch;
 use crate::response::Transport;
 use crate::trace::Trace;
 
@@ -39,6 +41,8 @@ pub struct Context {
     pub(crate) responded: Option<u16>,
     /// How many informational responses came before the final one.
     pub(crate) announced: u8,
+    /// What is known of the response's tenant, where its route looks.
+    pub(crate) watch: Watch,
     /// Whether what flows is no longer HTTP.
     pub(crate) upgraded: bool,
 }
@@ -83,6 +87,14 @@ pub(crate) struct Admitted {
     pub(crate) trace: Trace,
     pub(crate) permit: Permit,
     pub(crate) forward: Forward,
+}
+
+impl Admitted {
+    /// Where the response should name its tenant, and which that is.
+    pub(crate) fn echo(&self) -> Option<(&Echo, &str)> {
+        let tenant = self.permit.member()?.membership().tenant();
+        self.permit.route().echo.as_ref().map(|echo| (echo, tenant.as_str()))
+    }
 }
 
 /// What of the request head must be other than the client wrote it, and what it says to us alone.

@@ -2,6 +2,8 @@ use audit::End;
 use pingora::{Error, ErrorSource, ErrorType};
 use terms::Reason;
 
+use crate::echo::LEAK;
+
 /// What a failure after the decision means: why, and how the request ended. `None`: the client went away.
 pub(crate) fn of(error: &Error) -> (Option<Reason>, End) {
     let timeout = matches!(
@@ -12,6 +14,7 @@ pub(crate) fn of(error: &Error) -> (Option<Reason>, End) {
             | ErrorType::WriteTimedout
     );
     match (error.esource(), error.etype()) {
+        (_, kind) if *kind == LEAK => (Some(Reason::TenantLeak), End::Complete),
         (_, ErrorType::HTTPStatus(413)) => (Some(Reason::RequestBodyTooLarge), End::Complete),
         (ErrorSource::Upstream, kind) if is_malformed(kind) => (Some(Reason::UpstreamMalformed), End::UpstreamFailed),
         (ErrorSource::Upstream, _) if timeout => (Some(Reason::UpstreamTimeout), End::UpstreamFailed),

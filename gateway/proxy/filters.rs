@@ -12,6 +12,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use policy::Echoed;
 use terms::Reason;
 use upstream::Went;
 
@@ -20,7 +21,7 @@ use crate::proxy::{Refused, Serving};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
 use crate::response::Asked;
 use crate::trace::Trace;
-use crate::{ends, forward, patience, response, running};
+use crate::{echo, ends, forward, patience, response, running};
 
 /// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
 const ANSWERED: bool = true;
@@ -143,7 +144,12 @@ impl ProxyHttp for Serving {
         let injected =
             injected.map_err(|error| Error::because(ErrorType::InternalError, "minting an assertion", error))?;
         let tls = context.connection.as_ref().is_some_and(|connection| connection.connection().tls().is_some());
-        forward::rewrite(head, admitted, injected, tls)
+        forward::rewrite(head, admitted, injected, tls)?;
+        context.announced = 0; // of this attempt
+        match admitted.echo() {
+            Some((echo, _)) => echo::prepare(echo, session, head),
+            None => Ok(()),
+        }
     }
 
     async fn request_body_filter(
@@ -172,6 +178,12 @@ impl ProxyHttp for Serving {
     ) -> Result<()> {
         let asked = if session.is_upgrade_req() { Asked::Upgrade } else { Asked::Response };
         response::check(head, asked, &mut context.announced, &self.response().bounds)?;
+        let Context { stage: Stage::Admitted(admitted), watch, .. } = context else {
+            return Error::e_explain(ErrorType::InternalError, "no permit, no response");
+        };
+        if let Some((echo, tenant)) = admitted.echo().filter(|_| !head.status.is_informational()) {
+            watch.head(echo, tenant, head, &session.req_header().method)?;
+        }
         response::clean(head, &self.response().remove)
     }
 
@@ -206,6 +218,12 @@ impl ProxyHttp for Serving {
             head.insert_header(POLICY, limits.policy_field(standing))?;
             head.insert_header(STANDING, limits.standing_field(standing))?;
         }
+        if let Some((echo, _)) = admitted.echo().filter(|_| !head.status.is_informational()) {
+            context.watch.hold(echo, head)?;
+        }
+        if context.watch.holds() {
+            context.responded = None;
+        }
         Ok(())
     }
 
@@ -216,6 +234,11 @@ impl ProxyHttp for Serving {
         _: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
+        if let Context { stage: Stage::Admitted(admitted), watch, .. } = context
+            && let Some((echo, _)) = admitted.echo()
+        {
+            watch.body(echo, body)?;
+        }
         let length = body.as_ref().map_or(0, Bytes::len);
         context.sent = context.sent.saturating_add(length as u64);
         Ok(None)
@@ -225,10 +248,11 @@ impl ProxyHttp for Serving {
         &self,
         _: &mut Session,
         trailers: &mut HeaderMap,
-        _: &mut Context,
+        context: &mut Context,
     ) -> Result<Option<Bytes>> {
         response::clean_trailers(trailers, &self.response().remove);
-        Ok(None)
+        // Trailers cannot go out before a head that is held: an empty last part of the body takes their place.
+        Ok(context.watch.holds().then(Bytes::new))
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
@@ -266,15 +290,21 @@ impl ProxyHttp for Serving {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        let released = if error.is_none() { self.release(session, context).await } else { None };
+        let error = error.or(released.as_deref());
         let status = context.answered.or_else(|| written(session));
         let (reason, end) = match (context.failed, error) {
             (Some((reason, end)), _) => (Some(reason), end),
             (None, Some(_)) => (None, End::ClientGone),
             (None, None) => (None, End::Complete),
         };
+        let echo = context.watch.said().map(recorded);
+        if let (Stage::Admitted(admitted), Some(said)) = (&context.stage, context.watch.said()) {
+            admitted.echo().inspect(|(echo, _)| self.metrics().echoed(echo.mode, said));
+        }
         let (bytes_in, bytes_out) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
         let attempts = context.attempts;
-        let outcome = Outcome { status, reason, attempts, bytes_in, bytes_out, end, ..Outcome::default() };
+        let outcome = Outcome { status, reason, attempts, bytes_in, bytes_out, end, echo, ..Outcome::default() };
         self.close(std::mem::replace(&mut context.stage, Stage::Recorded), outcome, session.req_header());
         running::over();
         context.chosen = None;
@@ -293,6 +323,35 @@ impl ProxyHttp for Serving {
     /// What went wrong with a request is in its record and in the metrics.
     fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
         true
+    }
+}
+
+impl Serving {
+    /// Lets out the response that was held, if it is of the tenant that asked; else answers in its place.
+    async fn release(&self, session: &mut Session, context: &mut Context) -> Option<Box<Error>> {
+        let Context { stage: Stage::Admitted(admitted), watch, .. } = context else { return None };
+        let (echo, tenant) = admitted.echo()?;
+        match watch.end(echo, tenant) {
+            Ok(held) => {
+                let held = held?;
+                (context.responded, context.sent) = (Some(held.status()), held.length());
+                held.send(session).await.err()
+            }
+            Err(leak) => {
+                self.fail_to_proxy(session, &leak, context).await;
+                None
+            }
+        }
+    }
+}
+
+/// What the record says of what a response said.
+const fn recorded(said: Echoed) -> audit::Echo {
+    match said {
+        Echoed::Differs => audit::Echo::Differs,
+        Echoed::Match => audit::Echo::Match,
+        Echoed::Missing => audit::Echo::Missing,
+        Echoed::Unreadable => audit::Echo::Unreadable,
     }
 }
 

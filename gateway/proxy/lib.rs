@@ -17,6 +17,7 @@ mod application;
 mod backends;
 mod close;
 mod context;
+mod echo;
 mod ends;
 mod filters;
 mod foreign;

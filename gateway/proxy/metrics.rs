@@ -1,3 +1,4 @@
+use policy::{EchoMode, Echoed};
 use prometheus::core::Collector;
 use prometheus::{Error, Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 use terms::{Reason, RouteId};
@@ -11,6 +12,7 @@ pub struct Metrics {
     upstream: Histogram,
     total: Histogram,
     fail_closed: IntCounterVec,
+    echoes: IntCounterVec,
 }
 
 impl Metrics {
@@ -40,6 +42,7 @@ impl Metrics {
                 registry,
                 counters("cloister_fail_closed_total", "Requests refused because we could not decide", &["place"]),
             )?,
+            echoes: add(registry, echoes())?,
         })
     }
 
@@ -66,6 +69,10 @@ impl Metrics {
         self.total.observe(seconds);
     }
 
+    pub(crate) fn echoed(&self, mode: EchoMode, said: Echoed) {
+        self.echoes.with_label_values(&[word(mode), said.as_str()]).inc();
+    }
+
     pub(crate) fn failed_closed(&self, place: Reason) {
         self.fail_closed.with_label_values(&[place.as_str()]).inc();
     }
@@ -75,6 +82,24 @@ fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: Result<C, Er
     let metric = metric?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
+}
+
+/// A counter that stands at zero from the start for each word: Prometheus cannot see one rise that was not there before.
+fn echoes() -> Result<IntCounterVec, Error> {
+    let counter =
+        counters("cloister_tenant_echo_total", "Responses by what they said of their tenant", &["mode", "said"])?;
+    for (mode, said) in [EchoMode::Block, EchoMode::Shadow].iter().flat_map(|mode| Echoed::ALL.map(|said| (mode, said)))
+    {
+        counter.with_label_values(&[word(*mode), said.as_str()]).inc_by(0);
+    }
+    Ok(counter)
+}
+
+const fn word(mode: EchoMode) -> &'static str {
+    match mode {
+        EchoMode::Block => "block",
+        EchoMode::Shadow => "shadow",
+    }
 }
 
 fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {

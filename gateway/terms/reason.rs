@@ -124,6 +124,8 @@ reasons! {
     RequestUpgrade = "request.malformed.upgrade",
     /// No route has this host, path and method.
     RouteUnknown = "route.unknown",
+    /// The backend's response names another tenant than the one that asked, or does not name it as its route demands.
+    TenantLeak = "tenant.leak",
     /// Token, host, path and header do not all name the same tenant.
     TenantMismatch = "tenant.mismatch",
     /// The subject does not belong to this tenant.

@@ -38,6 +38,11 @@ impl RawBackend {
         *self.script.lock().unwrap() = steps;
     }
 
+    /// How many connections were made.
+    pub fn connections(&self) -> usize {
+        self.recorder.tapes().len()
+    }
+
     /// Every request so far.
     pub fn requests(&self) -> Vec<Recorded> {
         self.recorder.requests()

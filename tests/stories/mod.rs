@@ -6,6 +6,7 @@ mod bad_input;
 mod clients;
 mod cors;
 mod crash;
+mod echo;
 mod files;
 mod grpc;
 mod headers;

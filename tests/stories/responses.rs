@@ -40,10 +40,10 @@ fn body(answer: &str) -> String {
     }
     let (mut left, mut whole) = (body, String::new());
     while let Some((size, rest)) = left.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
-        whole.push_str(&rest[..size]);
-        left = &rest[size + 2..];
-        if size == 0 {
+        let (chunk, rest) = rest.split_at(usize::from_str_radix(size, 16).unwrap());
+        whole.push_str(chunk);
+        left = rest.strip_prefix("\r\n").expect("a chunk ends its line");
+        if chunk.is_empty() {
             break;
         }
     }

@@ -1,5 +1,6 @@
 mod access;
 mod cors;
+mod echo;
 mod fields;
 mod upstream;
 
@@ -15,6 +16,7 @@ use super::{Known, Written};
 use crate::cors::Cors;
 use crate::decide::RuleId;
 use crate::destination::Destination;
+use crate::echo::Echo;
 use crate::fields::FieldRules;
 use crate::file::{FieldsEntry, MatchEntry, RouteEntry, UpgradeWord};
 use crate::method::{METHODS, Methods};
@@ -45,6 +47,7 @@ struct Draft<'a> {
     request_fields: FieldRules,
     response_fields: FieldRules,
     cors: Option<Cors>,
+    echo: Option<Echo>,
     r#match: &'a MatchEntry,
     pattern: Pattern,
     allow: Vec<(Slot, Permission)>,
@@ -124,6 +127,7 @@ impl Draft<'_> {
             request_fields: self.request_fields,
             response_fields: self.response_fields,
             cors: self.cors,
+            echo: self.echo,
             template: self.r#match.path.as_str().into(),
             host: self.r#match.host.as_str().into(),
             place,
@@ -165,6 +169,7 @@ impl<'a> Reader<'a> {
             request_headers,
             response_headers,
             cors,
+            echo,
         } = entry;
         let id = parse(self.file, id, findings);
         let r#match = r#match.0.as_ref();
@@ -191,6 +196,7 @@ impl<'a> Reader<'a> {
         let written_fields = |entry: &'a Option<Tried<FieldsEntry>>| entry.as_ref().and_then(|entry| entry.0.as_ref());
         let request_fields = self.fields(written_fields(request_headers), Way::Request, findings);
         let response_fields = self.fields(written_fields(response_headers), Way::Response, findings);
+        let echo = echo.as_ref().and_then(|echo| self.echo(echo, access.as_ref(), upgrade(entry), findings));
         let cors = cors.as_ref().and_then(|cors| cors.0.as_ref());
         let cors = match (cors, &pattern, &access) {
             (Some(cors), Some(pattern), Some(access)) => {
@@ -211,6 +217,7 @@ impl<'a> Reader<'a> {
             request_fields,
             response_fields,
             cors,
+            echo,
             r#match: r#match?,
             pattern: pattern?,
             allow: allow.into_iter().map(|(slot, permission, _)| (slot, permission)).collect(),

@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use yaml::{At, Pairs, Tried};
 
 use super::cors::CorsEntry;
+use super::echo::EchoEntry;
 use super::fields::FieldsEntry;
 use crate::route::Promise;
 
@@ -43,6 +44,8 @@ pub(crate) struct RouteEntry {
     pub(crate) response_headers: Option<Tried<FieldsEntry>>,
     /// Which pages of other origins in browsers may ask. None if it is left out.
     pub(crate) cors: Option<Tried<CorsEntry>>,
+    /// Where responses name their tenant. Not looked at if it is left out.
+    pub(crate) echo: Option<At<Tried<EchoEntry>>>,
 }
 
 /// Which requests a route is for.
