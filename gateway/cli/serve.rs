@@ -79,6 +79,7 @@ impl Gateway {
             state,
             backends,
             dns,
+            response,
             assertion_issuer,
             assertion_lifetime,
             audit,
@@ -131,6 +132,7 @@ impl Gateway {
             request_metrics,
             bounds,
             proxies,
+            response,
             Arc::clone(&clock),
         ));
 

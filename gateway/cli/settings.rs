@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ingress::{GuardSettings, ListenerSettings};
-use proxy::Backend;
+use proxy::{Backend, ResponseSettings};
 use schemars::Schema;
 use terms::{IssuerId, Place};
 use token::IssuerSettings;
@@ -36,6 +36,7 @@ pub(crate) struct Settings {
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,
     pub(crate) backends: Vec<Backend>,
     pub(crate) dns: upstream::Dns,
+    pub(crate) response: ResponseSettings,
     pub(crate) assertion_issuer: assertion::Issuer,
     pub(crate) assertion_lifetime: assertion::Lifetime,
     pub(crate) audit: Audit,

@@ -11,7 +11,7 @@ use crate::identify::Identified;
 use crate::member::Entered;
 use crate::origin::{Present, Welcome};
 use crate::route::Routed;
-use crate::{Arrival, Cause, Permit, Refusal, Rules, Seen};
+use crate::{Arrival, Cause, Permit, Preflight, Refusal, Rules, Seen};
 
 /// Judges requests, by the rules that are in force when they arrive.
 #[derive(Debug)]
@@ -20,6 +20,19 @@ pub struct Gate {
     rules: Arc<Live<Rules>>,
     tokens: Arc<Verifier>,
     journal: Arc<Journal>,
+}
+
+/// What a request may do that is not refused.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are permits, and a box would cost each of them an allocation"
+)]
+pub enum Admission {
+    /// Be forwarded.
+    Forward(Permit),
+    /// Be answered by the gateway itself: it asks what a page in a browser may ask, and nothing else.
+    Preflight(Preflight),
 }
 
 impl Gate {
@@ -35,8 +48,11 @@ impl Gate {
     /// # Errors
     /// The refusal, with the last proof that the request reached. It is not recorded yet: see
     /// [`Gate::record`].
-    pub async fn admit(&self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Permit, Refusal> {
+    pub async fn admit(&self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Admission, Refusal> {
         let welcome = Welcome::check(&self.clients, arrival, self.rules.snapshot())?; // clients may come from there
+        if let Some(preflight) = Preflight::find(&welcome, request)? {
+            return preflight.answer(arrival, &self.journal, request).map(Admission::Preflight); // no token, and no backend
+        }
         let routed = Routed::find(welcome, request)?; // host, path and method name one route
         let fitting = routed.fit(request)?; // the route takes such a body and such an upgrade
         let granted = match &fitting.route().access {
@@ -50,7 +66,7 @@ impl Gate {
         };
         let placed = granted.place()?; // the route names an upstream for the tenant
         let limited = placed.spend(arrival)?; // all limits have room, and now have less
-        limited.record(&self.journal, arrival, request).await // the decision is kept; only now is there a permit
+        limited.record(&self.journal, arrival, request).await.map(Admission::Forward) // the decision is kept; only now is there a permit
     }
 
     /// Keeps the record of a refusal, and gives the refusal that the client is to be told: another one if the record cannot

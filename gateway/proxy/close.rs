@@ -1,6 +1,7 @@
 use audit::{End, Outcome};
 use gate::{Cause, Refusal};
 use pingora::http::RequestHeader;
+use policy::Echoed;
 use terms::Reason;
 
 use crate::context::{Admitted, Context, Stage};
@@ -36,6 +37,7 @@ impl Proxy {
         let outcome = Outcome {
             status,
             reason: Some(why),
+            echo: self.echoed(&context),
             attempts: context.attempts,
             bytes_in: context.received,
             bytes_out: context.sent,
@@ -58,5 +60,25 @@ impl Proxy {
         self.metrics().answered(Some(&permit.route().id), status, reason);
         self.metrics().finished(took.as_secs_f64());
         permit.finish(&Outcome { took, ..outcome });
+    }
+    /// What the response said of its tenant, for the record. It is counted here, too.
+    pub(crate) fn echoed(&self, context: &Context) -> Option<audit::Echo> {
+        let said = context.watch.said()?;
+        if let Stage::Admitted(admitted) = &context.stage
+            && let Some((echo, _)) = admitted.echo()
+        {
+            self.metrics().echoed(echo.mode, said);
+        }
+        Some(recorded(said))
+    }
+}
+
+/// What the record says of what a response said.
+const fn recorded(said: Echoed) -> audit::Echo {
+    match said {
+        Echoed::Differs => audit::Echo::Differs,
+        Echoed::Match => audit::Echo::Match,
+        Echoed::Missing => audit::Echo::Missing,
+        Echoed::Unreadable => audit::Echo::Unreadable,
     }
 }

@@ -3,6 +3,7 @@ mod dns;
 mod edge;
 mod issuer;
 mod networks;
+mod response;
 mod upstream;
 
 pub(crate) use defence::MOST_ATTEMPTS;
@@ -41,6 +42,7 @@ impl Compiler<'_> {
             issuers,
             upstreams,
             dns,
+            response,
             assertion,
             audit,
             telemetry,
@@ -58,6 +60,7 @@ impl Compiler<'_> {
         let (issuers, issuer_places) = self.issuers(issuers);
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
         let dns = self.dns(&dns);
+        let response = self.response(response);
         let (issuer, lifetime) = self.assertion(assertion?);
         let audit = audit?;
         let (proxies, clients) = clients?;
@@ -74,6 +77,7 @@ impl Compiler<'_> {
             issuer_places,
             backends: upstreams.into_iter().collect::<Option<_>>()?,
             dns: dns?,
+            response: response?,
             assertion_issuer: issuer?,
             assertion_lifetime: lifetime?,
             audit: Audit {

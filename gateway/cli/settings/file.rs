@@ -4,6 +4,7 @@ mod defence;
 mod dns;
 mod edge;
 mod issuer;
+mod response;
 mod upstream;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub(crate) use defence::{Breaker, Queue, Retries};
 pub(crate) use dns::Dns;
 pub(crate) use edge::{Clients, ForwardedWord, Guard, Listener, Tls};
 pub(crate) use issuer::{Issuer, Members};
+pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{
     Address, Balance, Binding, Pool, Protocol, Timeouts, Upstream, UpstreamAssertion, UpstreamTls, Weighted,
 };
@@ -57,6 +59,9 @@ pub(crate) struct File {
     /// How their names are looked up.
     #[schemars(with = "Option<Dns>")]
     pub(super) dns: Dns,
+    /// What becomes of responses on their way to clients.
+    #[schemars(with = "Option<Response>")]
+    pub(super) response: Response,
     /// What backends are told about who asks.
     #[schemars(with = "Assertion", required)]
     pub(super) assertion: Option<Assertion>,
@@ -69,7 +74,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 14] = [
+    const SECTIONS: [&str; 15] = [
         "version",
         "listeners",
         "guard",
@@ -81,13 +86,14 @@ impl File {
         "issuers",
         "upstreams",
         "dns",
+        "response",
         "assertion",
         "audit",
         "telemetry",
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 6] = ["guard", "clients", "shutdown", "admin", "dns", "telemetry"];
+    const OPTIONAL: [&str; 7] = ["guard", "clients", "shutdown", "admin", "dns", "response", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -108,6 +114,7 @@ impl File {
                 "issuers" => read.issuers = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
                 "dns" => read.dns = yaml::read(value, file, findings).unwrap_or_default(),
+                "response" => read.response = yaml::read(value, file, findings).unwrap_or_default(),
                 "assertion" => read.assertion = yaml::read(value, file, findings),
                 "audit" => read.audit = yaml::read(value, file, findings),
                 "telemetry" => read.telemetry = yaml::read(value, file, findings).unwrap_or_default(),
