@@ -36,6 +36,10 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy that forwards what `gate` permits.
     #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of its own, and there is one place that puts them together"
+    )]
     pub fn new(
         gate: Gate,
         backends: Backends,
