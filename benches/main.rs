@@ -8,6 +8,7 @@ mod admit;
 mod allocations;
 mod canonicalise;
 mod decide;
+mod handshake;
 mod journal;
 mod mint;
 mod scale;
@@ -31,5 +32,6 @@ fn main() {
     admit::bench(&mut criterion);
     mint::bench(&mut criterion);
     scale::bench(&mut criterion);
+    handshake::bench(&mut criterion);
     criterion.final_summary();
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use audit::{Digest, Journal, Protocol, Settings};
 use canonical::{Bounds, CanonicalRequest, Head};
 use futures::FutureExt as _;
-use gate::{Admission, Arrival, Gate, Permit, Rules};
+use gate::{Admission, Arrival, Channel, Gate, Permit, Rules};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use limit::{KeyPart, Limit, Limits};
 use policy::{Known, Policy, Source};
@@ -149,6 +149,7 @@ pub(crate) fn arrival() -> Arrival {
         trace: 1 << 100,
         at: SystemClock.now(),
         started: Instant::now(),
+        channel: Channel::Plain,
     }
 }
 
@@ -227,6 +228,7 @@ routes:
 pub(crate) fn compile(text: &str, issuers: &[IssuerId]) -> Policy {
     let known = Known {
         issuers: issuers.iter().map(|id| (id.clone(), MembershipSource::Claims)).collect(),
+        authorities: policy::KnownNames::default(),
         upstreams: ["orders".parse().expect("an upstream")].into(),
     };
     policy::compile(&[Source { path: "bench.yaml", text }], &known).expect("a policy").policy

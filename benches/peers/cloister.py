@@ -21,7 +21,7 @@ def per_request(world: World, folder: Path, port: int) -> Start:
 
 
 def start(world: World, folder: Path, port: int, assertion: str) -> Start:
-    tls = f", tls: {{ certificate: {world.certificate}, key: {world.key} }}" if world.tls else ""
+    tls = f", tls: {{ certificates: [{{ certificate: {world.certificate}, key: {world.key}, default: true }}] }}" if world.tls else ""
     config = folder / "cloister.yaml"
     config.write_text(f"""
 version: 1

@@ -140,10 +140,11 @@ impl Decision {
     }
 }
 
-/// How a request ended, as far as its caller can know. A record may also say `abandoned` (the request was dropped
-/// without an outcome: something of ours broke) or `interrupted` (the process ended before the request did).
+/// How a request ended. A record may also say `interrupted`: the process ended before the request did.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum End {
+    /// The request was dropped before its end: something of ours broke.
+    Abandoned,
     /// The client went away before it had the whole response.
     ClientGone,
     /// The response was sent whole.
@@ -151,6 +152,8 @@ pub enum End {
     Complete,
     /// We ended it where it stood; the reason says why.
     Cut,
+    /// The gateway was told to end, and its grace was over.
+    Shutdown,
     /// The bytes on the connection never became a request.
     Unparsed,
     /// The backend could not be reached, or broke off.
@@ -162,9 +165,11 @@ impl End {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Abandoned => "abandoned",
             Self::ClientGone => "client_gone",
             Self::Complete => "complete",
             Self::Cut => "cut",
+            Self::Shutdown => "shutdown",
             Self::Unparsed => "unparsed",
             Self::UpstreamFailed => "upstream_failed",
         }

@@ -5,12 +5,12 @@ use crate::lane::Lane;
 use crate::lane::local::{self, Ending};
 use crate::lane::slot::State;
 use crate::line::Line;
-use crate::{Outcome, Unavailable};
+use crate::{End, Outcome, Unavailable};
 
 /// A request in flight, from [`crate::Journal::begin`] to its one final record. It may be finished on any thread.
 ///
-/// Dropped without [`Open::finish`], as a panic does, its record ends with `abandoned`; with `shutdown`, once
-/// [`crate::Journal::cut_short`] was called.
+/// Dropped without [`Open::finish`], as a panic does, its record ends with `abandoned`. Once [`crate::Journal::cut_short`]
+/// was called, whatever does not come to its end was ended by that, and its record says `shutdown`.
 #[derive(Debug)]
 #[must_use = "dropped, it records the request as abandoned"]
 pub struct Open {
@@ -54,7 +54,20 @@ impl Open {
     /// Writes the final record. Call it when the response is over, whatever became of it. It always succeeds: what the
     /// ring cannot take stays in the place that was kept for this request.
     pub fn finish(mut self, outcome: &Outcome) {
+        if outcome.end != End::Complete && self.is_cut_short() {
+            // Whatever it looks like to who saw it end: sockets fail while a process ends.
+            return self.end(Ending::Outcome(&Outcome { end: End::Shutdown, reason: None, ..*outcome }));
+        }
         self.end(Ending::Outcome(outcome));
+    }
+
+    /// As if it were dropped, but with what is known of it by then.
+    pub fn break_off(self, so_far: Outcome) {
+        self.finish(&Outcome { end: End::Abandoned, ..so_far });
+    }
+
+    fn is_cut_short(&self) -> bool {
+        self.lane.journal.upgrade().is_none_or(|journal| journal.cut_short.load(Ordering::Acquire))
     }
 
     /// Gives the place up without a record, which the caller writes by other means.
@@ -104,9 +117,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if !self.ended {
-            let journal = self.lane.journal.upgrade();
-            let cut = journal.is_none_or(|journal| journal.cut_short.load(Ordering::Acquire));
-            self.end(if cut { Ending::Shutdown } else { Ending::Abandoned });
+            self.end(if self.is_cut_short() { Ending::Shutdown } else { Ending::Abandoned });
         }
     }
 }

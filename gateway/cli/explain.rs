@@ -31,7 +31,7 @@ fn question(arguments: &Explain) -> Result<Question, Failure> {
         let issuer: Option<IssuerId> = issuer.as_deref().map(|issuer| parse("--issuer", issuer)).transpose()?;
         let subject: Subject = parse("--user", user.as_deref().unwrap_or("somebody"))?;
         let roles = roles.iter().map(|role| parse("--roles", role)).collect::<Result<Vec<RoleName>, _>>()?;
-        Ok(Asker { issuer, subject, tenant: tenant.clone(), roles: roles.into() })
+        Ok(Asker { service: None, issuer, subject, tenant: tenant.clone(), roles: roles.into() })
     };
     let asker = if anonymous { None } else { Some(asker()?) };
     Ok(Question { request: asked, asker, client: *from, headers: Vec::new() })

@@ -30,6 +30,7 @@ mod origin;
 mod print;
 mod probe;
 mod ready;
+mod renew;
 mod roots;
 mod rules;
 mod serve;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use certificate::Authority;
 use ingress::TlsError;
 use policy::{Compiled, Known, Policy, Source};
 use secrets::ProcessEnvironment;
@@ -12,7 +13,7 @@ use terms::{Clock, Finding, Findings, IssuerId, Place};
 use token::{SettingsError, Verifier};
 
 use crate::args::Files;
-use crate::settings::{Certificate, Reading, Settings};
+use crate::settings::{AuthorityFiles, Certificate, Reading, Settings};
 
 /// How many verified tokens are remembered.
 const TOKENS: usize = 100_000;
@@ -43,13 +44,14 @@ pub(crate) fn all(files: &Files, clock: &Arc<dyn Clock>) -> Result<Loaded, Findi
         Some(text) => Reading::of(&files.config, text, &ProcessEnvironment),
         None => Reading::nothing(Findings::default()),
     };
-    let Reading { settings, known, certificates } = reading;
+    let Reading { settings, known, certificates, authorities } = reading;
     let settings = kept(settings, &mut findings);
     findings.append(unfit(&certificates));
     if let Err(unreadable) = crate::roots::of_the_system() {
         let help = "install ca-certificates, or name a bundle in SSL_CERT_FILE";
         findings.push(Finding::error(place(&files.config), terms::chain(&unreadable)).help(help));
     }
+    findings.append(unfit_authorities(&authorities));
     let tokens = settings.as_ref().and_then(|it| kept(verifier(it, &files.config, clock), &mut findings));
     let policies = kept(policies(&files.policies, &known), &mut findings);
     match (text, settings, tokens, policies) {
@@ -71,11 +73,27 @@ fn kept<T>(outcome: Result<T, Findings>, findings: &mut Findings) -> Option<T> {
 /// What keeps the listeners from being served with their certificates, each told where its file is named.
 fn unfit(certificates: &[Certificate]) -> Findings {
     let finding = |named: &Certificate, fault: &TlsError| {
-        let place = if fault.file() == named.files.key { &named.key } else { &named.certificate };
+        let is_ocsp = named.files.ocsp.as_deref() == Some(fault.file());
+        let place = match (is_ocsp, &named.ocsp) {
+            (true, Some(ocsp)) => ocsp,
+            (true, None) | (false, _) if fault.file() == named.files.key => &named.key,
+            (true, None) | (false, _) => &named.certificate,
+        };
         Finding::error(place.clone(), terms::chain(fault))
     };
     let faults = certificates.iter().flat_map(|named| named.files.faults().into_iter().map(move |it| (named, it)));
     faults.map(|(named, fault)| finding(named, &fault)).collect()
+}
+
+/// What keeps authorities from being asked, each told where its file is named.
+fn unfit_authorities(authorities: &[AuthorityFiles]) -> Findings {
+    let fault = |named: &AuthorityFiles| {
+        let fault = Authority::open(&named.settings).err()?;
+        let is_crl = named.settings.crl.as_deref() == Some(fault.file());
+        let place = named.crl.as_ref().filter(|_| is_crl).unwrap_or(&named.ca);
+        Some(Finding::error(place.clone(), terms::chain(&fault)))
+    };
+    authorities.iter().filter_map(fault).collect()
 }
 
 /// What verifies tokens. Its faults are those of single issuers, so each is told at the place of its issuer.

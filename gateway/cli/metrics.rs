@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use admin::Check;
 use audit::{COMMIT_BOUNDS_MICROS, Journal};
-use ingress::Counters;
+use ingress::{Certificates, Counters, Served};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Error, Registry};
@@ -19,6 +20,7 @@ pub(crate) struct Parts {
     pub(crate) tokens: Arc<Verifier>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) ingress: Arc<Counters>,
+    pub(crate) certificates: Certificates,
     pub(crate) readiness: Vec<Arc<dyn Check>>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) defences: Vec<(UpstreamId, Arc<Defence>)>,
@@ -48,6 +50,7 @@ impl Collector for Counted {
         let mut families = self.parts.of_tokens();
         families.extend(self.parts.of_journal());
         families.extend(self.parts.of_ingress());
+        families.extend(self.parts.of_certificates());
         families.push(self.parts.of_readiness());
         families.extend(self.parts.of_upstreams());
         families.extend(self.parts.of_defences());
@@ -199,11 +202,14 @@ impl Parts {
             pairs.iter().map(|(why, count)| (vec![("why", *why)], float(*count))).collect()
         };
         let refused = [
-            ("full", counters.refused_full),
+            ("certificate", counters.refused_certificate),
             ("client", counters.refused_client),
             ("denied", counters.refused_denied),
+            ("full", counters.refused_full),
+            ("handshakes", counters.refused_handshake),
             ("proxy_header", counters.refused_proxy_header),
             ("proxy_header_timeout", counters.proxy_header_timeouts),
+            ("server_name", counters.refused_name),
             ("stranger", counters.refused_stranger),
         ];
         let cut = [
@@ -223,7 +229,52 @@ impl Parts {
                 MetricType::COUNTER,
                 why(&refused),
             ),
+            counter(
+                "cloister_client_certificates_refused_total",
+                "Requests with a client's certificate that was good once and is not any more",
+                counters.client_certificates_refused,
+            ),
+            family(
+                "cloister_tls_handshakes_total",
+                "TLS handshakes that ended well",
+                MetricType::COUNTER,
+                vec![
+                    (vec![("kind", "full")], float(counters.handshakes_full)),
+                    (vec![("kind", "resumed")], float(counters.handshakes_resumed)),
+                ],
+            ),
             family("cloister_connections_cut_total", "Connections ended by us", MetricType::COUNTER, why(&cut)),
+        ]
+    }
+}
+
+impl Parts {
+    /// One value for each certificate that is configured, so there are never more than that.
+    fn of_certificates(&self) -> Vec<MetricFamily> {
+        let served = self.certificates.served();
+        let named: Vec<_> =
+            served.iter().map(|it| (it, it.listener.to_string(), it.certificate.display().to_string())).collect();
+        let of_each = |name: &str, help: &str, value: &dyn Fn(&Served) -> f64| {
+            let labels = |listener, certificate| vec![("listener", listener), ("certificate", certificate)];
+            let values = named.iter().map(|(it, at, file)| (labels(at.as_str(), file.as_str()), value(it)));
+            family(name, help, MetricType::GAUGE, values.collect())
+        };
+        vec![
+            of_each(
+                "cloister_certificate_not_after_seconds",
+                "When a certificate that is served runs out, in seconds since the Unix epoch",
+                &|it| it.not_after.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64()),
+            ),
+            of_each(
+                "cloister_certificate_ocsp_unfit",
+                "Whether the OCSP response of a certificate is not stapled for being stale or another's",
+                &|it| f64::from(u8::from(it.unfit_ocsp.is_some())),
+            ),
+            gauge(
+                "cloister_certificate_faulty",
+                "Certificates and authorities whose files cannot be used, so that the last good state serves on",
+                self.certificates.faulty() as u64,
+            ),
         ]
     }
 }

@@ -10,8 +10,9 @@ use admin::Admin;
 use assertion::{Keyring, Minter};
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
-use gate::Gate;
-use ingress::{Ingress, ListenerSettings, Listeners, Strangers};
+use gate::{DemandingHosts, Gate};
+use ingress::{Certificates, ClientCertificates, Ingress, ListenerSettings, Listeners, Strangers};
+use notify::RecursiveMode;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
@@ -34,8 +35,9 @@ use crate::origin::Origin;
 use crate::rules::{self, Reloader};
 use crate::settings::{MOST_ATTEMPTS, Settings};
 use crate::upgrade::{Old, Upgrade};
+use crate::watch_files::{self, Watched};
 use crate::watchdog::{self, Hearts};
-use crate::{ready, watch_files};
+use crate::{ready, renew};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -70,6 +72,7 @@ impl Gateway {
         let Loaded { settings, known, tokens, config_digest, policies: compiled } = loaded;
         let Settings {
             listeners,
+            authorities,
             guard,
             proxies,
             clients,
@@ -87,7 +90,7 @@ impl Gateway {
         } = settings;
         let (tokens, registry, digest) = (Arc::new(tokens), Registry::new(), compiled.digest);
 
-        let sockets = Listeners::take_or_bind(&listeners, Arc::clone(&clock), &mut origin.inherited)
+        let sockets = Listeners::take_or_bind(&listeners, &authorities, Arc::clone(&clock), &mut origin.inherited)
             .map_err(|error| Failure::setup("cannot listen", &error))?;
         announce(&listeners, &sockets)?;
         let (admin_address, admin) = (admin, listen(admin, &mut origin)?);
@@ -109,7 +112,12 @@ impl Gateway {
             known,
             rules: Arc::clone(&rules),
             journal: Arc::clone(&journal),
-            outcomes: reloads(&registry)?,
+            outcomes: outcomes(
+                &registry,
+                "cloister_reload_total",
+                "Times that the policies were read again",
+                &rules::OUTCOMES,
+            )?,
             info: info(&registry, "cloister_policy_info", "The version of the policies in force", "digest")?,
         };
         reloader.show(digest.into());
@@ -125,6 +133,7 @@ impl Gateway {
         let defences = defences.collect();
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
         let gate = Gate::new(clients, rules, Arc::clone(&tokens), Arc::clone(&journal));
+        let gate = gate.demanding_certificates(demanding(&listeners));
         let proxy = Arc::new(Proxy::new(
             gate,
             Backends::new(backends),
@@ -137,6 +146,13 @@ impl Gateway {
         ));
 
         let mut spare = sockets.duplicate(&listeners).map_err(|error| Failure::setup("cannot listen", &error))?;
+        let certificates = sockets.certificates();
+        let renewals = outcomes(
+            &registry,
+            "cloister_certificate_reload_total",
+            "Times that certificates or what goes with them changed on disk",
+            &renew::OUTCOMES,
+        )?;
         let workers = workers.unwrap_or_else(processors);
         let server = server(workers);
         let application = Application::new(Arc::clone(&proxy), &server.configuration, ingress::h2_options(&guard));
@@ -149,6 +165,7 @@ impl Gateway {
             tokens: Arc::clone(&tokens),
             journal: Arc::clone(&journal),
             ingress: ingress.counters(),
+            certificates: certificates.clone(),
             readiness: readiness.clone(),
             upstreams: upstreams.clone(),
             defences,
@@ -177,7 +194,18 @@ impl Gateway {
             taken: watch::Sender::new(false),
         });
         let mut front = Front::new(ingress, life.clone(), spare);
-        let mut tasks = tasks(admin, tokens, Arc::new(reloader), upstreams, resolver, proxy, shutdown.grace, &old);
+        let mut tasks = tasks(Works {
+            admin,
+            tokens,
+            reloader: Arc::new(reloader),
+            certificates,
+            renewals,
+            upstreams,
+            resolver,
+            proxy,
+            grace: shutdown.grace,
+            old: Arc::clone(&old),
+        });
         if let Some(every) = supervisor.watchdog() {
             let (hearts, journal) = (Hearts::default(), Arc::clone(&journal));
             front.beat(hearts.clone(), workers, every / 8);
@@ -222,20 +250,31 @@ impl Gateway {
     }
 }
 
-/// Every background task there is, beside those of `assemble` that tell others how it goes.
-fn tasks(
+/// What the background tasks work on.
+struct Works {
     admin: admin::Bound,
     tokens: Arc<Verifier>,
     reloader: Arc<Reloader>,
+    certificates: Certificates,
+    renewals: IntCounterVec,
     upstreams: Vec<Arc<Upstream>>,
     resolver: Option<Resolver>,
     proxy: Arc<Proxy>,
     grace: Duration,
-    old: &Arc<Old>,
-) -> Vec<Task> {
-    let folder = reloader.folder.clone();
+    old: Arc<Old>,
+}
+
+/// Every background task there is, beside those of `assemble` that tell others how it goes.
+fn tasks(works: Works) -> Vec<Task> {
+    let Works { admin, tokens, reloader, certificates, renewals, upstreams, resolver, proxy, grace, old } = works;
+    let policies = Watched {
+        what: "policies",
+        folders: vec![reloader.folder.clone()],
+        mode: RecursiveMode::Recursive,
+        every: None,
+    };
     let life = old.life.clone();
-    let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(old), Arc::clone(&old.supervisor));
+    let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(&old), Arc::clone(&old.supervisor));
     vec![
         Task::new("issuers", move |shutdown| tokens.run(shutdown)),
         Task::lasting("admin", move |shutdown| async move {
@@ -252,7 +291,7 @@ fn tasks(
         }),
         Task::new("names", move |shutdown| upstream::keep_resolved(upstreams, resolver, shutdown)),
         Task::new("policies", move |shutdown| {
-            watch_files::run(folder, shutdown, move || {
+            watch_files::run(policies, shutdown, move || {
                 supervisor.reloading();
                 reloader.reload();
                 supervisor.ready("serving");
@@ -262,6 +301,7 @@ fn tasks(
             "streams",
             move |_| async move { proxy.watch_streams(life.reaches(Stage::Draining), grace).await },
         ),
+        Task::new("certificates", move |shutdown| renew::run(certificates, renewals, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ]
 }
@@ -323,6 +363,13 @@ fn server(workers: usize) -> Server {
     server
 }
 
+/// The hosts whose clients must show a certificate, by whichever listener.
+fn demanding(listeners: &[ListenerSettings]) -> DemandingHosts {
+    let hosts = listeners.iter().filter_map(|listener| listener.tls.as_ref()).flat_map(|tls| &tls.hosts);
+    let required = hosts.filter(|(_, clients)| matches!(clients, ClientCertificates::Required(_)));
+    required.map(|(host, _)| host.as_str()).collect()
+}
+
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -345,10 +392,9 @@ fn keyring(state: &Path, clock: &dyn Clock) -> Result<Keyring, Failure> {
 }
 
 /// A counter that stands at zero from the start for each outcome: Prometheus cannot see one rise that was not there before.
-fn reloads(registry: &Registry) -> Result<IntCounterVec, Failure> {
-    let opts = Opts::new("cloister_reload_total", "Times that the policies were read again");
-    let counter = register(registry, IntCounterVec::new(opts, &["outcome"]))?;
-    for outcome in rules::OUTCOMES {
+fn outcomes(registry: &Registry, name: &str, help: &str, outcomes: &[&str]) -> Result<IntCounterVec, Failure> {
+    let counter = register(registry, IntCounterVec::new(Opts::new(name, help), &["outcome"]))?;
+    for outcome in outcomes {
         counter.with_label_values(&[outcome]).inc_by(0);
     }
     Ok(counter)

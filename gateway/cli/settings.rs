@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use certificate::AuthoritySettings;
 use ingress::{GuardSettings, ListenerSettings};
 use proxy::{Backend, ResponseSettings};
 use schemars::Schema;
@@ -16,12 +17,13 @@ use token::IssuerSettings;
 
 pub(crate) use compile::MOST_ATTEMPTS;
 pub(crate) use file::{Level, LogFormat};
-pub(crate) use reading::{Certificate, Reading};
+pub(crate) use reading::{AuthorityFiles, Certificate, Reading};
 
 /// Where Cloister runs, checked and in the types of the parts.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) listeners: Vec<ListenerSettings>,
+    pub(crate) authorities: Vec<AuthoritySettings>,
     pub(crate) guard: GuardSettings,
     /// Whom to believe when they say whose request it is.
     pub(crate) proxies: canonical::Proxies,

@@ -6,6 +6,7 @@ use policy::Access;
 use terms::{Clients, Live};
 use token::Verifier;
 
+use crate::direct::{DemandingHosts, Directed};
 use crate::grant::Granted;
 use crate::identify::Identified;
 use crate::member::Entered;
@@ -17,6 +18,7 @@ use crate::{Arrival, Cause, Permit, Preflight, Refusal, Rules, Seen};
 #[derive(Debug)]
 pub struct Gate {
     clients: Clients,
+    demanding: DemandingHosts,
     rules: Arc<Live<Rules>>,
     tokens: Arc<Verifier>,
     journal: Arc<Journal>,
@@ -38,8 +40,14 @@ pub enum Admission {
 impl Gate {
     /// A gate for these clients with these rules, which may be replaced while it works.
     #[must_use]
-    pub const fn new(clients: Clients, rules: Arc<Live<Rules>>, tokens: Arc<Verifier>, journal: Arc<Journal>) -> Self {
-        Self { clients, rules, tokens, journal }
+    pub fn new(clients: Clients, rules: Arc<Live<Rules>>, tokens: Arc<Verifier>, journal: Arc<Journal>) -> Self {
+        Self { clients, demanding: DemandingHosts::default(), rules, tokens, journal }
+    }
+
+    /// The same gate, for listeners that demand certificates of the clients of these hosts.
+    #[must_use]
+    pub fn demanding_certificates(self, demanding: DemandingHosts) -> Self {
+        Self { demanding, ..self }
     }
 
     /// Every check there is, in the order in which a request meets them. Each yields a proof that the next one takes;
@@ -50,16 +58,18 @@ impl Gate {
     /// [`Gate::record`].
     pub async fn admit(&self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Admission, Refusal> {
         let welcome = Welcome::check(&self.clients, arrival, self.rules.snapshot())?; // clients may come from there
-        if let Some(preflight) = Preflight::find(&welcome, request)? {
+        let directed = Directed::check(welcome, &self.demanding, arrival, request)?; // the connection is for this host
+        if let Some(preflight) = Preflight::find(&directed, request)? {
             return preflight.answer(arrival, &self.journal, request).map(Admission::Preflight); // no token, and no backend
         }
-        let routed = Routed::find(welcome, request)?; // host, path and method name one route
+        let routed = Routed::find(directed, request)?; // host, path and method name one route
+        let routed = routed.vouch(arrival)?; // a certificate that the client has shown is good, and for this tenant
         let fitting = routed.fit(request)?; // the route takes such a body and such an upgrade
         let granted = match &fitting.route().access {
             Access::Public => Granted::public(fitting)?,
-            Access::Guarded { .. } => {
-                let identified = Identified::verify(fitting, &self.tokens, request).await?; // a token names a caller
-                let entered = Entered::enter(identified, request)?; // the caller is inside the tenant that all name
+            Access::Guarded { .. } | Access::Services { .. } => {
+                let identified = Identified::verify(fitting, &self.tokens, arrival, request).await?; // a token or a certificate names a caller
+                let entered = Entered::enter(identified, arrival, request)?; // the caller is inside the tenant that all name
                 let present = Present::check(entered, arrival)?; // its tenant lets members come from there
                 Granted::decide(present, request)? // a role of the member grants it, and none denies it
             }

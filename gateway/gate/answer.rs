@@ -54,6 +54,9 @@ impl Answer {
                 Self { challenge: Challenge::Error, ..Self::of(401, "invalid_token", "The token is not accepted", 16) }
             }
 
+            Reason::AuthInvalidCertificate | Reason::AuthInvalidService => {
+                Self::of(403, "invalid_certificate", "The certificate is not accepted", 16)
+            }
             Reason::PolicyDenied | Reason::PolicyError => {
                 Self { challenge: Challenge::Error, ..Self::of(403, "insufficient_scope", "Not allowed", 7) }
             }
@@ -73,6 +76,10 @@ impl Answer {
                 Self::of(429, "quota_exceeded", "Too many requests", 8)
             }
 
+            // Clients that share a connection among hosts take a new one and try again (RFC 9110 §15.5.20).
+            Reason::RequestMisdirected => {
+                Self::of(421, "misdirected_request", "The connection is not for this host", 14)
+            }
             Reason::RequestBodyTooLarge => Self::of(413, "body_too_large", "The body is too large", 8),
             Reason::RequestExpectation => Self::of(417, "expectation_failed", "The expectation cannot be met", 3),
             Reason::RequestHeadTooLarge => Self::of(431, "head_too_large", "The header fields are too large", 8),

@@ -1,6 +1,8 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use certificate::ClientCertificate;
 use terms::RequestId;
 
 /// What is known of a request before a byte of it is judged.
@@ -18,6 +20,42 @@ pub struct Arrival {
     pub at: SystemTime,
     /// The same moment on the clock that does not step.
     pub started: Instant,
+    /// The connection that it came on.
+    pub channel: Channel,
+}
+
+/// What is known of the connection under a request.
+#[derive(Clone, Debug)]
+pub enum Channel {
+    /// No TLS: nobody has asked for a host, and nothing was asked of the client.
+    Plain,
+    /// TLS.
+    Tls {
+        /// The host that the client has asked for in the handshake (SNI), in lower case.
+        sni: Option<Arc<str>>,
+        /// On whose behalf the client was asked for a certificate, or was not.
+        asked: Asked,
+        /// What it has presented, by what is in force now.
+        certificate: ClientCertificate,
+    },
+}
+
+/// On whose behalf a client was asked for a certificate, or was not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Asked {
+    /// By the rule of the host that it asked for.
+    ForHost,
+    /// By the rule for whatever comes to the listener.
+    ForListener,
+}
+
+impl Channel {
+    pub(crate) const fn certificate(&self) -> &ClientCertificate {
+        match self {
+            Self::Plain => &ClientCertificate::None,
+            Self::Tls { certificate, .. } => certificate,
+        }
+    }
 }
 
 /// What of a head goes into the record of a refusal, as far as it is known.

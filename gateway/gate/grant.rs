@@ -27,7 +27,7 @@ impl<'r> Granted<'r> {
         match &routed.route().access {
             Access::Public => Ok(Self { routed, member: None, rule: None }),
             // FAIL CLOSED: a guarded route never comes this way.
-            Access::Guarded { .. } => Err(routed.refuse(Cause::Broken("public"))),
+            Access::Guarded { .. } | Access::Services { .. } => Err(routed.refuse(Cause::Broken("public"))),
         }
     }
 

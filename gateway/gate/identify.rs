@@ -1,29 +1,43 @@
-use std::sync::Arc;
-
 use canonical::{Bearer, CanonicalRequest};
+use certificate::ClientCertificate;
 use policy::Access;
-use terms::IssuerSet;
-use token::{Caller, Verifier};
+use token::Verifier;
 
+use crate::Arrival;
+use crate::principal::{Principal, ServiceCaller};
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
 
-/// Proof that a request on a guarded route carries a token that this route accepts. Only [`Identified::verify`] makes one.
+/// Proof that a request on a guarded route carries a token, or came with a certificate, that this route accepts. Only
+/// [`Identified::verify`] makes one.
 pub(crate) struct Identified<'r> {
     pub(crate) routed: Routed<'r>,
-    pub(crate) caller: Arc<Caller>,
+    pub(crate) caller: Principal,
 }
 
 impl<'r> Identified<'r> {
     pub(crate) async fn verify(
         routed: Routed<'r>,
         tokens: &Verifier,
+        arrival: &Arrival,
         request: &CanonicalRequest<'_>,
     ) -> Result<Self, Refusal> {
-        let nobody = IssuerSet::default();
         let accepted = match &routed.route().access {
             Access::Guarded { issuers, .. } => issuers,
-            Access::Public => &nobody, // FAIL CLOSED: no issuer is accepted, so no token is
+            Access::Services { authorities, .. } => {
+                let caller = match arrival.channel.certificate() {
+                    ClientCertificate::Vouched(peer) => {
+                        ServiceCaller::recognise(peer, authorities, routed.rules().policy().services())
+                    }
+                    ClientCertificate::None | ClientCertificate::Refused => None,
+                };
+                return match caller {
+                    Some(caller) => Ok(Self { routed, caller: Principal::Service(caller) }),
+                    None => Err(routed.refuse(Cause::NoService)),
+                };
+            }
+            // FAIL CLOSED: a public route never comes this way.
+            Access::Public => return Err(routed.refuse(Cause::Broken("identify"))),
         };
         let token = match request.bearer() {
             Bearer::Token(token) => token,
@@ -31,7 +45,7 @@ impl<'r> Identified<'r> {
             Bearer::Malformed => return Err(routed.refuse(Cause::NotBearer)),
         };
         match tokens.verify(token, accepted).await {
-            Ok(caller) => Ok(Self { routed, caller }),
+            Ok(caller) => Ok(Self { routed, caller: Principal::Token(caller) }),
             Err(error) => Err(routed.refuse(Cause::Token(error))),
         }
     }

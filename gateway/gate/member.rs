@@ -1,31 +1,25 @@
-use std::sync::Arc;
-
 use canonical::CanonicalRequest;
 use policy::{Access, TenantSource};
-use tenancy::{Identity, Membership, Named, Source};
-use token::Caller;
+use tenancy::{Identity, Membership, MembershipSource, Named, Source};
 
-use crate::Who;
 use crate::identify::Identified;
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
+use crate::vouch::Confined;
+use crate::{Arrival, Principal, Who};
 
 /// A caller inside its tenant.
 #[derive(Clone, Debug)]
 pub struct Member {
-    caller: Arc<Caller>,
+    caller: Principal,
     membership: Membership,
 }
 
 impl Member {
-    /// Who the token says it is.
+    /// Who the token or the certificate says it is.
     #[must_use]
-    pub fn caller(&self) -> &Caller {
+    pub const fn caller(&self) -> &Principal {
         &self.caller
-    }
-
-    pub(crate) fn shared_caller(&self) -> Arc<Caller> {
-        Arc::clone(&self.caller)
     }
 
     /// The tenant, and what the caller is there.
@@ -42,19 +36,27 @@ pub(crate) struct Entered<'r> {
 }
 
 impl<'r> Entered<'r> {
-    pub(crate) fn enter(identified: Identified<'r>, request: &CanonicalRequest<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn enter(
+        identified: Identified<'r>,
+        arrival: &Arrival,
+        request: &CanonicalRequest<'_>,
+    ) -> Result<Self, Refusal> {
         let Identified { routed, caller } = identified;
         let sources: &[TenantSource] = match &routed.route().access {
-            Access::Guarded { tenant_from, .. } => tenant_from,
+            Access::Guarded { tenant_from, .. } | Access::Services { tenant_from, .. } => tenant_from,
             Access::Public => &[],
         };
-        // Every kind of source stands at most once in a route, so four places are enough; none is left out silently.
-        let mut named = [Named { source: Source::Token, tenant: None }; 4];
+        let confined = Confined::by(arrival, &routed);
+        // Every kind of source stands at most once in a route, so five places are enough; none is left out silently.
+        let mut named = [Named { source: Source::Token, tenant: None }; 5];
         if sources.len() > named.len() {
             return Err(routed.refuse_as(Cause::Broken("tenant_sources"), Who::Caller(caller)));
         }
         for (place, source) in named.iter_mut().zip(sources) {
             *place = match source {
+                TenantSource::Certificate => {
+                    Named { source: Source::Certificate, tenant: confined.as_ref().and_then(Confined::tenant) }
+                }
                 TenantSource::Token => Named { source: Source::Token, tenant: caller.tenant() },
                 TenantSource::Host => Named { source: Source::Host, tenant: routed.tenant_in_host },
                 TenantSource::Path => Named { source: Source::Path, tenant: routed.tenant_in_path.as_deref() },
@@ -67,7 +69,11 @@ impl<'r> Entered<'r> {
             };
         }
         let policy = routed.rules().policy();
-        let Some(source) = policy.membership_source(caller.issuer()) else {
+        let source = match &caller {
+            Principal::Service(_) => Some(MembershipSource::Claims), // its roles come with it
+            Principal::Token(caller) => policy.membership_source(caller.issuer()),
+        };
+        let Some(source) = source else {
             // FAIL CLOSED: rules that do not know the issuer cannot say who its members are.
             return Err(routed.refuse_as(Cause::Broken("membership_source"), Who::Caller(caller)));
         };
@@ -77,6 +83,7 @@ impl<'r> Entered<'r> {
             tenant: caller.tenant(),
             roles: caller.roles(),
             members: source,
+            confined_to: confined.as_ref().map(Confined::tenants),
         };
         let entered =
             tenancy::enter(&identity, named.get(..sources.len()).unwrap_or(&named), policy.tenants(), policy.members());

@@ -53,14 +53,15 @@ impl Permit {
     pub fn identity(&self) -> Option<assertion::Identity<'_>> {
         let member = self.member.as_ref()?;
         let (caller, membership) = (member.caller(), member.membership());
+        let token = caller.token();
         Some(assertion::Identity {
             tenant: membership.tenant(),
             issuer: caller.issuer(),
             subject: caller.subject(),
             roles: membership.roles(),
-            acr: caller.acr(),
-            amr: caller.amr(),
-            auth_time: caller.auth_time(),
+            acr: token.and_then(|token| token.acr()),
+            amr: token.map_or(&[], |token| token.amr()),
+            auth_time: token.and_then(|token| token.auth_time()),
             expires_at: caller.good_until(),
             token: caller.fingerprint(),
         })
@@ -87,5 +88,10 @@ impl Permit {
     /// Ends the request: writes how it went into its record.
     pub fn finish(self, outcome: &audit::Outcome) {
         self.open.finish(outcome);
+    }
+
+    /// The request is dropped before its end: its record says what is known by then.
+    pub fn break_off(self, so_far: audit::Outcome) {
+        self.open.break_off(so_far);
     }
 }

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use limit::Asker;
 use policy::{Cors, Route};
 
-use crate::origin::Welcome;
+use crate::direct::Directed;
 use crate::refusal::{Cause, Refusal};
 use crate::{Arrival, Rules, Who};
 
@@ -22,8 +22,8 @@ pub struct Preflight {
 impl Preflight {
     /// `None` for whatever is not such a request, and where the route that the page wants to ask says nothing of other
     /// origins: then it is a request like any other, and goes the way of all.
-    pub(crate) fn find(welcome: &Welcome, request: &CanonicalRequest<'_>) -> Result<Option<Self>, Refusal> {
-        let Welcome { rules } = welcome;
+    pub(crate) fn find(directed: &Directed, request: &CanonicalRequest<'_>) -> Result<Option<Self>, Refusal> {
+        let rules = directed.rules();
         let malformed = |malformed| Refusal::new(Cause::Malformed(malformed), Arc::clone(rules));
         let Some(asked) = request.preflight().map_err(malformed)? else { return Ok(None) };
         let path = request.decoded_path();

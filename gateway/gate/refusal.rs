@@ -5,9 +5,9 @@ use limit::Exceeded;
 use policy::{Route, RuleId};
 use tenancy::Outsider;
 use terms::Reason;
-use token::{Caller, TokenError};
+use token::TokenError;
 
-use crate::{Answer, Member, Rules};
+use crate::{Answer, Member, Principal, Rules};
 
 /// Why one request is not forwarded, and how far it came: the last proof it reached says who it was.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub struct Refusal {
 /// How far the identity of a refused request is known.
 #[derive(Clone, Debug)]
 pub enum Who {
-    /// A token was verified; which tenant the caller may act for was not settled.
-    Caller(Arc<Caller>),
+    /// A token or a certificate was verified; which tenant the caller may act for was not settled.
+    Caller(Principal),
     /// A caller inside its tenant.
     Member(Member),
     /// Nothing is known.
@@ -38,6 +38,9 @@ pub enum Cause {
     /// Something of ours broke here.
     #[error("something broke in {0}")]
     Broken(&'static str),
+    /// The client's certificate was good once.
+    #[error("nobody vouches for the certificate any more")]
+    Certificate,
     /// The client's address is not one that clients, or those of this tenant, may come from.
     #[error("the client's address is denied")]
     ClientDenied,
@@ -50,9 +53,15 @@ pub enum Cause {
     /// The request is malformed or ambiguous.
     #[error("the request is malformed")]
     Malformed(Malformed),
+    /// The connection is not for this host.
+    #[error("the connection is not for this host")]
+    Misdirected,
     /// No route matches.
     #[error("no route matches")]
     NoRoute,
+    /// No certificate, or one that is not that of one service which the route accepts.
+    #[error("no certificate of a service")]
+    NoService,
     /// No token.
     #[error("no token")]
     NoToken,
@@ -110,11 +119,14 @@ impl Refusal {
         match &self.cause {
             Cause::BodyTooLarge => Reason::RequestBodyTooLarge,
             Cause::Broken(_) => Reason::Internal,
+            Cause::Certificate => Reason::AuthInvalidCertificate,
             Cause::ClientDenied => Reason::ClientDenied,
             Cause::Denied(reason, _) | Cause::Unparsed(reason) => *reason,
             Cause::Limited(exceeded) => exceeded.reason(),
             Cause::Malformed(malformed) => malformed.reason(),
+            Cause::Misdirected => Reason::RequestMisdirected,
             Cause::NoRoute => Reason::RouteUnknown,
+            Cause::NoService => Reason::AuthInvalidService,
             Cause::NoToken => Reason::AuthMissing,
             Cause::Origin => Reason::CorsDenied,
             Cause::NotBearer => Reason::AuthInvalidMalformed,

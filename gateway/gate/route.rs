@@ -3,7 +3,7 @@ use std::sync::Arc;
 use canonical::{Body, CanonicalRequest};
 use policy::{Route, Upgrade};
 
-use crate::origin::Welcome;
+use crate::direct::Directed;
 use crate::refusal::{Cause, Refusal};
 use crate::{Rules, Who};
 
@@ -16,8 +16,8 @@ pub(crate) struct Routed<'r> {
 }
 
 impl<'r> Routed<'r> {
-    pub(crate) fn find(welcome: Welcome, request: &'r CanonicalRequest<'_>) -> Result<Self, Refusal> {
-        let Welcome { rules } = welcome;
+    pub(crate) fn find(directed: Directed, request: &'r CanonicalRequest<'_>) -> Result<Self, Refusal> {
+        let rules = directed.into_rules();
         // What a backend makes of the path, not how it is spelled: `/%40me` and `/@me` are one resource, so one route.
         let path = request.decoded_path();
         let Some(matched) = rules.policy().route(request.host(), &path, request.method().as_str()) else {

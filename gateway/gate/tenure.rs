@@ -1,18 +1,16 @@
-use std::sync::Arc;
-
 use tenancy::Status;
 use terms::{Reason, TenantId};
-use token::Caller;
 
-use crate::{Permit, Rules};
+use crate::{Permit, Principal, Rules};
 
-/// What the right of a request to go on stands on, when it runs long: its token's time, and its tenant. A permit is given
+/// What the right of a request to go on stands on, when it runs long: its token's or certificate's time, and its
+/// tenant. A permit is given
 /// once; this is asked again and again.
 ///
 /// Nothing else of the rules is asked: a request ends on the rules that it began with, unless its tenant is suspended.
 #[derive(Clone, Debug)]
 pub struct Tenure {
-    caller: Arc<Caller>,
+    caller: Principal,
     tenant: TenantId,
 }
 
@@ -40,6 +38,6 @@ impl Permit {
     #[must_use]
     pub fn tenure(&self) -> Option<Tenure> {
         let member = self.member()?;
-        Some(Tenure { caller: member.shared_caller(), tenant: member.membership().tenant().clone() })
+        Some(Tenure { caller: member.caller().clone(), tenant: member.membership().tenant().clone() })
     }
 }

@@ -8,7 +8,7 @@ use terms::{Reason, UpstreamId};
 
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
-use crate::{Arrival, Member, Rules, Seen, Who};
+use crate::{Arrival, Member, Principal, Rules, Seen, Who};
 
 /// Keeps the record of a request that may be forwarded, as its route promises: in the journal that survives us, or on
 /// disk. What comes back is finished when the response is.
@@ -50,15 +50,15 @@ pub(crate) fn refused(
 ) -> Result<(), Unavailable> {
     let (caller, tenant) = match (refusal.who(), refusal.cause()) {
         (Who::Member(member), _) => (Some(member.caller()), Some(member.membership().tenant())),
-        (Who::Caller(caller), Cause::Outsider(outsider)) => (Some(&**caller), outsider.tenant()),
-        (Who::Caller(caller), _) => (Some(&**caller), None),
+        (Who::Caller(caller), Cause::Outsider(outsider)) => (Some(caller), outsider.tenant()),
+        (Who::Caller(caller), _) => (Some(caller), None),
         (Who::Nobody, _) => (None, None),
     };
     let rule = refusal.rule();
     let entry = Entry {
         tenant,
         subject: caller.map(|caller| journal.pseudonym(caller.issuer(), caller.subject())),
-        issuer: caller.map(token::Caller::issuer),
+        issuer: caller.map(Principal::issuer),
         method: seen.method,
         host: seen.host,
         route: refusal.route().map(|route| &route.id),

@@ -2,10 +2,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use certificate::AuthoritySettings;
 use terms::{Clock, Live, Networks};
 
-use crate::tls::load;
+use crate::tls::Offer;
 use crate::{Certificates, Cleartext, Inherited, ListenerSettings, TlsError};
 
 /// Why a listener cannot be had.
@@ -19,6 +19,9 @@ pub enum BindError {
         /// What the system says.
         source: io::Error,
     },
+    /// An authority that vouches for clients cannot be had.
+    #[error("cannot ask clients for certificates")]
+    Authority(#[source] Box<certificate::AuthorityError>),
     /// Its certificate or key cannot be served with.
     #[error("cannot speak tls on `{address}`")]
     Tls {
@@ -33,7 +36,7 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct Listeners {
     pub(crate) sockets: Vec<Socket>,
-    certificates: Certificates,
+    pub(crate) certificates: Certificates,
 }
 
 #[derive(Debug)]
@@ -41,7 +44,7 @@ pub(crate) struct Socket {
     pub(crate) listener: TcpListener,
     pub(crate) proxies: Option<Arc<Networks>>,
     pub(crate) cleartext: Cleartext,
-    pub(crate) tls: Option<Arc<Live<ServerConfig>>>,
+    pub(crate) tls: Option<Arc<Live<Offer>>>,
 }
 
 impl Listeners {
@@ -49,8 +52,12 @@ impl Listeners {
     ///
     /// # Errors
     /// The first listener that cannot be had; then none is.
-    pub fn bind(settings: &[ListenerSettings], clock: Arc<dyn Clock>) -> Result<Self, BindError> {
-        Self::take_or_bind(settings, clock, &mut Inherited::default())
+    pub fn bind(
+        settings: &[ListenerSettings],
+        authorities: &[AuthoritySettings],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, BindError> {
+        Self::take_or_bind(settings, authorities, clock, &mut Inherited::default())
     }
 
     /// As [`Listeners::bind`], but takes those sockets that are there already.
@@ -59,34 +66,27 @@ impl Listeners {
     /// As [`Listeners::bind`].
     pub fn take_or_bind(
         settings: &[ListenerSettings],
+        authorities: &[AuthoritySettings],
         clock: Arc<dyn Clock>,
         inherited: &mut Inherited,
     ) -> Result<Self, BindError> {
+        let with_tls: Vec<_> =
+            settings.iter().filter_map(|listener| Some((listener.bind, listener.tls.clone()?))).collect();
+        let certificates = Certificates::open(&with_tls, authorities, clock)?;
+        let mut offers = certificates.offers();
         let mut sockets = Vec::new();
-        let mut served = Vec::new();
         for ListenerSettings { bind, proxies, cleartext, tls } in settings {
             let address = *bind;
-            let config = tls
-                .as_ref()
-                .map(|files| load(files, &*clock).map(|config| Arc::new(Live::new(config))))
-                .transpose()
-                .map_err(|source| BindError::Tls { address, source: Box::new(source) })?;
             let listener = match inherited.take(address) {
                 Some(listener) => relisten(listener),
                 None => TcpListener::bind(address).and_then(relisten),
             };
             let listener = listener.map_err(|source| BindError::Bind { address, source })?;
-            if let (Some(files), Some(config)) = (tls, &config) {
-                served.push((files.clone(), Arc::clone(config)));
-            }
-            sockets.push(Socket {
-                listener,
-                proxies: proxies.clone().map(Arc::new),
-                cleartext: *cleartext,
-                tls: config,
-            });
+            let tls = tls.as_ref().and_then(|_| offers.next()).map(Arc::clone);
+            sockets.push(Socket { listener, proxies: proxies.clone().map(Arc::new), cleartext: *cleartext, tls });
         }
-        Ok(Self { sockets, certificates: Certificates::new(clock, served) })
+        drop(offers);
+        Ok(Self { sockets, certificates })
     }
 
     /// The addresses, with the ports that the system chose where the settings say 0.

@@ -1,7 +1,9 @@
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use certificate::KeyDigest;
 use tokio::sync::Notify;
 
 use crate::Counters;
@@ -13,6 +15,7 @@ use crate::Counters;
 pub(crate) struct Caps {
     total: usize,
     per_client: usize,
+    per_key: usize,
     open: Mutex<Open>,
     empty: Notify,
     counters: Arc<Counters>,
@@ -23,6 +26,8 @@ struct Open {
     total: usize,
     /// Only clients that have a connection, so never more than `total`.
     clients: HashMap<IpAddr, usize>,
+    /// Only keys of client certificates with which a connection is open.
+    keys: HashMap<KeyDigest, usize>,
 }
 
 /// One connection's place. Dropped, it is free again.
@@ -31,6 +36,7 @@ pub(crate) struct Place {
     caps: Arc<Caps>,
     /// `None` as long as it is not known who it is.
     client: Option<IpAddr>,
+    key: Option<KeyDigest>,
 }
 
 /// Why there is no place for a connection.
@@ -38,11 +44,12 @@ pub(crate) struct Place {
 pub(crate) enum Full {
     Client,
     Gateway,
+    Key,
 }
 
 impl Caps {
-    pub(crate) fn new(total: usize, per_client: usize, counters: Arc<Counters>) -> Self {
-        Self { total, per_client, open: Mutex::default(), empty: Notify::new(), counters }
+    pub(crate) fn new(total: usize, per_client: usize, per_key: usize, counters: Arc<Counters>) -> Self {
+        Self { total, per_client, per_key, open: Mutex::default(), empty: Notify::new(), counters }
     }
 
     /// Takes a place for a connection from this address.
@@ -60,7 +67,7 @@ impl Caps {
         open.total += 1;
         drop(open);
         self.counters.open.up();
-        Ok(Place { caps: Arc::clone(self), client: None })
+        Ok(Place { caps: Arc::clone(self), client: None, key: None })
     }
 
     /// Waits until the last connection is gone.
@@ -94,26 +101,47 @@ impl Place {
         self.client = Some(client);
         Ok(self)
     }
+
+    /// Counts the connection for the key of its client's certificate as well, if there is room. To be called once.
+    pub(crate) fn identify(&mut self, key: KeyDigest) -> Result<(), Full> {
+        let mut open = self.caps.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.keys.get(&key).copied().unwrap_or_default();
+        if count >= self.caps.per_key {
+            self.caps.counters.refused_certificate.up();
+            return Err(Full::Key);
+        }
+        open.keys.insert(key, count + 1);
+        self.key = Some(key);
+        Ok(())
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.caps.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let Open { total, clients } = &mut *open;
+        let Open { total, clients, keys } = &mut *open;
         *total = total.saturating_sub(1);
-        if let Some(client) = self.client
-            && let Some(count) = clients.get_mut(&client)
-        {
-            *count -= 1;
-            if *count == 0 {
-                clients.remove(&client);
-            }
+        if let Some(client) = &self.client {
+            leave(clients, client);
+        }
+        if let Some(key) = &self.key {
+            leave(keys, key);
         }
         let empty = *total == 0;
         drop(open);
         self.caps.counters.open.down();
         if empty {
             self.caps.empty.notify_waiters();
+        }
+    }
+}
+
+/// Counts one less, and keeps nothing of those that left.
+fn leave<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }
@@ -129,10 +157,12 @@ fn client(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn caps(total: usize, per_client: usize) -> Arc<Caps> {
-        Arc::new(Caps::new(total, per_client, Arc::default()))
+        Arc::new(Caps::new(total, per_client, 2, Arc::default()))
     }
 
     #[test]
@@ -169,6 +199,21 @@ mod tests {
         assert_eq!(caps.counters.snapshot().open, 1, "the place of the second is free again");
         drop(first);
         assert_eq!((caps.counters.snapshot().open, caps.open.lock().unwrap().clients.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_key_is_counted_over_all_addresses_of_its_client() {
+        let caps = caps(10, 10);
+        let mut places: Vec<_> =
+            (1..=3).map(|last| caps.enter(Ipv4Addr::new(192, 0, 2, last).into()).unwrap()).collect();
+        let (ours, other) = (KeyDigest([1; 32]), KeyDigest([2; 32]));
+        let outcome = |place: &mut Place, key| place.identify(key).is_ok();
+        assert!(outcome(&mut places[0], ours) && outcome(&mut places[1], ours));
+        assert!(!outcome(&mut places[2], ours) && outcome(&mut places[2], other));
+        places.remove(0);
+        assert!(caps.enter(Ipv4Addr::LOCALHOST.into()).unwrap().identify(ours).is_ok());
+        drop(places);
+        assert!(caps.open.lock().unwrap().keys.is_empty(), "nothing is kept of those who left");
     }
 
     #[test]

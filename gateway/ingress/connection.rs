@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use certificate::{ClientCertificate, KeyDigest};
 use pingora::protocols::Digest;
 use tokio::time::Instant;
 
-use crate::{Counters, GuardSettings, Unparsed, UnparsedWhy};
+use crate::tls::Presented;
+use crate::{Counters, GuardSettings, Scope, Unparsed, UnparsedWhy};
 
 /// One accepted connection, shared between what watches over it and the requests that run on it.
 ///
@@ -48,12 +50,29 @@ pub struct Connection {
 }
 
 /// What is known of the TLS under a connection.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub struct TlsFacts {
     /// `TLSv1_2` or `TLSv1_3`.
     pub version: &'static str,
     /// The name that the client asked for (RFC 6066 §3), in lower case.
-    pub sni: Option<String>,
+    pub sni: Option<Arc<str>>,
+    /// Whether what was asked of the client was asked for this name, or of whatever comes to the listener.
+    pub scope: Scope,
+    pub(crate) presented: Option<Presented>,
+}
+
+impl TlsFacts {
+    /// What is known of the client's certificate at this moment. To be asked for each request: what was good when the
+    /// connection began may have been revoked.
+    #[must_use]
+    pub fn client_certificate(&self) -> ClientCertificate {
+        self.presented.as_ref().map_or(ClientCertificate::None, Presented::verify)
+    }
+
+    /// The key of a certificate that was good when the connection began.
+    pub(crate) fn key(&self) -> Option<KeyDigest> {
+        self.presented.as_ref().and_then(Presented::key)
+    }
 }
 
 /// What is spoken on a connection.

@@ -42,6 +42,18 @@ counters! {
     refused_proxy_header,
     /// Refused: a proxy took too long to say whose the connection is.
     proxy_header_timeouts,
+    /// Refused: the key of its certificate had as many as one may have.
+    refused_certificate,
+    /// Refused: as many handshakes were going on as there may be.
+    refused_handshake,
+    /// Refused: no certificate of ours has the name that was asked for.
+    refused_name,
+    /// Requests with a client's certificate that nobody vouches for any more.
+    client_certificates_refused,
+    /// Handshakes that ended well, with a session of its own each.
+    handshakes_full,
+    /// Handshakes that ended well and resumed a session.
+    handshakes_resumed,
     /// `accept` failed, mostly for want of file descriptors.
     accept_failures,
     /// TLS handshakes that failed.

@@ -31,7 +31,6 @@ mod service;
 mod settings;
 mod tls;
 mod unparsed;
-mod validity;
 mod wire;
 
 pub use bind::{BindError, Listeners};
@@ -40,8 +39,11 @@ pub use counters::{Counters, Snapshot};
 pub use inherited::Inherited;
 pub use proxy_header::{InvalidProxyHeader, Origin, ProxyHeader};
 pub use service::Ingress;
-pub use settings::{Cleartext, GuardSettings, ListenerSettings, Strangers, TlsFiles, h2_options};
-pub use tls::{Certificates, TlsError};
+pub use settings::{Cleartext, GuardSettings, ListenerSettings, Strangers, h2_options};
+pub use tls::{
+    CertificateFiles, Certificates, ClientCertificates, HostName, InvalidHostName, LONGEST_TICKET_ROTATION, Renewed,
+    Scope, Served, Shown, Suite, TlsError, TlsSettings, TlsVersion, UnknownSuite, UnknownVersion,
+};
 pub use unparsed::{Unparsed, UnparsedWhy};
 
 #[cfg(test)]

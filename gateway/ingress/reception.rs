@@ -9,17 +9,22 @@ use pingora::protocols::l4::socket::SocketAddr as PingoraAddr;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{SocketDigest, Stream};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::server::Acceptor;
+use rustls::{HandshakeKind, ServerConnection};
 use terms::{Live, Networks};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::cap::Place;
 use crate::connection::{Arrival, Protocol};
 use crate::guarded::{Digests, Guarded};
 use crate::preface;
 use crate::proxy_header::{self, Unread};
+use crate::tls::{Certificates, Demands, Offer, Presented, Rule};
 use crate::wire::Wire;
 use crate::{Cleartext, Connection, Counters, GuardSettings, Origin, Strangers, TlsFacts, Unparsed};
 
@@ -29,6 +34,9 @@ pub(crate) struct Reception {
     pub(crate) strangers: Strangers,
     pub(crate) counters: Arc<Counters>,
     pub(crate) unparsed: Arc<dyn Unparsed>,
+    pub(crate) certificates: Certificates,
+    /// A place for each handshake that may go on at once.
+    pub(crate) handshakes: Semaphore,
     /// Whether the service was told to stop.
     pub(crate) ending: Arc<AtomicBool>,
 }
@@ -38,7 +46,7 @@ pub(crate) struct Reception {
 pub(crate) struct Door {
     pub(crate) proxies: Option<Arc<Networks>>,
     pub(crate) cleartext: Cleartext,
-    pub(crate) tls: Option<Arc<Live<ServerConfig>>>,
+    pub(crate) tls: Option<Arc<Live<Offer>>>,
 }
 
 /// Where a connection comes from, and where it goes to: as the sockets have it, or as a proxy says.
@@ -84,8 +92,8 @@ impl Reception {
         };
         tcp.set_nodelay(true)?;
         match &door.tls {
-            None => Ok(self.plain(tcp, ends, door.cleartext, place).await?),
-            Some(config) => self.tls(tcp, ends, config.snapshot(), place).await,
+            None => self.plain(tcp, ends, door.cleartext, place).await,
+            Some(offer) => self.tls(tcp, ends, &offer.snapshot(), place).await,
         }
     }
 
@@ -125,15 +133,63 @@ impl Reception {
         self.guarded(Wire::Plain { lead, tcp }, ends, place, Spoken { since, protocol, tls: None })
     }
 
-    async fn tls(&self, tcp: TcpStream, ends: Ends, config: Arc<ServerConfig>, place: Place) -> io::Result<Guarded> {
-        let handshake = TlsAcceptor::from(config).accept(tcp);
-        let Ok(handshake) = tokio::time::timeout(self.guard.handshake, handshake).await else {
+    async fn tls(&self, tcp: TcpStream, ends: Ends, offer: &Offer, mut place: Place) -> io::Result<Guarded> {
+        let Ok(shaken) = tokio::time::timeout(self.guard.handshake, self.shake_hands(tcp, offer)).await else {
             self.counters.handshake_timeouts.up();
             return Err(io::ErrorKind::TimedOut.into());
         };
-        let stream = handshake.inspect_err(|_| self.counters.handshake_failures.up())?;
-        let agreed = Spoken::over(stream.get_ref().1);
-        self.guarded(Wire::Tls(Box::new(stream)), ends, place, agreed)
+        let (stream, rule) = shaken?;
+        let (protocol, facts, digest) = self.agreed(stream.get_ref().1, rule)?;
+        if let Some(key) = facts.key() {
+            place.identify(key).map_err(|_| io::ErrorKind::QuotaExceeded)?;
+        }
+        let spoken = Spoken { since: Instant::now(), protocol, tls: Some((facts, digest)) };
+        self.guarded(Wire::Tls(Box::new(stream)), ends, place, spoken)
+    }
+
+    /// Reads what the client asks for, and only then decides with what it is served.
+    async fn shake_hands<'o>(&self, tcp: TcpStream, offer: &'o Offer) -> io::Result<(TlsStream<TcpStream>, &'o Rule)> {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), tcp).await;
+        let mut hello = hello.inspect_err(|_| self.counters.handshake_failures.up())?;
+        // Behind the client's first message: one that sends none costs nothing but its place.
+        let Ok(_going_on) = self.handshakes.try_acquire() else {
+            self.counters.refused_handshake.up();
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        };
+        let Some(rule) = offer.rule_for(hello.client_hello().server_name()) else {
+            self.counters.refused_name.up();
+            hello.io.write_all(UNRECOGNIZED_NAME).await?;
+            hello.io.shutdown().await?;
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let stream = hello.into_stream(Arc::clone(&rule.config)).await;
+        let stream = stream.inspect_err(|_| self.counters.handshake_failures.up())?;
+        match stream.get_ref().1.handshake_kind() {
+            Some(HandshakeKind::Resumed) => self.counters.handshakes_resumed.up(),
+            Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest) | None => {
+                self.counters.handshakes_full.up();
+            }
+        }
+        Ok((stream, rule))
+    }
+
+    fn agreed(&self, tls: &ServerConnection, rule: &Rule) -> io::Result<(Protocol, TlsFacts, SslDigest)> {
+        let protocol = if tls.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
+        let version = tls.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
+        let suite = tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
+        let presented = match (tls.peer_certificates(), rule.demands) {
+            (Some(chain), _) => Some(Presented::new(
+                chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+                Arc::clone(&rule.may_vouch),
+                &self.certificates,
+                Arc::clone(&self.counters),
+            )),
+            (None, Demands::Nothing) => None,
+            // FAIL CLOSED: however the handshake came to its end, where a certificate is demanded there is one.
+            (None, Demands::Certificate) => return Err(io::ErrorKind::PermissionDenied.into()),
+        };
+        let facts = TlsFacts { version, sni: tls.server_name().map(Into::into), scope: rule.scope, presented };
+        Ok((protocol, facts, SslDigest::new(suite, version, None, None, Vec::new())))
     }
 
     fn guarded(
@@ -185,13 +241,5 @@ struct Spoken {
     tls: Option<(TlsFacts, SslDigest)>,
 }
 
-impl Spoken {
-    fn over(tls: &ServerConnection) -> Self {
-        let protocol = if tls.alpn_protocol() == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
-        let version = tls.protocol_version().and_then(|version| version.as_str()).unwrap_or_default();
-        let suite = tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default();
-        let facts = TlsFacts { version, sni: tls.server_name().map(Into::into) };
-        let digest = SslDigest::new(suite, version, None, None, Vec::new());
-        Self { since: Instant::now(), protocol, tls: Some((facts, digest)) }
-    }
-}
+/// A fatal alert (RFC 8446 §6, RFC 6066 §3): no certificate here has the name that was asked for.
+const UNRECOGNIZED_NAME: &[u8] = &[21, 3, 3, 0, 2, 2, 112];

@@ -10,6 +10,7 @@ use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use crate::bind::{QUEUE, Socket};
 use crate::cap::{Caps, Place};
@@ -41,15 +42,21 @@ impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
         unparsed: Arc<dyn Unparsed>,
     ) -> Self {
         let counters = Arc::new(Counters::default());
+        let Listeners { sockets, certificates } = listeners;
+        let GuardSettings { connections, connections_per_ip, connections_per_certificate, handshakes, .. } = guard;
+        let caps = Caps::new(connections, connections_per_ip, connections_per_certificate, Arc::clone(&counters));
+        let handshakes = Semaphore::new(handshakes.min(Semaphore::MAX_PERMITS));
         Self {
-            sockets: listeners.sockets,
+            sockets,
             app,
-            caps: Arc::new(Caps::new(guard.connections, guard.connections_per_ip, Arc::clone(&counters))),
+            caps: Arc::new(caps),
             reception: Arc::new(Reception {
                 guard,
                 strangers,
                 counters: Arc::clone(&counters),
                 unparsed,
+                certificates,
+                handshakes,
                 ending: Arc::default(),
             }),
             counters,

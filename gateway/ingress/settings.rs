@@ -1,12 +1,13 @@
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use terms::{Clients, Networks};
 
+use crate::TlsSettings;
+
 /// Where to listen, and whether with TLS.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ListenerSettings {
     /// The address. `[::]` takes IPv4 too, where the system is set up so (Linux is).
     pub bind: SocketAddr,
@@ -15,8 +16,8 @@ pub struct ListenerSettings {
     pub proxies: Option<Networks>,
     /// What is spoken without TLS.
     pub cleartext: Cleartext,
-    /// With TLS 1.2 and 1.3, HTTP/1.1 and HTTP/2; without it, what `cleartext` says.
-    pub tls: Option<TlsFiles>,
+    /// With TLS HTTP/1.1 and HTTP/2; without it, what `cleartext` says.
+    pub tls: Option<TlsSettings>,
 }
 
 /// What a listener without TLS speaks.
@@ -29,15 +30,6 @@ pub enum Cleartext {
     Http1AndHttp2,
 }
 
-/// A certificate and its key, in PEM files.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TlsFiles {
-    /// The certificate, and after it those that lead from it to a root.
-    pub certificate: PathBuf,
-    /// Its private key. Nobody but its owner and group may read the file.
-    pub key: PathBuf,
-}
-
 /// What one connection may take, and how many there may be. Zero is never unlimited: it lets nothing through.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct GuardSettings {
@@ -47,8 +39,12 @@ pub struct GuardSettings {
     pub connections_per_ip: usize,
     /// The longest time for the header of the PROXY protocol, where there must be one.
     pub proxy_header: Duration,
+    /// Connections at once per key of a client's certificate, over all of the client's addresses.
+    pub connections_per_certificate: usize,
     /// The longest TLS handshake.
     pub handshake: Duration,
+    /// TLS handshakes at once of which the first message is there: signatures are what a flood of them costs.
+    pub handshakes: usize,
     /// The longest time for a whole head: from its first byte on, and for the first on a connection from the start.
     pub head: Duration,
     /// The longest time without a request, once there was one, or once HTTP/2 is spoken.

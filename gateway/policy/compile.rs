@@ -5,6 +5,7 @@ mod limits;
 mod names;
 mod roles;
 mod routes;
+mod services;
 mod tenants;
 
 use std::sync::Arc;
@@ -84,7 +85,8 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
     let limits = limits::read(files, findings);
     let (tenants, members) = tenants::read(files, known, &drafts, findings);
     let compiled = routes::read(files, known, &limits, &tenants, findings);
-    let cases = cases::read(files, known, &drafts, &tenants, findings);
+    let services = services::read(files, known, &drafts, &tenants, findings);
+    let cases = cases::read(files, known, &drafts, &tenants, &services, findings);
     if findings.reject() || !known.is_whole() {
         return None; // what follows would only complain about what is missing because of the mistakes above
     }
@@ -100,6 +102,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
         tenants,
         members,
         issuers: known.issuers.iter().map(|(issuer, source)| (issuer.clone(), *source)).collect(),
+        services,
         cases,
     })
 }

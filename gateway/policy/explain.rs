@@ -1,7 +1,7 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
-use terms::{Place, Reason, RoleName};
+use terms::{IssuerSet, Place, Reason, RoleName};
 
 use crate::decide::Decision;
 use crate::destination::Destination;
@@ -9,6 +9,7 @@ use crate::judge::{Question, Verdict};
 use crate::policy::Policy;
 use crate::role::Role;
 use crate::route::{Access, Route};
+use crate::service::Service;
 
 /// How a request was judged: every rule in the order in which it was asked.
 #[derive(Clone, Debug, Serialize)]
@@ -75,6 +76,23 @@ pub enum Outcome {
 /// How many routes that did not match are shown.
 const SHOWN_ROUTES: usize = 12;
 
+/// What there is to say of a route for services about who asks.
+fn service(question: &Question, verdict: &Verdict<'_, '_>, authorities: &IssuerSet) -> (Outcome, String) {
+    let accepted: Vec<String> = authorities.iter().map(|authority| format!("`{authority}`")).collect();
+    let accepted = accepted.join(", ");
+    match question.asker.as_ref().and_then(|asker| asker.service.as_ref()) {
+        None => (Outcome::Against, format!("no certificate of a service; {accepted} must vouch for it")),
+        Some(service) if verdict.reason == Reason::AuthInvalidService => {
+            let authority = &service.authority;
+            (Outcome::Against, format!("a certificate that `{authority}` vouches for; here it must be {accepted}"))
+        }
+        Some(service) => {
+            let Service { authority, name, .. } = &**service;
+            (Outcome::For, format!("a certificate of service `{}`, for which `{authority}` vouches", name.as_str()))
+        }
+    }
+}
+
 impl Policy {
     /// Judges a request as a real one is judged, and tells how.
     #[must_use]
@@ -138,6 +156,10 @@ impl Policy {
                 return steps.push(step(Stage::Authenticate, Outcome::For, text, place));
             }
             Access::Guarded { issuers, .. } => issuers,
+            Access::Services { authorities, .. } => {
+                let (outcome, text) = self::service(question, verdict, authorities);
+                return steps.push(step(Stage::Authenticate, outcome, text, place));
+            }
         };
         let accepted: Vec<String> = issuers.iter().map(|issuer| format!("`{issuer}`")).collect();
         let accepted = accepted.join(", ");

@@ -40,6 +40,9 @@ pub(crate) struct File {
     /// Routes. What no route matches is refused.
     #[schemars(with = "Option<Vec<RouteEntry>>")]
     pub(crate) routes: Vec<At<RouteEntry>>,
+    /// Services by name: programs that prove themselves by a certificate.
+    #[schemars(with = "Option<Pairs<ServiceEntry>>")]
+    pub(crate) services: Vec<Named<ServiceEntry>>,
     /// Tenants by name (a DNS label).
     #[schemars(with = "Option<Pairs<TenantEntry>>")]
     pub(crate) tenants: Vec<Named<TenantEntry>>,
@@ -96,6 +99,24 @@ pub(crate) struct RoleEntry {
     pub(crate) deny: Vec<At<String>>,
 }
 
+/// A program that proves itself by a certificate in place of a token.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct ServiceEntry {
+    /// Who must vouch for its certificate: a name under `authorities` in cloister.yaml.
+    pub(crate) authority: At<String>,
+    /// A subject alternative name of its certificate, to the letter: `spiffe://mesh/billing`, `billing.partner.example`.
+    pub(crate) san: Option<At<String>>,
+    /// The SHA-256 of its public key (SubjectPublicKeyInfo): `sha256:` and 64 hexadecimal digits.
+    #[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
+    pub(crate) spki: Option<At<String>>,
+    /// The tenant that it acts for, one of those that the authority may speak for.
+    pub(crate) tenant: At<String>,
+    /// What it is there.
+    #[serde(default)]
+    pub(crate) roles: Vec<At<String>>,
+}
+
 /// A limit: a bucket per key that refills at a steady rate.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
@@ -113,7 +134,7 @@ pub(crate) struct LimitEntry {
 
 impl File {
     /// The names of the sections, as [`File::read`] knows them.
-    pub(crate) const SECTIONS: [&str; 6] = ["limits", "members", "roles", "routes", "tenants", "tests"];
+    pub(crate) const SECTIONS: [&str; 7] = ["limits", "members", "roles", "routes", "services", "tenants", "tests"];
 
     /// Reads every section of a file, and of each section every entry that can be read.
     pub(crate) fn read(file: &Arc<str>, node: &Node, findings: &mut Findings) -> Self {
@@ -124,6 +145,7 @@ impl File {
                 "members" => read.members = yaml::named(file, value, findings),
                 "roles" => read.roles = yaml::named(file, value, findings),
                 "routes" => read.routes = yaml::listed(file, value, findings),
+                "services" => read.services = yaml::named(file, value, findings),
                 "tenants" => read.tenants = yaml::named(file, value, findings),
                 "tests" => read.tests = yaml::listed(file, value, findings),
                 unknown => findings.push(yaml::unknown_section(file, spot, unknown, &Self::SECTIONS)),

@@ -9,6 +9,7 @@ use terms::{IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
 use crate::decide::{Decision, RuleId};
 use crate::policy::Policy;
 use crate::route::{Access, TenantSource};
+use crate::service::Service;
 use crate::table::Matched;
 
 /// A request that nobody has sent: for tests of policies and for explanations.
@@ -36,6 +37,8 @@ pub struct Asked {
 /// What a verified token says.
 #[derive(Clone, Debug)]
 pub struct Asker {
+    /// The service that shows its certificate, in place of a token.
+    pub service: Option<Arc<Service>>,
     /// Its issuer; `None` for the first that the route accepts.
     pub issuer: Option<IssuerId>,
     /// Its subject.
@@ -123,22 +126,30 @@ impl Policy {
         };
         verdict.matched = Some(matched);
         let route = matched.route;
+        let by_token = question.asker.as_ref().is_some_and(|asker| asker.service.is_none());
         let (issuers, tenant_from) = match &route.access {
             Access::Public => {
                 verdict.decision = Some(self.decide(route, method, &[]));
                 return verdict.placed(route.upstream.of(None));
             }
+            Access::Services { .. } if by_token || question.asker.is_none() => {
+                return verdict.ends(Reason::AuthInvalidService);
+            }
+            Access::Services { authorities, tenant_from } => (authorities, tenant_from),
+            Access::Guarded { .. } if !by_token => return verdict.ends(Reason::AuthMissing),
             Access::Guarded { issuers, tenant_from } => (issuers, tenant_from),
         };
         let Some(asker) = &question.asker else {
             return verdict.ends(Reason::AuthMissing);
         };
         let issuer = asker.issuer.as_ref().or_else(|| issuers.first());
-        let issuer = issuer.map(|issuer| (issuer, self.membership_source(issuer)));
+        // A service carries its roles, as a token of an issuer does that says itself who is a member.
+        let source = |issuer| if by_token { self.membership_source(issuer) } else { Some(MembershipSource::Claims) };
+        let issuer = issuer.map(|issuer| (issuer, source(issuer)));
         verdict.issuer = issuer;
         // FAIL CLOSED: an issuer that the configuration does not know is one that the route does not accept.
         let Some((issuer, Some(members))) = issuer.filter(|(issuer, _)| issuers.contains(issuer)) else {
-            return verdict.ends(Reason::AuthInvalidIssuer);
+            return verdict.ends(if by_token { Reason::AuthInvalidIssuer } else { Reason::AuthInvalidService });
         };
         let header = |name: &str| {
             let mut found = question.headers.iter().filter(|(known, _)| known == name);
@@ -147,6 +158,10 @@ impl Policy {
         let mut named = Vec::with_capacity(tenant_from.len());
         for source in tenant_from {
             let (kind, tenant) = match source {
+                TenantSource::Certificate => {
+                    let service = asker.service.as_ref();
+                    (Source::Certificate, service.map(|service| service.tenant.as_str()))
+                }
                 TenantSource::Header(name) => (Source::Header, header(name)),
                 TenantSource::Host => (Source::Host, matched.tenant_in_host),
                 TenantSource::Path => (Source::Path, matched.tenant_in_path),
@@ -155,8 +170,14 @@ impl Policy {
             verdict.named.push((source, tenant));
             named.push(Named { source: kind, tenant });
         }
-        let identity =
-            Identity { issuer, subject: &asker.subject, tenant: asker.tenant.as_deref(), roles: &asker.roles, members };
+        let identity = Identity {
+            issuer,
+            subject: &asker.subject,
+            tenant: asker.tenant.as_deref(),
+            roles: &asker.roles,
+            members,
+            confined_to: asker.service.as_ref().map(|service| &service.only),
+        };
         let membership = match enter(&identity, &named, &self.tenants, &self.members) {
             Ok(membership) => membership,
             Err(outsider) => {

@@ -1,8 +1,9 @@
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use tenancy::MembershipSource;
-use terms::{IssuerId, UpstreamId};
+use terms::{IssuerId, TenantId, UpstreamId};
 
 use crate::Upgrade;
 
@@ -11,6 +12,8 @@ use crate::Upgrade;
 pub struct Known {
     /// Issuers of tokens, and where the members of each are known from.
     pub issuers: KnownNames<IssuerId, MembershipSource>,
+    /// Authorities over certificates, and the tenants that each may speak for.
+    pub authorities: KnownNames<IssuerId, Arc<HashSet<TenantId>>>,
     /// Backends, and what a connection to each may change to.
     pub upstreams: KnownNames<UpstreamId, Upgrade>,
 }
@@ -18,7 +21,7 @@ pub struct Known {
 impl Known {
     /// Whether every name is known with what stands behind it. Only then policies can be used.
     pub(crate) fn is_whole(&self) -> bool {
-        self.issuers.is_whole() && self.upstreams.is_whole()
+        self.issuers.is_whole() && self.authorities.is_whole() && self.upstreams.is_whole()
     }
 }
 

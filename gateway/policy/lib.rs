@@ -58,6 +58,7 @@ mod policy;
 mod role;
 mod route;
 mod schema;
+mod service;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -76,4 +77,5 @@ pub use limit::{KeyPart, LimitRule};
 pub use policy::Policy;
 pub use route::{Access, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};
 pub use schema::schema;
+pub use service::{Recognised, Service, ServiceMark, Services};
 pub use table::Matched;

@@ -8,6 +8,7 @@ use crate::case::Case;
 use crate::limit::LimitRule;
 use crate::role::Role;
 use crate::route::Route;
+use crate::service::Services;
 use crate::table::{Matched, Table};
 
 /// Everything that the policy files say, compiled. It never changes; a reload makes another.
@@ -22,6 +23,7 @@ pub struct Policy {
     pub(crate) tenants: Registry,
     pub(crate) members: Members,
     pub(crate) issuers: HashMap<IssuerId, MembershipSource>,
+    pub(crate) services: Services,
     pub(crate) cases: Vec<Case>,
 }
 
@@ -63,6 +65,12 @@ impl Policy {
     #[must_use]
     pub fn membership_source(&self, issuer: &IssuerId) -> Option<MembershipSource> {
         self.issuers.get(issuer).copied()
+    }
+
+    /// The services.
+    #[must_use]
+    pub const fn services(&self) -> &Services {
+        &self.services
     }
 
     /// The roles that the files define, in no order.

@@ -69,11 +69,21 @@ pub enum Access {
     },
     /// Everybody, without a token.
     Public,
+    /// Services with a certificate that one of these authorities vouches for, inside the tenant that all of these places
+    /// name.
+    Services {
+        /// Who vouches. Never empty.
+        authorities: IssuerSet,
+        /// What must name the tenant. Never empty.
+        tenant_from: Vec<TenantSource>,
+    },
 }
 
 /// A place that must name the tenant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TenantSource {
+    /// The client's certificate.
+    Certificate,
     /// A header field, its name in lower case.
     Header(Arc<str>),
     /// The first label of the host.
@@ -152,6 +162,7 @@ impl Route {
 impl fmt::Display for TenantSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Certificate => f.write_str("certificate"),
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Host => f.write_str("host"),
             Self::Path => f.write_str("path"),

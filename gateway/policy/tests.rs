@@ -7,12 +7,17 @@ mod explained;
 mod findings;
 mod lookup;
 mod roles;
+mod services;
+
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use tenancy::MembershipSource;
 
 use crate::{Compiled, Known, Source, compile};
 
-/// Issuers `dev` and `corp` (whose members are in the directory), upstreams `orders` and `streams`.
+/// Issuers `dev` and `corp` (whose members are in the directory), upstreams `orders` and `streams`,
+/// and partners, who vouch for services of acme and globex.
 fn known() -> Known {
     Known {
         issuers: [
@@ -20,6 +25,12 @@ fn known() -> Known {
             ("corp".parse().unwrap(), MembershipSource::Directory),
         ]
         .into(),
+        authorities: [(
+            "partners".parse().unwrap(),
+            Arc::new(HashSet::from(["acme", "globex"].map(|name| name.parse().unwrap()))),
+        )]
+        .into_iter()
+        .collect(),
         upstreams: ["orders", "streams"].map(|name| name.parse().unwrap()).into(),
     }
 }

@@ -33,17 +33,8 @@ impl Proxy {
 
     /// Completes the record of a request that we have ended where it stood.
     pub(crate) fn cut(&self, mut context: Context, why: Reason) {
-        let status = context.answered.or(context.responded);
-        let outcome = Outcome {
-            status,
-            reason: Some(why),
-            echo: self.echoed(&context),
-            attempts: context.attempts,
-            bytes_in: context.received,
-            bytes_out: context.sent,
-            end: End::Cut,
-            ..Outcome::default()
-        };
+        let echo = self.echoed(&context);
+        let outcome = Outcome { reason: Some(why), end: End::Cut, echo, ..context.so_far() };
         if let Some(stream) = context.stream.take() {
             stream.over(&outcome);
         }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::End;
+use audit::{End, Outcome};
 use canonical::{CanonicalRequest, Client};
 use gate::{Arrival, Permit};
 use http::HeaderValue;
@@ -68,14 +68,31 @@ impl Context {
     }
 }
 
-/// A request that is ended leaves its context to who writes the record.
+/// A request that is ended leaves its context to who writes the record. One that is dropped without a word, as all are that
+/// outlast the gateway, says how far it came.
 impl Drop for Context {
     fn drop(&mut self) {
         crate::running::leave(self);
+        let so_far = self.so_far();
+        if let Stage::Admitted(admitted) = std::mem::take(&mut self.stage) {
+            let Admitted { arrival, permit, .. } = *admitted;
+            permit.break_off(Outcome { took: arrival.started.elapsed(), ..so_far });
+        }
     }
 }
 
 impl Context {
+    /// What there is to say of a request that does not come to its end by itself.
+    pub(crate) fn so_far(&self) -> Outcome {
+        Outcome {
+            status: self.answered.or(self.responded),
+            attempts: self.attempts,
+            bytes_in: self.received,
+            bytes_out: self.sent,
+            ..Outcome::default()
+        }
+    }
+
     /// Whether the gateway ends, so that this answer should be the last on its connection.
     pub(crate) fn is_ending(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.connection().is_ending())

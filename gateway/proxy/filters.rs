@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use audit::{End, Outcome};
 use bytes::Bytes;
 use futures::FutureExt as _;
-use gate::{Cause, Refusal};
+use gate::{Arrival, Cause, Refusal};
 use http::{HeaderMap, StatusCode, Version, header};
 use ingress::Connection;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -17,7 +17,7 @@ use upstream::Went;
 
 use crate::context::{Admitted, Context, InProgress, Stage};
 use crate::forward::Came;
-use crate::proxy::{Refused, Serving};
+use crate::proxy::{Refused, Serving, channel};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
 use crate::response::Asked;
 use crate::retry::{Connection as From, Failure};
@@ -55,7 +55,8 @@ impl ProxyHttp for Serving {
         }
         let client = self.client(connection.connection().peer().ip(), session.req_header());
         let trace = Trace::of(&session.req_header().headers, (fastrand::u128(..), fastrand::u64(..)));
-        let arrival = self.arrival(client.address, Some(session.req_header()), Some(trace));
+        let channel = channel(connection.connection());
+        let arrival = Arrival { channel, ..self.arrival(client.address, Some(session.req_header()), Some(trace)) };
         context.connection = Some(connection);
         context.client = Some(client);
         context.stage = Stage::Arrived(arrival, trace);

@@ -4,8 +4,9 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use audit::Protocol;
 use canonical::{Bounds, CanonicalRequest, Client, Head, Malformed, Proxies};
-use gate::{Admission, Arrival, Cause, Gate, Permit, Refusal, Seen};
+use gate::{Admission, Arrival, Asked, Cause, Channel, Gate, Permit, Refusal, Seen};
 use http::{Method, Version};
+use ingress::{Connection, Scope};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use policy::Route;
@@ -104,6 +105,7 @@ impl Proxy {
             trace: trace.map_or(0, |trace| trace.id),
             at,
             started: Instant::now(),
+            channel: Channel::Plain,
         }
     }
 
@@ -190,4 +192,14 @@ fn read<'h>(session: &Session, head: &'h RequestHeader, bounds: &Bounds) -> Resu
         &Head { method: &head.method, target, authority, version: head.version, fields: &head.headers },
         bounds,
     )
+}
+
+/// What is known of TLS under a request, asked for each of them anew.
+pub(crate) fn channel(connection: &Connection) -> Channel {
+    let Some(tls) = connection.tls() else { return Channel::Plain };
+    let asked = match tls.scope {
+        Scope::Host => Asked::ForHost,
+        Scope::Listener => Asked::ForListener,
+    };
+    Channel::Tls { sni: tls.sni.clone(), asked, certificate: tls.client_certificate() }
 }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use terms::{IssuerId, Reason, RoleName, Subject, TenantId};
@@ -17,6 +18,8 @@ pub struct Identity<'a> {
     pub roles: &'a Arc<[RoleName]>,
     /// Where this issuer's members are known from.
     pub members: MembershipSource,
+    /// The tenants that the client's certificate may speak for, if it has shown one.
+    pub confined_to: Option<&'a HashSet<TenantId>>,
 }
 
 /// Where it is known from who belongs to a tenant.
@@ -31,6 +34,8 @@ pub enum MembershipSource {
 /// A place in a request that names a tenant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Source {
+    /// The certificate that the client has shown.
+    Certificate,
     /// A header field that the route names.
     Header,
     /// The first label of the host.
@@ -147,7 +152,8 @@ pub fn enter(
         (MembershipSource::Claims | MembershipSource::Directory, Some(_)) => true, // it is what the others agree with
     };
     // FAIL CLOSED: a source that the route demands and that is silent disagrees.
-    if !token_agrees || named.iter().any(|source| source.tenant != Some(name)) {
+    let certificate_agrees = identity.confined_to.is_none_or(|tenants| tenants.contains(name));
+    if !token_agrees || !certificate_agrees || named.iter().any(|source| source.tenant != Some(name)) {
         return refuse(Why::Mismatch, identity.tenant.and_then(registered));
     }
     let Some(tenant) = registry.get(name) else {
@@ -164,6 +170,18 @@ pub fn enter(
     match roles {
         Some(roles) => Ok(Membership { tenant: tenant.id.clone(), roles: Arc::clone(roles) }),
         None => refuse(Why::NotMember, Some(tenant.id.clone())),
+    }
+}
+
+/// Holds a client without a token to its certificate: it asks for no tenant that the certificate may not speak for.
+///
+/// # Errors
+/// [`Outsider`], for the reason `tenant.mismatch`.
+pub fn confine(named: &[Option<&str>], tenants: &HashSet<TenantId>) -> Result<(), Outsider> {
+    if named.iter().flatten().all(|name| tenants.contains(*name)) {
+        Ok(())
+    } else {
+        Err(Outsider { why: Why::Mismatch, tenant: None })
     }
 }
 

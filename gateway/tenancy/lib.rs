@@ -24,6 +24,7 @@
 //!     tenant: Some("acme"),
 //!     roles: &roles,
 //!     members: MembershipSource::Claims,
+//!     confined_to: None,
 //! };
 //! let host = |tenant| [Named { source: Source::Host, tenant: Some(tenant) }];
 //!
@@ -40,6 +41,6 @@ mod enter;
 mod members;
 mod registry;
 
-pub use enter::{Identity, Membership, MembershipSource, Named, Outsider, Source, Why, enter};
+pub use enter::{Identity, Membership, MembershipSource, Named, Outsider, Source, Why, confine, enter};
 pub use members::Members;
 pub use registry::{Registry, Status, Tenant};

@@ -42,6 +42,8 @@ reasons! {
     AuthInvalidAlgorithm = "auth.invalid.algorithm",
     /// No audience of the token is ours (RFC 7519 §4.1.3).
     AuthInvalidAudience = "auth.invalid.audience",
+    /// The client's certificate was good once, and nobody vouches for it now.
+    AuthInvalidCertificate = "auth.invalid.certificate",
     /// A claim is missing, of the wrong type, or there are too many.
     AuthInvalidClaims = "auth.invalid.claims",
     /// `exp` has passed (RFC 7519 §4.1.4).
@@ -56,6 +58,8 @@ reasons! {
     AuthInvalidMalformed = "auth.invalid.malformed",
     /// `nbf` or `iat` lies in the future.
     AuthInvalidNotYet = "auth.invalid.not_yet",
+    /// No certificate on a route that wants one, or one that is no service's, or that of several.
+    AuthInvalidService = "auth.invalid.service",
     /// The signature does not verify.
     AuthInvalidSignature = "auth.invalid.signature",
     /// The token is longer than is looked at.
@@ -128,6 +132,8 @@ reasons! {
     RequestUnparsed = "request.malformed.unparsed",
     /// An `Upgrade` that is not `websocket`, or on a route that does not allow it.
     RequestUpgrade = "request.malformed.upgrade",
+    /// The connection was made for another host than the one that is asked for, or without what this host demands.
+    RequestMisdirected = "request.misdirected",
     /// No route has this host, path and method.
     RouteUnknown = "route.unknown",
     /// The token under which a request runs has expired.

@@ -2,16 +2,17 @@
 ///
 /// Backends that read fields from CGI-like variables see `X_Tenant_Id` and `X.Tenant.Id` as `X-Tenant-Id`, so only the
 /// letters and digits of a name count. Ours are `X-Tenant…`, `X-Cloister…`, `X-User`, `X-User-Id`, `X-Role`, `X-Roles`,
-/// `Signature` and `Signature-Input`. A client's own signature goes as well: it was made for other bytes than ours.
+/// `Signature`, `Signature-Input`, and all that begins as `Client-Cert` does (RFC 9440: whoever ends TLS takes it off), as
+/// `X-Client-Cert`, `X-Forwarded-Client-Cert`, `X-SSL` and `SSL-Client`. A client's own signature goes as well: it was made for other bytes than ours.
 #[must_use]
 pub fn reserved(name: &str) -> bool {
-    const LONGEST: usize = "signatureinput".len();
+    const LONGEST: usize = "xforwardedclientcert".len();
     let mut letters = [0; LONGEST + 1]; // one more, so that a longer name differs
     let mut count = 0;
     for byte in name.bytes().filter(u8::is_ascii_alphanumeric) {
         let byte = byte.to_ascii_lowercase();
         // Most names end here: nothing of ours starts otherwise.
-        if count == 0 && byte != b'x' && byte != b's' {
+        if count == 0 && !matches!(byte, b'c' | b's' | b'x') {
             return false;
         }
         let Some(slot) = letters.get_mut(count) else { break };
@@ -21,6 +22,11 @@ pub fn reserved(name: &str) -> bool {
     let letters = letters.get(..count).unwrap_or_default();
     letters.starts_with(b"xtenant")
         || letters.starts_with(b"xcloister")
+        || letters.starts_with(b"clientcert")
+        || letters.starts_with(b"xclientcert")
+        || letters.starts_with(b"xforwardedclientcert")
+        || letters.starts_with(b"xssl")
+        || letters.starts_with(b"sslclient")
         || matches!(letters, b"signature" | b"signatureinput" | b"xrole" | b"xroles" | b"xuser" | b"xuserid")
 }
 
@@ -38,7 +44,7 @@ mod tests {
 
     use super::*;
 
-    const OURS: [&str; 9] = [
+    const OURS: [&str; 15] = [
         "X-Tenant-Id",
         "X-User-Id",
         "X-Roles",
@@ -48,6 +54,12 @@ mod tests {
         "Signature-Input",
         "X-Tenant",
         "X-Tenant-Name",
+        "Client-Cert",
+        "Client-Cert-Chain",
+        "X-Client-Cert",
+        "X-Forwarded-Client-Cert",
+        "X-SSL-Client-S-DN",
+        "SSL-Client-Verify",
     ];
 
     #[test]

@@ -37,6 +37,13 @@ impl Subject {
     }
 }
 
+/// So that a map keyed by subjects can be asked with text.
+impl std::borrow::Borrow<str> for Subject {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for Subject {
     type Err = InvalidSubject;
 

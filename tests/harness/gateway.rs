@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,10 @@ pub struct Setup {
     listener: String,
     shutdown: String,
     settings: String,
+    environment: Vec<(&'static str, String)>,
     tls: bool,
+    tls_more: String,
+    more: String,
     upstream: Vec<SocketAddr>,
     timeouts: Option<String>,
     defence: String,
@@ -71,9 +75,27 @@ impl Setup {
         self
     }
 
+    /// A variable of the environment, for this process and its successors.
+    pub fn environment(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
     /// A second listener, `tls`, with a certificate for `*.example.test`.
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// The same, with more settings of TLS, as YAML in one line: `min_version: "1.3"`.
+    pub fn tls_with(mut self, more: &str) -> Self {
+        self.tls_more = format!(", {more}");
+        self.tls()
+    }
+
+    /// More sections of the settings.
+    pub fn more(mut self, sections: &str) -> Self {
+        self.more.push_str(sections);
         self
     }
 
@@ -151,6 +173,7 @@ pub struct Gateway {
     pub admin: SocketAddr,
     client: reqwest::Client,
     process: Process,
+    environment: Vec<(&'static str, String)>,
     log: PathBuf,
     checked: bool,
     restarted: bool,
@@ -175,7 +198,7 @@ impl Gateway {
             .unwrap();
         std::fs::write(folder.path().join("cloister.yaml"), config(&setup, folder.path(), backend.address, &log))
             .unwrap();
-        let process = Self::spawn(folder.path());
+        let process = Self::spawn(folder.path(), &setup.environment, &[]);
         let address = process.address("plain");
         let tls_address = setup.tls.then(|| process.address("tls"));
         let admin = process.address("admin");
@@ -193,6 +216,7 @@ impl Gateway {
             admin,
             client,
             process,
+            environment: setup.environment,
             log,
             checked: false,
             restarted: false,
@@ -203,8 +227,11 @@ impl Gateway {
         gateway
     }
 
-    fn spawn(folder: &Path) -> Process {
-        Process::start(&Self::arguments(folder).iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    fn spawn(folder: &Path, environment: &[(&'static str, String)], more: &[&str]) -> Process {
+        let arguments = Self::arguments(folder);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Process::start(&arguments, &environment)
     }
 
     fn arguments(folder: &Path) -> Vec<String> {
@@ -217,9 +244,7 @@ impl Gateway {
 
     /// Starts a process that takes over from the one that runs, as soon as that one hands over.
     pub fn successor(&self) -> Process {
-        let mut arguments = Self::arguments(self.folder.path());
-        arguments.push("--upgrade".into());
-        Process::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+        Self::spawn(self.folder.path(), &self.environment, &["--upgrade"])
     }
 
     /// Another process serves from now on. Gives the one before.
@@ -238,8 +263,12 @@ impl Gateway {
 
     /// Starts another process on the same folder: after a kill, as an operator would. Ports may differ.
     pub fn start_again(&mut self) {
+        self.started_again(Self::spawn(self.folder.path(), &self.environment, &[]));
+    }
+
+    fn started_again(&mut self, process: Process) {
         self.restarted = true;
-        self.process = Self::spawn(self.folder.path());
+        self.process = process;
         self.address = self.process.address("plain");
         self.admin = self.process.address("admin");
         self.await_ready();
@@ -251,10 +280,30 @@ impl Gateway {
 
     /// Starts it again where it was, so that clients find it.
     pub fn start_again_in_place(&mut self) {
-        let config = self.folder.path().join("cloister.yaml");
-        let text = std::fs::read_to_string(&config).unwrap();
-        std::fs::write(&config, text.replacen("127.0.0.1:0", &self.address.to_string(), 1)).unwrap();
+        self.keep_address();
         self.start_again();
+    }
+
+    /// Starts it again where it was, by a command that runs the words that it is given. It may wait for somebody to come.
+    pub fn start_again_by(&mut self, mut command: Command) {
+        self.keep_address();
+        command.arg(env!("CARGO_BIN_EXE_cloister")).args(Self::arguments(self.folder.path()));
+        self.restarted = true;
+        self.process = Process::of(command);
+    }
+
+    /// Waits until it serves that was started in this way.
+    pub fn has_started_again(&mut self) {
+        self.admin = self.process.address("admin");
+        self.await_ready();
+    }
+
+    fn keep_address(&self) {
+        let config = self.folder.path().join("cloister.yaml");
+        let (text, address) = (std::fs::read_to_string(&config).unwrap(), self.address.to_string());
+        if !text.contains(&address) {
+            std::fs::write(&config, text.replacen("127.0.0.1:0", &address, 1)).unwrap();
+        }
     }
 
     /// Waits until something is so.
@@ -422,7 +471,7 @@ upstreams:
 {defence}{upstreams}assertion: {{ issuer: "https://gateway.example.test" }}
 audit: {{ directory: {log} }}
 "#,
-        tls = if setup.tls { tls_listener(folder) } else { String::new() },
+        tls = if setup.tls { tls_listener(folder, &setup.tls_more) } else { String::new() },
         listener = setup.listener,
         log = log.display(),
         protocol = setup.protocol,
@@ -436,6 +485,7 @@ audit: {{ directory: {log} }}
     text.push_str(&setup.guard);
     text.push_str(&setup.clients);
     text.push_str(&setup.settings);
+    text.push_str(&setup.more);
     text
 }
 
@@ -447,7 +497,7 @@ fn shutdown(more: &str) -> String {
 }
 
 /// Writes a certificate and its key, and gives the listener that uses them.
-fn tls_listener(folder: &Path) -> String {
+fn tls_listener(folder: &Path, more: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let certified =
         rcgen::generate_simple_self_signed(["*.example.test".to_string(), "localhost".to_string()]).unwrap();
@@ -456,7 +506,7 @@ fn tls_listener(folder: &Path) -> String {
     std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     format!(
-        "  - {{ bind: \"127.0.0.1:0\", tls: {{ certificate: {}, key: {} }} }}\n",
+        "  - {{ bind: \"127.0.0.1:0\", tls: {{ certificates: [{{ certificate: {}, key: {} }}]{more} }} }}\n",
         certificate.display(),
         key.display()
     )

@@ -5,6 +5,7 @@
 
 mod answer;
 mod audit;
+mod authority;
 mod backend;
 mod gateway;
 mod golden;
@@ -14,11 +15,13 @@ mod raw;
 mod raw_backend;
 mod recorder;
 mod strict;
+mod tls;
 mod tls_backend;
 mod world;
 
 pub use answer::Answer;
 pub use audit::{Records, verify};
+pub use authority::TestAuthority;
 pub use backend::Backend;
 pub use gateway::{Gateway, Setup, config_text};
 pub use golden::golden;
@@ -27,5 +30,6 @@ pub use process::{PATIENCE, run};
 pub use raw::raw;
 pub use raw_backend::{RawBackend, Then};
 pub use recorder::{Play, Recorded, Recorder};
+pub use tls::TlsIdentity;
 pub use tls_backend::{Authority, TlsBackend};
 pub use world::{POLICIES, claims, now};

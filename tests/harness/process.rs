@@ -24,14 +24,14 @@ pub struct Process {
 impl Process {
     /// Starts `cloister` with these arguments.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_cloister"))
-            .args(arguments)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("cloister starts");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cloister"));
+        command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::null());
+        Self::of(command)
+    }
+
+    /// Starts what becomes `cloister`.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("cloister starts");
         let stderr = BufReader::new(child.stderr.take().expect("standard error is a pipe"));
         let (sender, lines) = channel();
         let said = Arc::new(Mutex::new(Vec::new()));

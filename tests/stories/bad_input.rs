@@ -55,7 +55,12 @@ fn each_mistake_is_named_with_its_place_and_its_remedy() {
         (config, "127.0.0.1:0\" }", "127.0.0.1:0\", proxy_protocol: [\"0.0.0.0/0\"] }", "`0.0.0.0/0` is everybody"),
         (config, "127.0.0.1:0\" }", "127.0.0.1:0\", proxy_protocol: [] }", "no proxy is listed"),
         (config, "127.0.0.1:0\" }", "127.0.0.1:0\", h2c: yes please }", "h2c"),
-        (config, "127.0.0.1:0\" }", "127.0.0.1:0\", h2c: true, tls: { certificate: a, key: b } }", "without TLS"),
+        (
+            config,
+            "127.0.0.1:0\" }",
+            "127.0.0.1:0\", h2c: true, tls: { certificates: [{ certificate: a, key: b }] } }",
+            "without TLS",
+        ),
         (config, "workers: 2", "clients: { allow: [] }\nworkers: 2", "nobody would be served"),
         (config, "workers: 2", "clients: { trusted_proxies: [\"::/0\"] }\nworkers: 2", "`::/0` is everybody"),
         (config, "workers: 2", "clients: { deny: [\"10.0.0.0/33\"] }\nworkers: 2", "`10.0.0.0/33` is no network"),
@@ -91,6 +96,87 @@ fn each_mistake_is_named_with_its_place_and_its_remedy() {
             assert!(err.contains(finding), "{to}: {err}");
             assert!(err.contains(file), "{to}: {err}");
         }
+    }
+}
+
+#[test]
+fn each_mistake_in_the_settings_of_tls_is_named_with_its_remedy() {
+    let listener = |tls: &str| format!("127.0.0.1:0\", tls: {{ {tls} }} }}");
+    let one = "certificates: [{ certificate: a.pem, key: a.key }]";
+    let clients = "authorities:\n  partners: { ca: ca.pem, tenants: [acme] }\n";
+    for (tls, more, finding, help) in [
+        ("certificates: []", "", "tls without a certificate", "leave `tls` out"),
+        (
+            "certificates: [{ certificate: a, key: a, default: true }, { certificate: b, key: b, default: true }]",
+            "",
+            "two certificates are the default",
+            "mark one of them",
+        ),
+        (&format!("{one}, min_version: \"1.1\""), "", "a version is \"1.2\" or \"1.3\"", ""),
+        (
+            &format!("{one}, suites: [TLS_AES_128_GCM_SHA25]"),
+            "",
+            "is not a cipher suite",
+            "did you mean `TLS_AES_128_GCM_SHA256`?",
+        ),
+        (&format!("{one}, suites: [TLS_AES_128_GCM_SHA256]"), "", "no suite here is of TLS 1.2", "min_version"),
+        (
+            &format!("{one}, suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]"),
+            "",
+            "no suite here is of TLS 1.3",
+            "TLS_AES_128_GCM_SHA256",
+        ),
+        (&format!("{one}, suites: []"), "", "no suite here is of TLS 1.3", "add"),
+        (
+            &format!(
+                "{one}, min_version: \"1.3\", suites: [TLS_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]"
+            ),
+            "",
+            "is of TLS 1.2, and `min_version` is 1.3",
+            "leave it out",
+        ),
+        (
+            &format!("{one}, min_version: \"1.3\", suites: [TLS_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256]"),
+            "",
+            "stands here twice",
+            "leave it out here",
+        ),
+        (&format!("{one}, ticket_rotation: 59s"), "", "after 1m to 6h", "when it is stolen"),
+        (&format!("{one}, ticket_rotation: 7h"), "", "after 1m to 6h", "when it is stolen"),
+        (&format!("{one}, client_certificates: {{ mode: required }}"), "", "nobody vouches", "`authorities`"),
+        (
+            &format!("{one}, client_certificates: {{ mode: off, authorities: [partners] }}"),
+            clients,
+            "nobody is asked",
+            "leave them out",
+        ),
+        (
+            &format!("{one}, client_certificates: {{ mode: required, authorities: [partner] }}"),
+            clients,
+            "`partner` is not configured",
+            "did you mean `partners`?",
+        ),
+        (
+            &format!("{one}, hosts: {{ \"a.*.test\": {{ client_certificates: {{ mode: off }} }} }}"),
+            "",
+            "a host is a dns name in lower case",
+            "",
+        ),
+        (
+            one,
+            "authorities:\n  main: { ca: ca.pem, tenants: [acme] }\n",
+            "is the name of an issuer as well",
+            "who vouches",
+        ),
+        (one, "authorities:\n  partners: { ca: ca.pem, tenants: [] }\n", "may speak for nobody", "list the tenants"),
+        (one, "", "cannot read `a.pem`", ""),
+    ] {
+        let folder = Folder::new();
+        folder.spoil("cloister.yaml", "127.0.0.1:0\" }", &listener(tls));
+        folder.spoil("cloister.yaml", "workers: 2", &format!("{more}workers: 2"));
+        let (code, out, err) = folder.cloister("check");
+        assert_eq!(code, 2, "{tls}: {out}{err}");
+        assert!(err.contains("cloister.yaml:") && err.contains(finding) && err.contains(help), "{tls}: {err}");
     }
 }
 
@@ -196,7 +282,7 @@ fn a_certificate_that_cannot_be_served_with_is_named_where_it_is_configured() {
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
-        let tls = "  - bind: \"127.0.0.1:0\"\n    tls: { certificate: tls.pem,\n           key: tls.key }\n";
+        let tls = "  - bind: \"127.0.0.1:0\"\n    tls: { certificates: [{ certificate: tls.pem,\n           key: tls.key }] }\n";
         folder.spoil("cloister.yaml", "  - { bind: \"127.0.0.1:0\" }\n", tls);
         let (code, out, err) = folder.cloister("check");
         assert_eq!(code, if findings.is_empty() { 0 } else { 2 }, "{out}{err}");

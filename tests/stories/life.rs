@@ -188,8 +188,10 @@ async fn what_outlasts_the_grace_is_cut_and_its_record_says_so() {
         assert_eq!(kept.answer(), "", "it was cut");
         assert_eq!(gateway.process().wait().code(), Some(3), "the grace did not suffice");
         let records = crate::harness::Records::query(gateway.log(), &[]);
-        let ends: Vec<_> = records.finals().iter().map(|record| record["end"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(ends, ["shutdown"]);
+        let finals = records.finals();
+        let [record] = finals.as_slice() else { panic!("one request: {finals:?}") };
+        assert_eq!((&record["end"], &record["reason"]), (&"shutdown".into(), &"allowed".into()));
+        assert_eq!(record["attempts"], 1, "how far it came: {record}");
         assert_eq!(crate::harness::verify(gateway.log()).0, 0);
     }
 }

@@ -1,5 +1,6 @@
 //! One process takes over from another while both serve.
 
+mod h2;
 mod slow;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

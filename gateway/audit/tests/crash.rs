@@ -1,8 +1,11 @@
 //! The process ends at every point that matters. What it leaves behind is in the page cache, as after `kill -9`.
 
+use terms::Reason;
+
 use super::*;
 use crate::lane::local::{self, Ending};
 use crate::lane::slot::State;
+use crate::{End, Outcome};
 
 /// Ends the run without a word: what is in flight is never heard of again.
 fn kill(journal: Arc<Journal>, committer: Committer, open: Vec<Open>) {
@@ -203,4 +206,28 @@ fn what_is_finished_after_the_log_was_closed_is_in_the_next_run() {
     drop(journal);
     restart(&folder);
     assert_eq!(finals(&folder), [(1, "shutdown".to_owned())]);
+}
+
+#[test]
+fn whatever_does_not_come_to_its_end_once_requests_are_cut_was_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, committer) = open(&folder);
+    let thread = start(committer);
+    let begin = |n| journal.begin(&entry(n)).unwrap();
+    let (broken, gone, whole, dropped) = (begin(1), begin(2), begin(3), begin(4));
+    broken.break_off(outcome());
+    journal.cut_short();
+    gone.finish(&Outcome { reason: Some(Reason::UpstreamUnavailable), end: End::UpstreamFailed, ..outcome() });
+    whole.finish(&outcome());
+    dropped.break_off(outcome());
+    journal.flush_and_close(Duration::from_secs(10)).unwrap();
+    thread.join().unwrap().unwrap();
+    let ends = [(1, "abandoned"), (2, "shutdown"), (3, "complete"), (4, "shutdown")];
+    assert_eq!(finals(&folder), ends.map(|(n, end)| (n, end.to_owned())));
+    for record in records(&folder).iter().filter(|record| record["stage"] == "final") {
+        assert_eq!(
+            (&record["status"], &record["out"], &record["reason"]),
+            (&200.into(), &512.into(), &"allowed".into())
+        );
+    }
 }

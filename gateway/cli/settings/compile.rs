@@ -1,9 +1,11 @@
+mod authority;
 mod defence;
 mod dns;
 mod edge;
 mod issuer;
 mod networks;
 mod response;
+mod tls;
 mod upstream;
 
 pub(crate) use defence::MOST_ATTEMPTS;
@@ -17,6 +19,8 @@ use assertion::Lifetime;
 use secrets::Environment;
 use terms::{Finding, Findings, Span};
 use yaml::At;
+
+use authority::AuthorityNames;
 
 use super::file::{self, File};
 use super::{Audit, Settings, Shutdown};
@@ -40,6 +44,7 @@ impl Compiler<'_> {
             admin,
             state,
             issuers,
+            authorities,
             upstreams,
             dns,
             response,
@@ -54,7 +59,10 @@ impl Compiler<'_> {
         if let Some(none) = workers.as_ref().filter(|workers| workers.value == 0) {
             self.error(none, "no worker would serve anything".into(), "leave it out for one per processor");
         }
-        let listeners: Vec<_> = listeners.into_iter().map(|listener| self.listener(listener.value)).collect();
+        let authorities = self.authorities(authorities, &issuers);
+        let known = AuthorityNames::of(&authorities);
+        let listeners: Vec<_> = listeners.into_iter().map(|listener| self.listener(listener.value, &known)).collect();
+        let authorities: Vec<_> = authorities.into_iter().map(|(_, settings)| settings).collect();
         let admin = admin.bind.as_ref().map_or(Some(SocketAddr::from(([127, 0, 0, 1], 9901))), |bind| self.parse(bind));
         let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
@@ -68,6 +76,7 @@ impl Compiler<'_> {
             proxies,
             clients,
             listeners: listeners.into_iter().collect::<Option<_>>()?,
+            authorities: authorities.into_iter().collect::<Option<_>>()?,
             guard: self.guard(&guard),
             workers: workers.map(|workers| usize::from(workers.value)),
             shutdown: Shutdown { grace: shutdown.grace.0, delay: shutdown.delay.0, idle: shutdown.idle.0 },

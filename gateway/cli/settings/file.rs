@@ -17,7 +17,9 @@ use yaml::{At, Kind, Named, Node, Pairs};
 
 pub(crate) use defence::{Breaker, Queue, Retries};
 pub(crate) use dns::Dns;
-pub(crate) use edge::{Clients, ForwardedWord, Guard, Listener, Tls};
+pub(crate) use edge::{
+    Authority, Certificate, ClientCertificateMode, ClientCertificates, Clients, ForwardedWord, Guard, Listener, Tls,
+};
 pub(crate) use issuer::{Issuer, Members};
 pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{
@@ -53,6 +55,9 @@ pub(crate) struct File {
     /// Who issues tokens, by the name that policies use.
     #[schemars(with = "Pairs<Issuer>")]
     pub(super) issuers: Vec<Named<Issuer>>,
+    /// Who signs certificates of clients, by name. No authority has the name of an issuer.
+    #[schemars(with = "Option<Pairs<Authority>>")]
+    pub(super) authorities: Vec<Named<Authority>>,
     /// The backends, by the name that policies use.
     #[schemars(with = "Pairs<Upstream>")]
     pub(super) upstreams: Vec<Named<Upstream>>,
@@ -74,7 +79,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 15] = [
+    const SECTIONS: [&str; 16] = [
         "version",
         "listeners",
         "guard",
@@ -84,6 +89,7 @@ impl File {
         "admin",
         "state",
         "issuers",
+        "authorities",
         "upstreams",
         "dns",
         "response",
@@ -93,7 +99,8 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 7] = ["guard", "clients", "shutdown", "admin", "dns", "response", "telemetry"];
+    const OPTIONAL: [&str; 8] =
+        ["authorities", "guard", "clients", "shutdown", "admin", "dns", "response", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -112,6 +119,7 @@ impl File {
                 "admin" => read.admin = yaml::read(value, file, findings).unwrap_or_default(),
                 "state" => read.state = yaml::read(value, file, findings),
                 "issuers" => read.issuers = yaml::named(file, value, findings),
+                "authorities" => read.authorities = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
                 "dns" => read.dns = yaml::read(value, file, findings).unwrap_or_default(),
                 "response" => read.response = yaml::read(value, file, findings).unwrap_or_default(),

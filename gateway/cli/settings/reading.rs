@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use ingress::TlsFiles;
+use certificate::AuthoritySettings;
+use ingress::{CertificateFiles, Shown};
 use policy::{Known, KnownNames, Upgrade};
 use secrets::Environment;
 use tenancy::MembershipSource;
@@ -12,7 +13,7 @@ use yaml::Named;
 
 use super::Settings;
 use super::compile::Compiler;
-use super::file::{File, Members, Protocol, Tls};
+use super::file::{self, File, Members, Protocol};
 
 /// What became of the text of `cloister.yaml`: the settings or all that is wrong with them, and what others can be checked
 /// against all the same.
@@ -22,14 +23,38 @@ pub(crate) struct Reading {
     /// The names that policies may refer to, broken ones among them.
     pub(crate) known: Known,
     pub(crate) certificates: Vec<Certificate>,
+    pub(crate) authorities: Vec<AuthorityFiles>,
+}
+
+/// The files of an authority, and where each is named.
+#[derive(Debug)]
+pub(crate) struct AuthorityFiles {
+    pub(crate) settings: AuthoritySettings,
+    pub(crate) ca: Place,
+    pub(crate) crl: Option<Place>,
+}
+
+impl AuthorityFiles {
+    /// Of an authority that can be named. Its tenants say nothing about its files.
+    fn named(Named { name, entry }: &Named<file::Authority>, file: &Arc<str>) -> Option<Self> {
+        let file::Authority { ca, crl, .. } = entry.as_ref()?;
+        let settings = AuthoritySettings {
+            id: name.value.parse().ok()?,
+            ca: PathBuf::from(&ca.value),
+            crl: crl.as_ref().map(|crl| PathBuf::from(&crl.value)),
+            tenants: Arc::default(),
+        };
+        Some(Self { settings, ca: ca.spot.place(file), crl: crl.as_ref().map(|crl| crl.spot.place(file)) })
+    }
 }
 
 /// The certificate and the key of a listener, and where each is named.
 #[derive(Debug)]
 pub(crate) struct Certificate {
-    pub(crate) files: TlsFiles,
+    pub(crate) files: CertificateFiles,
     pub(crate) certificate: Place,
     pub(crate) key: Place,
+    pub(crate) ocsp: Option<Place>,
 }
 
 impl Reading {
@@ -43,28 +68,38 @@ impl Reading {
         let written = File::read(&file, &root, &mut findings);
         let known = known(&written, &findings);
         let tls = written.listeners.iter().filter_map(|listener| listener.value.tls.as_ref());
-        let certificates = tls.map(|tls| Certificate::named(tls, &file)).collect();
+        let certificates = tls.flat_map(|tls| &tls.certificates.value).map(|named| Certificate::named(named, &file));
+        let certificates = certificates.collect();
+        let authorities = written.authorities.iter().filter_map(|named| AuthorityFiles::named(named, &file)).collect();
         let settings = Compiler { file: &file, environment, findings: &mut findings }.compile(written);
         let settings = match settings {
             Some(settings) if !findings.reject() => Ok(settings),
             Some(_) | None => Err(findings.quoting(|quoted| (*quoted == *file).then_some(text))),
         };
-        Self { settings, known, certificates }
+        Self { settings, known, certificates, authorities }
     }
 
     /// What there is to know of a file that cannot be read.
     pub(crate) fn nothing(findings: Findings) -> Self {
-        let known = Known { issuers: KnownNames::unread(), upstreams: KnownNames::unread() };
-        Self { settings: Err(findings), known, certificates: Vec::new() }
+        let known =
+            Known { issuers: KnownNames::unread(), authorities: KnownNames::unread(), upstreams: KnownNames::unread() };
+        Self { settings: Err(findings), known, certificates: Vec::new(), authorities: Vec::new() }
     }
 }
 
 impl Certificate {
-    fn named(Tls { certificate, key }: &Tls, file: &Arc<str>) -> Self {
+    fn named(named: &file::Certificate, file: &Arc<str>) -> Self {
+        let file::Certificate { certificate, key, ocsp, .. } = named;
         Self {
-            files: TlsFiles { certificate: PathBuf::from(&certificate.value), key: PathBuf::from(&key.value) },
+            files: CertificateFiles {
+                certificate: PathBuf::from(&certificate.value),
+                key: PathBuf::from(&key.value),
+                ocsp: ocsp.as_ref().map(|ocsp| PathBuf::from(&ocsp.value)),
+                shown: Shown::ByName,
+            },
             certificate: certificate.spot.place(file),
             key: key.spot.place(file),
+            ocsp: ocsp.as_ref().map(|ocsp| ocsp.spot.place(file)),
         }
     }
 }
@@ -78,7 +113,11 @@ fn known(written: &File, findings: &Findings) -> Known {
         Protocol::H2 | Protocol::H2c => Upgrade::None,
         Protocol::Http1 => Upgrade::WebSocket,
     });
-    Known { issuers, upstreams }
+    let authorities = names(&written.authorities, findings, |authority| {
+        let tenants = authority.tenants.value.iter().filter_map(|tenant| tenant.value.parse().ok());
+        Arc::new(tenants.collect())
+    });
+    Known { issuers, authorities, upstreams }
 }
 
 fn names<N, E, T>(entries: &[Named<E>], findings: &Findings, what: impl Fn(&E) -> T) -> KnownNames<N, T>

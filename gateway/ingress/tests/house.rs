@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use certificate::{AuthoritySettings, ClientCertificate};
 use pingora::http::ResponseHeader;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{HttpProxy, ProxyHttp, Session};
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::WantsClientCert;
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
 use terms::{Network, Networks, SystemClock};
@@ -26,8 +30,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::{
-    Certificates, Cleartext, Connection, Counters, GuardSettings, Ingress, ListenerSettings, Listeners, Snapshot,
-    Strangers, TlsFiles, Unparsed, UnparsedWhy, h2_options,
+    CertificateFiles, Certificates, Cleartext, ClientCertificates, Connection, Counters, GuardSettings, Ingress,
+    ListenerSettings, Listeners, Shown, Snapshot, Strangers, TlsSettings, TlsVersion, Unparsed, UnparsedWhy,
+    h2_options,
 };
 
 /// Long enough for anything that should happen, however busy the machine.
@@ -38,6 +43,8 @@ pub(super) const GUARD: GuardSettings = GuardSettings {
     connections: 100,
     connections_per_ip: 100,
     proxy_header: PATIENCE,
+    connections_per_certificate: 100,
+    handshakes: 100,
     handshake: PATIENCE,
     head: PATIENCE,
     idle: PATIENCE,
@@ -72,63 +79,73 @@ impl Unparsed for Record {
 
 impl House {
     pub(super) fn plain(guard: GuardSettings) -> Self {
-        Self::open(guard, Tls::Off, None, Strangers::default())
+        Self::speaking(guard, Cleartext::Http1AndHttp2)
     }
 
     /// Takes connections from these proxies alone.
     pub(super) fn behind_proxies(guard: GuardSettings, proxies: &str) -> Self {
-        Self::open(
+        Self::without_tls(
             guard,
-            Tls::Off,
-            Some([proxies.parse::<Network>().unwrap()].into_iter().collect()),
+            ListenerSettings { proxies: Some(networks(proxies)), ..listener() },
             Strangers::default(),
         )
     }
 
     /// Listens to none of these strangers.
     pub(super) fn wary(strangers: Strangers, proxies: Option<Networks>) -> Self {
-        Self::open(GUARD, Tls::Off, proxies, strangers)
-    }
-
-    pub(super) fn behind_proxies_tls(guard: GuardSettings, proxies: &str) -> Self {
-        Self::open(
-            guard,
-            Tls::On,
-            Some([proxies.parse::<Network>().unwrap()].into_iter().collect()),
-            Strangers::default(),
-        )
-    }
-
-    pub(super) fn tls(guard: GuardSettings) -> Self {
-        Self::open(guard, Tls::On, None, Strangers::default())
-    }
-
-    fn open(guard: GuardSettings, tls: Tls, proxies: Option<Networks>, strangers: Strangers) -> Self {
-        Self::build(guard, tls, Cleartext::Http1AndHttp2, proxies, strangers)
+        Self::without_tls(GUARD, ListenerSettings { proxies, ..listener() }, strangers)
     }
 
     /// Without TLS.
     pub(super) fn speaking(guard: GuardSettings, cleartext: Cleartext) -> Self {
-        Self::build(guard, Tls::Off, cleartext, None, Strangers::default())
+        Self::without_tls(guard, ListenerSettings { cleartext, ..listener() }, Strangers::default())
     }
 
-    fn build(
-        guard: GuardSettings,
-        tls: Tls,
-        cleartext: Cleartext,
-        proxies: Option<Networks>,
-        strangers: Strangers,
-    ) -> Self {
+    fn without_tls(guard: GuardSettings, settings: ListenerSettings, strangers: Strangers) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let paths = write_certificate(files.path(), "a.test");
-        let bind = "127.0.0.1:0".parse().unwrap();
-        let settings =
-            ListenerSettings { bind, proxies, cleartext, tls: matches!(tls, Tls::On).then(|| paths.clone()) };
-        let listeners = Listeners::bind(&[settings], Arc::new(SystemClock)).unwrap();
+        let certificate = write_certificate(files.path(), "a.test").certificate; // for pingora, which wants roots
+        Self::open(guard, files, settings, strangers, &[], &certificate)
+    }
+
+    pub(super) fn behind_proxies_tls(guard: GuardSettings, proxies: &str) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let tls = speaking(vec![write_certificate(files.path(), "a.test")]);
+        let root = tls.certificates[0].certificate.clone();
+        let settings = ListenerSettings { proxies: Some(networks(proxies)), tls: Some(tls), ..listener() };
+        Self::open(guard, files, settings, Strangers::default(), &[], &root)
+    }
+
+    pub(super) fn tls(guard: GuardSettings) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let certificate = write_certificate(files.path(), "a.test");
+        Self::tls_with(guard, files, speaking(vec![certificate]), &[])
+    }
+
+    /// With these settings, and the files that they name.
+    pub(super) fn tls_with(
+        guard: GuardSettings,
+        files: TempDir,
+        tls: TlsSettings,
+        authorities: &[AuthoritySettings],
+    ) -> Self {
+        let root = tls.certificates[0].certificate.clone();
+        let settings = ListenerSettings { tls: Some(tls), ..listener() };
+        Self::open(guard, files, settings, Strangers::default(), authorities, &root)
+    }
+
+    fn open(
+        guard: GuardSettings,
+        files: TempDir,
+        settings: ListenerSettings,
+        strangers: Strangers,
+        authorities: &[AuthoritySettings],
+        root: &Path,
+    ) -> Self {
+        let listeners = Listeners::bind(&[settings], authorities, Arc::new(SystemClock)).unwrap();
         let address = listeners.addresses().unwrap()[0];
         let certificates = listeners.certificates();
         let logged = Arc::<Mutex<Vec<String>>>::default();
-        let ca_file = Some(paths.certificate.to_str().unwrap().into());
+        let ca_file = Some(root.to_str().unwrap().into());
         let conf = Arc::new(ServerConf { ca_file, ..ServerConf::default() });
         let mut proxy = HttpProxy::new(Butler(Arc::clone(&logged)), conf);
         proxy.h2_options = Some(h2_options(&guard));
@@ -153,20 +170,46 @@ impl House {
 
     /// Over TLS, behind what a proxy says first.
     pub(super) async fn connect_tls_behind(&self, header: &[u8], alpn: &[&str]) -> Client<TlsStream<TcpStream>> {
-        let mut tcp = TcpStream::connect(self.address).await.unwrap();
-        tcp.write_all(header).await.unwrap();
+        let mut config = self.client_config(&rustls::crypto::ring::default_provider()).with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        self.connect_behind(header, Arc::new(config), "a.test").await.unwrap()
+    }
+
+    /// A client that trusts every certificate of the house.
+    pub(super) fn client_config(&self, provider: &CryptoProvider) -> ConfigBuilder<ClientConfig, WantsClientCert> {
         let mut roots = RootCertStore::empty();
-        let pem = std::fs::read(self.files.path().join("certificate.pem")).unwrap();
-        roots.add(rustls_pki_types::pem::PemObject::from_pem_slice(&pem).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        for file in std::fs::read_dir(self.files.path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "pem") {
+                roots.add(CertificateDer::from_pem_file(path).unwrap()).unwrap();
+            }
+        }
+        ClientConfig::builder_with_provider(Arc::new(provider.clone()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let name = ServerName::try_from("a.test").unwrap();
-        Client(TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap())
+    }
+
+    /// Asks for this name: the connection, or why there is none. An alert that comes behind the client's part of the
+    /// handshake is heard as well.
+    pub(super) async fn connect_as(
+        &self,
+        config: Arc<ClientConfig>,
+        name: &str,
+    ) -> std::io::Result<Client<TlsStream<TcpStream>>> {
+        self.connect_behind(b"", config, name).await
+    }
+
+    async fn connect_behind(
+        &self,
+        header: &[u8],
+        config: Arc<ClientConfig>,
+        name: &str,
+    ) -> std::io::Result<Client<TlsStream<TcpStream>>> {
+        let mut tcp = TcpStream::connect(self.address).await.unwrap();
+        tcp.write_all(header).await.unwrap();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        TlsConnector::from(config).connect(name, tcp).await.map(Client)
     }
 
     pub(super) fn counters(&self) -> Snapshot {
@@ -201,17 +244,45 @@ impl fmt::Debug for House {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Tls {
-    Off,
-    On,
+/// On a free port, for everybody, without TLS.
+fn listener() -> ListenerSettings {
+    let bind = "127.0.0.1:0".parse().unwrap();
+    ListenerSettings { bind, proxies: None, cleartext: Cleartext::Http1AndHttp2, tls: None }
+}
+
+/// TLS with these certificates, and nothing else set.
+pub(super) const fn speaking(certificates: Vec<CertificateFiles>) -> TlsSettings {
+    TlsSettings {
+        certificates,
+        min_version: TlsVersion::Tls12,
+        suites: Vec::new(),
+        ticket_rotation: Duration::from_secs(3600),
+        clients: ClientCertificates::Off,
+        hosts: Vec::new(),
+    }
 }
 
 /// A certificate for one name that is its own root, with its key.
-pub(super) fn write_certificate(folder: &Path, name: &str) -> TlsFiles {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec![name.into()]).unwrap().self_signed(&key).unwrap();
-    let files = TlsFiles { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
+pub(super) fn write_certificate(folder: &Path, name: &str) -> CertificateFiles {
+    write_certificate_as(folder, "certificate", &[name], &rcgen::PKCS_ECDSA_P256_SHA256)
+}
+
+/// A certificate in files of this name.
+pub(super) fn write_certificate_as(
+    folder: &Path,
+    file: &str,
+    names: &[&str],
+    algorithm: &'static rcgen::SignatureAlgorithm,
+) -> CertificateFiles {
+    let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+    let files = CertificateFiles {
+        certificate: folder.join(format!("{file}.pem")),
+        key: folder.join(format!("{file}.key")),
+        ocsp: None,
+        shown: Shown::ByName,
+    };
     std::fs::write(&files.certificate, certificate.pem()).unwrap();
     write_key(&files.key, &key.serialize_pem(), 0o600);
     files
@@ -224,6 +295,7 @@ pub(super) fn write_key(path: &Path, pem: &str, mode: u32) {
 }
 
 /// The other end of a connection.
+#[derive(Debug)]
 pub(super) struct Client<S>(pub(super) S);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
@@ -238,9 +310,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.answer().await
     }
 
+    /// The same, if there is an answer: a handshake may fail after the client has finished its own part.
+    pub(super) async fn try_get(&mut self, path: &str) -> Option<String> {
+        self.0.write_all(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n").as_bytes()).await.ok()?;
+        self.0.flush().await.ok()?;
+        let mut first = [0];
+        tokio::time::timeout(PATIENCE, self.0.read_exact(&mut first)).await.unwrap().ok()?;
+        Some(self.answer_after(first.to_vec()).await)
+    }
+
     /// One answer of HTTP/1.1 with a `Content-Length`: its body.
     pub(super) async fn answer(&mut self) -> String {
-        let mut head = Vec::new();
+        self.answer_after(Vec::new()).await
+    }
+
+    async fn answer_after(&mut self, mut head: Vec<u8>) -> String {
         while !head.ends_with(b"\r\n\r\n") {
             let byte = tokio::time::timeout(PATIENCE, self.0.read_u8()).await.unwrap();
             head.push(byte.unwrap_or_else(|error| panic!("{error} after {:?}", String::from_utf8_lossy(&head))));
@@ -303,7 +387,7 @@ impl ProxyHttp for Butler {
         }
         let body = match path.strip_prefix("/bytes/") {
             Some(count) => (0..count.parse().unwrap()).map(|n: usize| char::from(b'a' + (n % 26) as u8)).collect(),
-            None => format!("{path} {} {:?} {:?}", connection.requests(), connection.tls(), session.client_addr()),
+            None => format!("{path} {} {} {:?}", connection.requests(), facts(&connection), session.client_addr()),
         };
         let mut head = ResponseHeader::build(200, Some(1))?;
         head.insert_header("content-length", body.len().to_string())?;
@@ -319,6 +403,21 @@ impl ProxyHttp for Butler {
     async fn logging(&self, session: &mut Session, _: Option<&pingora::Error>, _: &mut Visit) {
         self.0.lock().unwrap().push(session.req_header().uri.path().to_owned());
     }
+}
+
+fn networks(text: &str) -> Networks {
+    [text.parse::<Network>().unwrap()].into_iter().collect()
+}
+
+/// What is known of TLS, in words.
+fn facts(connection: &Connection) -> String {
+    let Some(tls) = connection.tls() else { return "plain".into() };
+    let certificate = match tls.client_certificate() {
+        ClientCertificate::None => "none",
+        ClientCertificate::Refused => "refused",
+        ClientCertificate::Vouched(_) => "vouched",
+    };
+    format!("{} {} {:?} {certificate}", tls.version, tls.sni.as_deref().unwrap_or("-"), tls.scope)
 }
 
 /// The certificate that a server shows.

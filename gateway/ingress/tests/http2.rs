@@ -61,7 +61,7 @@ async fn the_client_chooses_between_http_1_and_2() {
     let house = House::tls(GUARD);
     let mut one = house.connect_tls(&["http/1.1"]).await;
     assert_eq!(one.0.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-    let facts = r#"Some(TlsFacts { version: "TLSv1_3", sni: Some("a.test") }) Some(Inet(127.0.0.1:"#;
+    let facts = "TLSv1_3 a.test Listener none Some(Inet(127.0.0.1:";
     let answer = one.get("/one").await;
     assert!(answer.starts_with(&format!("/one 1 {facts}")), "{answer}");
 

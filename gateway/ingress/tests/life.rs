@@ -12,7 +12,7 @@ async fn many_requests_run_on_one_connection_one_after_the_other() {
     let mut client = house.connect().await;
     for n in 1..=10 {
         let answer = client.get(&format!("/{n}")).await;
-        assert!(answer.starts_with(&format!("/{n} {n} None Some(Inet(127.0.0.1:")), "{answer}");
+        assert!(answer.starts_with(&format!("/{n} {n} plain Some(Inet(127.0.0.1:")), "{answer}");
     }
     drop(client);
     assert_eq!(house.unparsed().await, []);
@@ -71,10 +71,10 @@ fn an_address_in_use_is_named() {
         cleartext: Cleartext::Http1,
         tls: None,
     };
-    let first = Listeners::bind(&[settings], clock.clone()).unwrap();
+    let first = Listeners::bind(&[settings], &[], clock.clone()).unwrap();
     let taken = first.addresses().unwrap()[0];
     let settings = ListenerSettings { bind: taken, proxies: None, cleartext: Cleartext::Http1, tls: None };
-    let error = Listeners::bind(&[settings], clock).unwrap_err();
+    let error = Listeners::bind(&[settings], &[], clock).unwrap_err();
     assert!(matches!(error, BindError::Bind { address, .. } if address == taken));
     assert!(terms::chain(&error).starts_with(&format!("cannot listen on `{taken}`: ")), "{}", terms::chain(&error));
 }

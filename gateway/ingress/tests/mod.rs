@@ -3,9 +3,11 @@
 mod caps;
 mod certificates;
 mod cleartext;
+mod clients;
 mod deadlines;
 mod house;
 mod http2;
 mod leftovers;
 mod life;
+mod ocsp;
 mod proxies;

@@ -11,11 +11,13 @@ use crate::case::{Case, Expected};
 use crate::file::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 use crate::judge::{Asked, Asker, Question};
 use crate::known::Standing;
+use crate::service::Services;
 use yaml::At;
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
-const VISIBLE: [Reason; 10] = [
+const VISIBLE: [Reason; 11] = [
     Reason::AuthInvalidIssuer,
+    Reason::AuthInvalidService,
     Reason::AuthMissing,
     Reason::ClientDenied,
     Reason::PolicyDenied,
@@ -32,11 +34,12 @@ pub(super) fn read(
     known: &Known,
     roles: &Names<Draft>,
     tenants: &Registry,
+    services: &Services,
     findings: &mut Findings,
 ) -> Vec<Case> {
     let mut cases = Vec::new();
     for Written { file, entries } in files {
-        let reader = Reader { file, known, roles, tenants };
+        let reader = Reader { file, known, roles, tenants, services };
         cases.extend(entries.tests.iter().filter_map(|test| reader.case(test, findings)));
     }
     cases
@@ -47,6 +50,7 @@ struct Reader<'a> {
     known: &'a Known,
     roles: &'a Names<Draft>,
     tenants: &'a Registry,
+    services: &'a Services,
 }
 
 impl Reader<'_> {
@@ -79,7 +83,10 @@ impl Reader<'_> {
     }
 
     fn asker(&self, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {
-        let AsEntry { tenant, roles, user, issuer } = written;
+        let AsEntry { tenant, roles, user, service, issuer } = written;
+        if let Some(service) = service {
+            return self.service(service, written, findings);
+        }
         let written_issuer = issuer.is_some();
         let issuer = issuer.as_ref().and_then(|issuer| self.issuer(issuer, findings));
         if let Some(tenant) = tenant.as_ref().filter(|tenant| self.tenants.get(tenant.as_str()).is_none()) {
@@ -110,10 +117,34 @@ impl Reader<'_> {
             return None;
         }
         Some(Asker {
+            service: None,
             issuer,
             subject: subject?,
             tenant: tenant.as_ref().map(|tenant| tenant.value.clone()),
             roles: carried.into(),
+        })
+    }
+
+    /// What a service is stands where it is defined, so nothing is said of it here but its name.
+    fn service(&self, name: &At<String>, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {
+        let AsEntry { tenant, roles, user, service: _, issuer } = written;
+        let more = [tenant.as_ref(), roles.first(), user.as_ref(), issuer.as_ref()];
+        if let Some(more) = more.into_iter().flatten().next() {
+            let finding = Finding::error(more.spot.place(self.file), "a service brings a certificate and no token");
+            findings.push(finding.help("its tenant and its roles stand under `services`"));
+        }
+        let Some(service) = self.services.named(name.as_str()) else {
+            let message = format!("service `{}` is not defined", shown(name.as_str()));
+            let finding = Finding::error(name.spot.place(self.file), message);
+            findings.push(finding.did_you_mean(name.as_str(), self.services.names()));
+            return None;
+        };
+        Some(Asker {
+            service: Some(Arc::clone(service)),
+            issuer: Some(service.authority.clone()),
+            subject: service.name.clone(),
+            tenant: Some(service.tenant.to_string()),
+            roles: Arc::clone(&service.roles),
         })
     }
 

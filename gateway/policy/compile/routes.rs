@@ -299,14 +299,14 @@ impl<'a> Reader<'a> {
                 let finding = Finding::error(self.place(written), "a public route asks for no permission");
                 findings.push(finding.help("take `allow` away, or say in `auth` whose tokens are accepted"));
             }
-            (Some(Access::Guarded { .. }), None) => {
+            (Some(Access::Guarded { .. } | Access::Services { .. }), None) => {
                 let finding = Finding::error(self.place(route), "this route does not say which permission it asks for");
                 findings.push(finding.help("write for example `allow: { GET: \"invoice:read\" }`"));
             }
-            (Some(Access::Guarded { .. }), Some(written)) if written.value.0.is_empty() => {
+            (Some(Access::Guarded { .. } | Access::Services { .. }), Some(written)) if written.value.0.is_empty() => {
                 findings.push(Finding::error(self.place(written), "a route without a permission lets nobody in"));
             }
-            (Some(Access::Public | Access::Guarded { .. }) | None, _) => {}
+            (Some(Access::Public | Access::Guarded { .. } | Access::Services { .. }) | None, _) => {}
         }
         for (method, permission) in written.iter().flat_map(|written| &written.value.0) {
             let slot = match method.as_str() {
@@ -327,7 +327,7 @@ impl<'a> Reader<'a> {
         access: Option<&Access>,
         findings: &mut Findings,
     ) {
-        let (Some(methods), Some(Access::Guarded { .. })) = (pattern.methods, access) else {
+        let (Some(methods), Some(Access::Guarded { .. } | Access::Services { .. })) = (pattern.methods, access) else {
             return;
         };
         for (slot, _, at) in allow {

@@ -119,8 +119,10 @@ pub(crate) enum NoneWord {
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub(crate) struct GuardEntry {
     /// Whose tokens: names under `issuers` in cloister.yaml.
-    pub(crate) issuers: At<Vec<At<String>>>,
-    /// What must name the tenant, and the same one: `token`, `host`, `path`, `header:X-Org`.
+    pub(crate) issuers: Option<At<Vec<At<String>>>>,
+    /// In place of tokens: who must vouch for the certificates of services. Names under `authorities` in cloister.yaml.
+    pub(crate) authorities: Option<At<Vec<At<String>>>>,
+    /// What must name the tenant, and the same one: `token`, `certificate`, `host`, `path`, `header:X-Org`.
     pub(crate) tenant_from: At<Vec<At<String>>>,
 }
 
@@ -164,7 +166,7 @@ impl<'de> Deserialize<'de> for AuthEntry {
             type Value = AuthEntry;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`none` or a mapping with `issuers` and `tenant_from`")
+                f.write_str("`none` or a mapping with `issuers` or `authorities`, and `tenant_from`")
             }
 
             fn visit_str<E: Error>(self, word: &str) -> Result<AuthEntry, E> {

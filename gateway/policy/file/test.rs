@@ -38,6 +38,8 @@ pub(crate) struct AsEntry {
     pub(crate) roles: Vec<At<String>>,
     /// The subject. `somebody` if it is left out.
     pub(crate) user: Option<At<String>>,
+    /// The service that shows its certificate. Then there is no token, and nothing else stands here.
+    pub(crate) service: Option<At<String>>,
     /// The issuer. The first of the route if it is left out.
     pub(crate) issuer: Option<At<String>>,
 }

@@ -83,7 +83,7 @@ p.yaml:22:12 `stict` is not known here (did you mean `strict`?)
 p.yaml:24:20 the host names a tenant that nothing checks (add `host` to `tenant_from`)
 p.yaml:24:48 the path names a tenant that nothing checks (add `path` to `tenant_from`)
 p.yaml:26:42 tokens of `dev` say themselves who is a member, so the token must name the tenant (add `token` to `tenant_from`)
-p.yaml:26:43 `header:X_Org` cannot name a tenant (write `token`, `host`, `path` or `header:X-Org`)
+p.yaml:26:43 `header:X_Org` cannot name a tenant (write `token`, `certificate`, `host`, `path` or `header:X-Org`)
 p.yaml:27:12 a route without a permission lets nobody in
 p.yaml:28:15 `10MB` does not parse: a size is a number and a unit: `512B`, `64KiB`, `10MiB`, `1GiB`
 p.yaml:29:5 this route does not say who may use it (write `auth: none` if everybody may)
@@ -91,7 +91,7 @@ p.yaml:35:11 `nobody` is not known here (known here: `none`)
 p.yaml:37:9 `GET /a` does not parse: a request is a method and an absolute URL: `GET https://acme.example.com/api/orders`
 p.yaml:40:19 issuer `def` is not configured (did you mean `dev`?)
 p.yaml:40:32 role `viewr` is not defined (did you mean `viewer`?)
-p.yaml:41:21 a test of a policy cannot see `limit.rate` (it sees `auth.invalid.issuer`, `auth.missing`, `client.denied`, `policy.denied`, `route.unknown`, `tenant.mismatch`, `tenant.not_member`, `tenant.suspended`, `tenant.unknown`, `tenant.unplaced`)
+p.yaml:41:21 a test of a policy cannot see `limit.rate` (it sees `auth.invalid.issuer`, `auth.invalid.service`, `auth.missing`, `client.denied`, `policy.denied`, `route.unknown`, `tenant.mismatch`, `tenant.not_member`, `tenant.suspended`, `tenant.unknown`, `tenant.unplaced`)
 p.yaml:43:21 `tenant.mismach` is not a reason (did you mean `tenant.mismatch`?)
 "#);
 }
@@ -114,7 +114,7 @@ fn a_file_that_is_not_yaml_does_not_hide_what_is_wrong_with_the_others() {
 a.yaml:1:8 this is not YAML: unclosed bracket '['
 b.yaml:4:13 upstream `nowhere` is not configured
 c.yaml:3:1 a file is one YAML document
-d.yaml:1:1 a policy file is a mapping of sections (known here: `limits`, `members`, `roles`, `routes`, `tenants`, `tests`)
+d.yaml:1:1 a policy file is a mapping of sections (known here: `limits`, `members`, `roles`, `routes`, `services`, `tenants`, `tests`)
 e.yaml:1:10 this is not YAML: YAML merge keys are not allowed by configured policy
 "#);
 }
@@ -352,7 +352,8 @@ tests:
     broken.issuers.insert_broken("broken");
     broken.upstreams.insert_broken("crumbling");
     assert_eq!(with(&broken, text), "", "no policy, and no finding");
-    let unread = Known { issuers: KnownNames::unread(), upstreams: KnownNames::unread() };
+    let unread =
+        Known { issuers: KnownNames::unread(), authorities: KnownNames::unread(), upstreams: KnownNames::unread() };
     assert_eq!(with(&unread, text), "");
     // What has nothing to do with it is told all the same, with the broken names to choose from.
     insta::assert_snapshot!(with(&broken, &text.replace("issuers: [broken]", "issuers: [brokn]")), @"p.yaml:7:23 issuer `brokn` is not configured (did you mean `broken`?)");

@@ -53,7 +53,9 @@ fn speaks_of_frames(fields: &HeaderMap) -> bool {
 /// Keeps shared caches in front from giving one caller's response to another: it varies by what says who asks, and where
 /// the backend says nothing, it is the caller's alone.
 pub(crate) fn keep_apart(head: &mut ResponseHeader, route: &Route, cache: &HeaderValue) -> Result<()> {
-    let Access::Guarded { tenant_from, .. } = &route.access else { return Ok(()) };
+    let (Access::Guarded { tenant_from, .. } | Access::Services { tenant_from, .. }) = &route.access else {
+        return Ok(());
+    };
     if !head.headers.contains_key(header::CACHE_CONTROL) {
         head.insert_header(header::CACHE_CONTROL, cache.clone())?;
     }

@@ -13,6 +13,7 @@ fn context() -> Context {
         trace: 0,
         at: std::time::UNIX_EPOCH,
         started: Instant::now(),
+        channel: gate::Channel::Plain,
     };
     let mut context = Context::default();
     (context.stage, context.sent) = (Stage::Refused { arrival, reason, route: None }, 7);

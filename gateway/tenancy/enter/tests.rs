@@ -28,6 +28,7 @@ fn ask(members: MembershipSource, subject: &str, token: Option<&str>, named: &[(
         tenant: token,
         roles: &roles(&["viewer"]),
         members,
+        confined_to: None,
     };
     let named: Vec<_> = named.iter().map(|&(source, tenant)| Named { source, tenant }).collect();
     enter(&identity, &named, &registry, &directory)
@@ -98,4 +99,32 @@ proptest! {
             prop_assert_ne!(tenant, "initech");
         }
     }
+}
+
+#[test]
+fn a_certificate_keeps_its_holder_to_the_tenants_of_its_authority() {
+    let (registry, directory) = world();
+    let only = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<HashSet<TenantId>>();
+    for (token, tenants, expected) in [
+        ("acme", &["acme"][..], Ok("acme")),
+        ("acme", &["globex", "acme"], Ok("acme")),
+        ("acme", &["globex"], Err(Reason::TenantMismatch)),
+        ("globex", &["acme"], Err(Reason::TenantMismatch)),
+        ("acme", &[], Err(Reason::TenantMismatch)),
+        ("nobody", &["acme"], Err(Reason::TenantMismatch)),
+    ] {
+        let identity = Identity {
+            issuer: &"main".parse().unwrap(),
+            subject: &"ada".parse().unwrap(),
+            tenant: Some(token),
+            roles: &roles(&["viewer"]),
+            members: MembershipSource::Claims,
+            confined_to: Some(&only(tenants)),
+        };
+        let entered = enter(&identity, &[], &registry, &directory);
+        let entered = entered.as_ref().map(|membership| membership.tenant().as_str()).map_err(Outsider::reason);
+        assert_eq!(entered, expected, "{token} {tenants:?}");
+        assert_eq!(confine(&[Some(token), None], &only(tenants)).map_err(|it| it.reason()), expected.map(|_| ()));
+    }
+    assert_eq!(confine(&[None, None], &only(&[])), Ok(()));
 }

@@ -1,13 +1,17 @@
-use std::path::PathBuf;
-
-use ingress::{Cleartext, GuardSettings, ListenerSettings, TlsFiles};
+use ingress::{Cleartext, GuardSettings, ListenerSettings};
 
 use super::Compiler;
+use super::authority::AuthorityNames;
 use crate::settings::file;
 
 impl Compiler<'_> {
-    pub(super) fn listener(&mut self, listener: file::Listener) -> Option<ListenerSettings> {
+    pub(super) fn listener(
+        &mut self,
+        listener: file::Listener,
+        authorities: &AuthorityNames,
+    ) -> Option<ListenerSettings> {
         let file::Listener { bind, proxy_protocol, h2c, tls } = listener;
+        let bind = self.parse(&bind);
         let proxies = proxy_protocol.map(|proxies| self.trusted(&proxies));
         if let Some(h2c) = h2c.as_ref().filter(|_| tls.is_some()) {
             self.error(h2c, "h2c is HTTP/2 without TLS".into(), "leave it out: with TLS, HTTP/2 is always spoken");
@@ -16,25 +20,34 @@ impl Compiler<'_> {
             Some(h2c) if h2c.value => Cleartext::Http1AndHttp2,
             Some(_) | None => Cleartext::Http1,
         };
-        let tls = tls.map(|file::Tls { certificate, key }| TlsFiles {
-            certificate: PathBuf::from(certificate.value),
-            key: PathBuf::from(key.value),
-        });
+        let tls = tls.map(|tls| self.tls(tls, authorities));
         Some(ListenerSettings {
-            bind: self.parse(&bind)?,
+            bind: bind?,
             proxies: proxies.map_or(Some(None), |all| all.map(Some))?,
             cleartext,
-            tls,
+            tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
         })
     }
 
     pub(super) fn guard(&mut self, guard: &file::Guard) -> GuardSettings {
-        let file::Guard { connections, connections_per_ip, proxy_header, handshake, head, idle, head_bytes, fields } =
-            guard;
+        let file::Guard {
+            connections,
+            connections_per_ip,
+            connections_per_certificate,
+            proxy_header,
+            handshake,
+            handshakes,
+            head,
+            idle,
+            head_bytes,
+            fields,
+        } = guard;
         GuardSettings {
             connections: *connections as usize,
             connections_per_ip: *connections_per_ip as usize,
+            connections_per_certificate: *connections_per_certificate as usize,
             proxy_header: proxy_header.0,
+            handshakes: *handshakes as usize,
             handshake: handshake.0,
             head: head.0,
             idle: idle.0,

@@ -13,10 +13,71 @@ use yaml::{At, Tried};
 
 impl Reader<'_> {
     pub(super) fn access(&self, auth: &At<Tried<AuthEntry>>, findings: &mut Findings) -> Option<Access> {
-        let GuardEntry { issuers, tenant_from } = match auth.value.0.as_ref()? {
+        let GuardEntry { issuers, authorities, tenant_from } = match auth.value.0.as_ref()? {
             AuthEntry::Nobody(_) => return Some(Access::Public),
             AuthEntry::Guarded(guard) => guard,
         };
+        match (issuers, authorities) {
+            (Some(issuers), None) => Some(self.tokens(issuers, tenant_from, findings)),
+            (None, Some(authorities)) => Some(self.certificates(authorities, tenant_from, findings)),
+            (Some(_), Some(authorities)) => {
+                let finding =
+                    Finding::error(self.place(authorities), "a route takes tokens or certificates of services");
+                findings.push(finding.help("leave out `issuers` or `authorities`"));
+                None
+            }
+            (None, None) => {
+                let finding = Finding::error(self.place(auth), "nothing says who may use this route");
+                findings.push(finding.help("name `issuers` or `authorities`, or write `auth: none`"));
+                None
+            }
+        }
+    }
+
+    fn certificates(
+        &self,
+        authorities: &At<Vec<At<String>>>,
+        tenant_from: &At<Vec<At<String>>>,
+        findings: &mut Findings,
+    ) -> Access {
+        let mut accepted: Vec<IssuerId> = Vec::with_capacity(authorities.value.len());
+        for authority in &authorities.value {
+            match self.known.authorities.look_up(authority.as_str()) {
+                Standing::Sound(known, _) if accepted.contains(known) => {
+                    findings.push(Finding::error(self.place(authority), "this authority stands here twice"));
+                }
+                Standing::Sound(known, _) => accepted.push(known.clone()),
+                Standing::Unknown => {
+                    let message = format!("authority `{}` is not configured", shown(authority.as_str()));
+                    let names = self.known.authorities.all();
+                    let finding = Finding::error(self.place(authority), message);
+                    findings.push(finding.did_you_mean(authority.as_str(), names));
+                }
+                Standing::Unsure => {}
+            }
+        }
+        if authorities.value.is_empty() {
+            let finding = Finding::error(self.place(authorities), "a route without an authority lets nobody in");
+            findings.push(finding.help("name who vouches for the services that it accepts"));
+        }
+        let sources = self.tenant_from(tenant_from, findings);
+        if sources.contains(&TenantSource::Token) {
+            let finding = Finding::error(self.place(tenant_from), "no token comes on a route for services");
+            findings.push(finding.help("write `certificate` in place of `token`"));
+        }
+        if !sources.contains(&TenantSource::Certificate) {
+            let message = "the certificate says for which tenant a service acts, so it must name the tenant";
+            findings.push(Finding::error(self.place(tenant_from), message).help("add `certificate` to `tenant_from`"));
+        }
+        Access::Services { authorities: accepted.into_iter().collect(), tenant_from: sources }
+    }
+
+    fn tokens(
+        &self,
+        issuers: &At<Vec<At<String>>>,
+        tenant_from: &At<Vec<At<String>>>,
+        findings: &mut Findings,
+    ) -> Access {
         let mut accepted: Vec<IssuerId> = Vec::with_capacity(issuers.value.len());
         for issuer in &issuers.value {
             match self.known.issuers.look_up(issuer.as_str()) {
@@ -44,13 +105,14 @@ impl Reader<'_> {
                 format!("tokens of `{issuer}` say themselves who is a member, so the token must name the tenant");
             findings.push(Finding::error(self.place(tenant_from), message).help("add `token` to `tenant_from`"));
         }
-        Some(Access::Guarded { issuers: accepted.into_iter().collect(), tenant_from: sources })
+        Access::Guarded { issuers: accepted.into_iter().collect(), tenant_from: sources }
     }
 
     fn tenant_from(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<TenantSource> {
         let mut sources = Vec::with_capacity(written.value.len());
         for source in &written.value {
             let parsed = match (source.as_str(), source.as_str().strip_prefix("header:")) {
+                ("certificate", _) => Some(TenantSource::Certificate),
                 ("host", _) => Some(TenantSource::Host),
                 ("path", _) => Some(TenantSource::Path),
                 ("token", _) => Some(TenantSource::Token),
@@ -71,9 +133,9 @@ impl Reader<'_> {
                 None => {
                     let message = format!("`{}` cannot name a tenant", shown(source.as_str()));
                     let finding = Finding::error(self.place(source), message);
-                    findings.push(match terms::nearest(source.as_str(), ["host", "path", "token"]) {
+                    findings.push(match terms::nearest(source.as_str(), ["certificate", "host", "path", "token"]) {
                         Some(name) => finding.help(format!("did you mean `{name}`?")),
-                        None => finding.help("write `token`, `host`, `path` or `header:X-Org`"),
+                        None => finding.help("write `token`, `certificate`, `host`, `path` or `header:X-Org`"),
                     });
                 }
             }
@@ -94,7 +156,9 @@ impl Reader<'_> {
         access: Option<&Access>,
         findings: &mut Findings,
     ) {
-        let (Some(Access::Guarded { tenant_from, .. }), Some(auth)) = (access, auth) else {
+        let (Some(Access::Guarded { tenant_from, .. } | Access::Services { tenant_from, .. }), Some(auth)) =
+            (access, auth)
+        else {
             return;
         };
         let in_host = matches!(pattern.host, HostPattern::Tenant(_));

@@ -135,7 +135,7 @@ impl Reader<'_> {
 fn takes(route: &Around<'_>, method: &str) -> bool {
     let granted = match route.access {
         Access::Public => true,
-        Access::Guarded { .. } => route.allow.iter().any(|slot| match slot {
+        Access::Guarded { .. } | Access::Services { .. } => route.allow.iter().any(|slot| match slot {
             Slot::Method(index) => METHODS.get(*index) == Some(&method),
             Slot::Other => true,
         }),

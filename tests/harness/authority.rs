@@ -1,0 +1,55 @@
+//! Somebody who signs certificates of clients.
+
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+
+use super::TlsIdentity;
+
+pub struct TestAuthority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    folder: TempDir,
+}
+
+impl TestAuthority {
+    pub fn new(name: &str) -> Self {
+        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let issuer = CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap();
+        let authority = Self { issuer, folder: tempfile::tempdir().unwrap() };
+        authority.write();
+        authority
+    }
+
+    /// The file of its certificate.
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    fn write(&self) {
+        let certificate: &rcgen::Certificate = self.issuer.as_ref();
+        std::fs::write(self.file(), certificate.pem()).unwrap();
+    }
+
+    /// Signs as another one from now on, as if its key had been replaced.
+    pub fn replace(&mut self) {
+        self.issuer = Self::new("replaced").issuer;
+        self.write();
+    }
+
+    /// A client with a certificate for these URIs and DNS names, which trusts the gateway's certificate.
+    pub fn client(&self, gateway: &Path, uris: &[&str], dns: &[&str]) -> TlsIdentity {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<_> = dns.iter().map(|name| (*name).to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).unwrap();
+        parameters.subject_alt_names.extend(uris.iter().map(|uri| rcgen::SanType::URI((*uri).try_into().unwrap())));
+        parameters.extended_key_usages.push(rcgen::ExtendedKeyUsagePurpose::ClientAuth);
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
+        let (shown, own) = (self.folder.path().join("client.pem"), self.folder.path().join("client.key"));
+        std::fs::write(&shown, certificate.pem()).unwrap();
+        std::fs::write(&own, key.serialize_pem()).unwrap();
+        TlsIdentity::showing(&[gateway], &shown, &own)
+    }
+}
