@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use audit::{Digest, Journal, Protocol, Settings};
 use canonical::{Bounds, CanonicalRequest, Head};
 use futures::FutureExt as _;
-use gate::{Arrival, Channel, Gate, Permit, Rules};
+use gate::{Admission, Arrival, Channel, Gate, Permit, Rules};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use limit::{KeyPart, Limit, Limits};
 use policy::{Known, Policy, Source};
@@ -92,8 +92,11 @@ impl World {
     /// What the proxy does once it has read a head.
     pub(crate) fn admit(&self, request: &CanonicalRequest<'_>) -> Permit {
         let arrival = arrival();
-        let permit = self.gate.admit(&arrival, request).now_or_never().expect("an answer without waiting");
-        permit.expect("a permit")
+        let admitted = self.gate.admit(&arrival, request).now_or_never().expect("an answer without waiting");
+        match admitted.expect("an admission") {
+            Admission::Forward(permit) => permit,
+            Admission::Preflight(_) => unreachable!("no request here asks what a page may ask"),
+        }
     }
 
     /// How long so many rounds of `work` take, which writes one record each. Time in which the journal catches up does

@@ -60,7 +60,6 @@ mod identity;
 mod injected;
 mod keyring;
 mod minter;
-mod reserved;
 mod reuse;
 mod signature;
 
@@ -69,5 +68,4 @@ pub use identity::{Forwarded, Identity};
 pub use injected::Injected;
 pub use keyring::{Key, Keyring, KeyringError, State};
 pub use minter::{MintError, Minter};
-pub use reserved::{reserved, reserved_in_response};
 pub use signature::{InvalidSignatureKey, SignatureKey};

@@ -90,6 +90,34 @@ pub struct Outcome {
     pub took: Duration,
     /// How it ended.
     pub end: End,
+    /// What the response said of its tenant, where its route looks.
+    pub echo: Option<Echo>,
+}
+
+/// What a response said of its tenant.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Echo {
+    /// It named another tenant than the one that asked.
+    Differs,
+    /// It named the tenant that asked.
+    Match,
+    /// It named none.
+    Missing,
+    /// It could not be read.
+    Unreadable,
+}
+
+impl Echo {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Differs => "differs",
+            Self::Match => "match",
+            Self::Missing => "missing",
+            Self::Unreadable => "unreadable",
+        }
+    }
 }
 
 /// Whether a request may be forwarded.

@@ -121,6 +121,9 @@ pub(crate) fn suffix(line: &mut Line, outcome: &Outcome) {
     line.number(r#","in":"#, outcome.bytes_in);
     line.number(r#","out":"#, outcome.bytes_out);
     line.number(r#","ms":"#, u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX));
+    if let Some(echo) = outcome.echo {
+        line.word(r#","echo":""#, echo.as_str());
+    }
     line.word(r#","end":""#, outcome.end.as_str());
     line.raw("}");
 }

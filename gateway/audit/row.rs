@@ -35,6 +35,7 @@ pub struct Row<'a> {
     #[serde(rename = "out")]
     pub bytes_out: Option<u64>,
     pub ms: Option<u64>,
+    pub echo: Option<&'a str>,
     pub end: Option<&'a str>,
     pub kind: Option<&'a str>,
     pub old: Option<&'a str>,

@@ -25,6 +25,7 @@ mod framing;
 mod grpc;
 mod malformed;
 mod path;
+mod preflight;
 mod query;
 mod request;
 mod target;
@@ -37,6 +38,7 @@ pub use framing::{Body, Upgrade};
 pub use grpc::speaks_grpc;
 pub use malformed::Malformed;
 pub use path::Segments;
+pub use preflight::Preflight;
 pub use request::{Bounds, CanonicalRequest, Head};
 pub use wire::check_wire;
 

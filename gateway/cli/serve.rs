@@ -83,6 +83,7 @@ impl Gateway {
             state,
             backends,
             dns,
+            response,
             assertion_issuer,
             assertion_lifetime,
             audit,
@@ -142,6 +143,7 @@ impl Gateway {
             request_metrics,
             bounds,
             proxies,
+            response,
             Arc::clone(&clock),
         ));
 

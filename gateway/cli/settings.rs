@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use certificate::AuthoritySettings;
 use ingress::{GuardSettings, ListenerSettings};
-use proxy::Backend;
+use proxy::{Backend, ResponseSettings};
 use schemars::Schema;
 use terms::{IssuerId, Place};
 use token::IssuerSettings;
@@ -40,6 +40,7 @@ pub(crate) struct Settings {
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,
     pub(crate) backends: Vec<Backend>,
     pub(crate) dns: upstream::Dns,
+    pub(crate) response: ResponseSettings,
     pub(crate) assertion_issuer: assertion::Issuer,
     pub(crate) assertion_lifetime: assertion::Lifetime,
     pub(crate) audit: Audit,

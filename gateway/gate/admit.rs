@@ -13,7 +13,7 @@ use crate::member::Entered;
 use crate::origin::{Present, Welcome};
 use crate::room::Room;
 use crate::route::Routed;
-use crate::{Arrival, Cause, Permit, Refusal, Rooms, Rules, Seen};
+use crate::{Arrival, Cause, Permit, Preflight, Refusal, Rooms, Rules, Seen};
 
 /// Judges requests, by the rules that are in force when they arrive.
 #[derive(Debug)]
@@ -24,6 +24,19 @@ pub struct Gate {
     rules: Arc<Live<Rules>>,
     tokens: Arc<Verifier>,
     journal: Arc<Journal>,
+}
+
+/// What a request may do that is not refused.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are permits, and a box would cost each of them an allocation"
+)]
+pub enum Admission {
+    /// Be forwarded.
+    Forward(Permit),
+    /// Be answered by the gateway itself: it asks what a page in a browser may ask, and nothing else.
+    Preflight(Preflight),
 }
 
 impl Gate {
@@ -51,11 +64,14 @@ impl Gate {
     /// # Errors
     /// The refusal, with the last proof that the request reached. It is not recorded yet: see
     /// [`Gate::record`].
-    pub async fn admit(&self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Permit, Refusal> {
+    pub async fn admit(&self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Admission, Refusal> {
         let rules = self.rules.snapshot();
         let room = Room::take(&self.rooms, &rules)?; // there are not too many requests already
         let welcome = Welcome::check(&self.clients, arrival, rules)?; // clients may come from there
         let directed = Directed::check(welcome, &self.demanding, arrival, request)?; // the connection is for this host
+        if let Some(preflight) = Preflight::find(&directed, request)? {
+            return preflight.answer(arrival, &self.journal, request).map(Admission::Preflight); // no token, and no backend
+        }
         let routed = Routed::find(directed, request)?; // host, path and method name one route
         let routed = routed.vouch(arrival)?; // a certificate that the client has shown is good, and for this tenant
         let fitting = routed.fit(request)?; // the route takes such a body and such an upgrade
@@ -70,7 +86,8 @@ impl Gate {
         };
         let placed = granted.place()?; // the route names an upstream for the tenant
         let limited = placed.spend(arrival)?; // all limits have room, and now have less
-        limited.record(&self.journal, arrival, request, room).await // the decision is kept; only now is there a permit
+        let permit = limited.record(&self.journal, arrival, request, room).await?; // the decision is kept; only now
+        Ok(Admission::Forward(permit)) // is there a permit
     }
 
     /// Keeps the record of a refusal, and gives the refusal that the client is to be told: another one if the record cannot

@@ -68,6 +68,8 @@ impl Answer {
             | Reason::TenantSuspended
             | Reason::TenantUnknown
             | Reason::TenantUnplaced => Self::of(403, "forbidden", "Not allowed here", 7),
+            Reason::CorsDenied => Self::of(403, "cors_denied", "Not allowed from this origin", 7),
+            Reason::CorsPreflight => Self::of(204, "ok", "OK", 0),
             Reason::RouteUnknown => Self::of(404, "not_found", "Not found", 12),
 
             Reason::LimitConcurrency | Reason::LimitQuota | Reason::LimitRate => {
@@ -109,6 +111,9 @@ impl Answer {
             Reason::Internal => Self::of(500, "internal", "Internal error", 13),
             Reason::UpstreamBusy => Self::of(503, "upstream_busy", "The backend has too much to do", 8),
             Reason::UpstreamOpen => Self::of(503, "upstream_unavailable", "The backend is not available", 14),
+            Reason::TenantLeak | Reason::UpstreamMalformed => {
+                Self::of(502, "bad_gateway", "The backend did not answer properly", 13)
+            }
             Reason::UpstreamTimeout => Self::of(504, "upstream_timeout", "The backend did not answer in time", 4),
             Reason::UpstreamUnavailable => Self::of(502, "upstream_unavailable", "The backend is not available", 14),
         }
@@ -129,7 +134,8 @@ mod tests {
 
     #[test]
     fn every_refusal_has_a_status_of_an_error() {
-        for reason in Reason::ALL.iter().filter(|reason| **reason != Reason::Allowed) {
+        let granted = [Reason::Allowed, Reason::CorsPreflight];
+        for reason in Reason::ALL.iter().filter(|reason| !granted.contains(reason)) {
             assert!(Answer::to(*reason).status.as_u16() >= 400, "{reason}");
         }
     }

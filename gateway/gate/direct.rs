@@ -56,6 +56,10 @@ impl Directed {
         if made_for_it { Ok(Self { rules }) } else { Err(Refusal::new(Cause::Misdirected, rules)) }
     }
 
+    pub(crate) const fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
     pub(crate) fn into_rules(self) -> Arc<Rules> {
         self.rules
     }

@@ -68,6 +68,9 @@ pub enum Cause {
     /// An `Authorization` that is not one bearer token.
     #[error("the authorization is not a bearer token")]
     NotBearer,
+    /// A page of an origin that may not ask, or not with this method or these fields.
+    #[error("the route does not allow this to pages of this origin")]
+    Origin,
     /// Not a member of the tenant that is asked for.
     #[error("not inside the tenant")]
     Outsider(Outsider),
@@ -128,6 +131,7 @@ impl Refusal {
             Cause::NoRoute => Reason::RouteUnknown,
             Cause::NoService => Reason::AuthInvalidService,
             Cause::NoToken => Reason::AuthMissing,
+            Cause::Origin => Reason::CorsDenied,
             Cause::NotBearer => Reason::AuthInvalidMalformed,
             Cause::Outsider(outsider) => outsider.reason(),
             Cause::Overloaded => Reason::GatewayOverloaded,

@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use audit::{Decision, End, Entry, Journal, Open, Outcome, Unavailable};
 use canonical::CanonicalRequest;
-use policy::{Promise, RuleId};
+use policy::{Promise, Route, RuleId};
 use terms::{Reason, UpstreamId};
 
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
-use crate::{Arrival, Member, Principal, Seen, Who};
+use crate::{Arrival, Member, Principal, Rules, Seen, Who};
 
 /// Keeps the record of a request that may be forwarded, as its route promises: in the journal that survives us, or on
 /// disk. What comes back is finished when the response is.
@@ -69,6 +69,25 @@ pub(crate) fn refused(
     let end = if matches!(refusal.cause(), Cause::Unparsed(_)) { End::Unparsed } else { End::Complete };
     let status = (!matches!(refusal.cause(), Cause::Unparsed(_))).then(|| refusal.answer().status.as_u16());
     journal.whole(&entry, &Outcome { status, bytes_out: sent, took: took(arrival), end, ..Outcome::default() })
+}
+
+/// Keeps the record of a preflight that we answer ourselves, which is final.
+pub(crate) fn preflight(
+    journal: &Journal,
+    arrival: &Arrival,
+    request: &CanonicalRequest<'_>,
+    route: &Route,
+    rules: &Rules,
+) -> Result<(), Unavailable> {
+    let entry = Entry {
+        method: Some(request.method().as_str()),
+        host: Some(request.host()),
+        route: Some(&route.id),
+        policy: Some(rules.digest()),
+        ..entry(arrival, Decision::Allow, Reason::CorsPreflight)
+    };
+    let status = Some(crate::Answer::to(Reason::CorsPreflight).status.as_u16());
+    journal.whole(&entry, &Outcome { status, took: took(arrival), end: End::Complete, ..Outcome::default() })
 }
 
 /// What is known of every request.

@@ -1,5 +1,8 @@
 //! One policy file as it is written. Text is checked in `compile`, where every mistake is noted and none ends the rest.
 
+mod cors;
+mod echo;
+mod fields;
 mod route;
 mod test;
 
@@ -12,6 +15,9 @@ use yaml::{At, Named, Node, Pairs, Tried};
 
 use crate::limit::KeyPart;
 
+pub(crate) use cors::CorsEntry;
+pub(crate) use echo::EchoEntry;
+pub(crate) use fields::FieldsEntry;
 pub(crate) use route::{
     AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, RouteEntry, TimeoutsEntry, UpgradeWord, UpstreamEntry,
 };

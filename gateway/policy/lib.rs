@@ -42,9 +42,12 @@
 
 mod case;
 mod compile;
+mod cors;
 mod decide;
 mod destination;
+mod echo;
 mod explain;
+mod fields;
 mod file;
 mod judge;
 mod known;
@@ -62,9 +65,12 @@ mod tests;
 
 pub use case::CaseResult;
 pub use compile::{Compiled, Source, canonical_bytes, compile};
+pub use cors::Cors;
 pub use decide::{Decision, Denial, RuleId};
 pub use destination::Destination;
+pub use echo::{Echo, EchoMode, EchoPlace, Echoed, InvalidPointer, Missing, Pointer, Success};
 pub use explain::{Explanation, Outcome, Stage, Step};
+pub use fields::{FieldRules, InvalidField, request_field, response_field};
 pub use judge::{Asked, Asker, InvalidQuestion, Question};
 pub use known::{Known, KnownNames};
 pub use limit::{KeyPart, LimitRule};

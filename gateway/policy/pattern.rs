@@ -97,7 +97,7 @@ impl HostPattern {
 }
 
 /// Labels of letters, digits and hyphens, with single dots between them.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -109,7 +109,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// An IPv6 address in its brackets. One of version 4 looks like a name.
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     text.strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'))
         .is_some_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok_and(|address| address.to_string() == text))

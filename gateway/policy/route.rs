@@ -6,8 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use terms::{ByteCount, IssuerSet, Permission, Place, RouteId};
 
+use crate::cors::Cors;
 use crate::decide::RuleId;
 use crate::destination::Destination;
+use crate::echo::Echo;
+use crate::fields::FieldRules;
 use crate::method::Methods;
 use crate::pattern::Pattern;
 
@@ -32,6 +35,14 @@ pub struct Route {
     pub repeat: Repeat,
     /// The longest body.
     pub max_body: ByteCount,
+    /// What is done to the fields of requests on their way to the backend.
+    pub request_fields: FieldRules,
+    /// What is done to the fields of responses on their way to clients.
+    pub response_fields: FieldRules,
+    /// Which pages of other origins in browsers may ask.
+    pub cors: Option<Cors>,
+    /// Where responses name their tenant.
+    pub echo: Option<Echo>,
     /// The template of the path, as it is written: what stands in records in place of the path.
     pub template: Arc<str>,
     /// The template of the host, as it is written.

@@ -1,6 +1,7 @@
 use audit::{End, Outcome};
 use gate::{Cause, Refusal};
 use pingora::http::RequestHeader;
+use policy::Echoed;
 use terms::Reason;
 
 use crate::context::{Admitted, Context, Stage};
@@ -32,7 +33,8 @@ impl Proxy {
 
     /// Completes the record of a request that we have ended where it stood.
     pub(crate) fn cut(&self, mut context: Context, why: Reason) {
-        let outcome = Outcome { reason: Some(why), end: End::Cut, ..context.so_far() };
+        let echo = self.echoed(&context);
+        let outcome = Outcome { reason: Some(why), end: End::Cut, echo, ..context.so_far() };
         if let Some(stream) = context.stream.take() {
             stream.over(&outcome);
         }
@@ -49,5 +51,25 @@ impl Proxy {
         self.metrics().answered(Some(&permit.route().id), status, reason);
         self.metrics().finished(took.as_secs_f64());
         permit.finish(&Outcome { took, ..outcome });
+    }
+    /// What the response said of its tenant, for the record. It is counted here, too.
+    pub(crate) fn echoed(&self, context: &Context) -> Option<audit::Echo> {
+        let said = context.watch.said()?;
+        if let Stage::Admitted(admitted) = &context.stage
+            && let Some((echo, _)) = admitted.echo()
+        {
+            self.metrics().echoed(echo.mode, said);
+        }
+        Some(recorded(said))
+    }
+}
+
+/// What the record says of what a response said.
+const fn recorded(said: Echoed) -> audit::Echo {
+    match said {
+        Echoed::Differs => audit::Echo::Differs,
+        Echoed::Match => audit::Echo::Match,
+        Echoed::Missing => audit::Echo::Missing,
+        Echoed::Unreadable => audit::Echo::Unreadable,
     }
 }

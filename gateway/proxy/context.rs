@@ -6,10 +6,13 @@ use canonical::{CanonicalRequest, Client};
 use gate::{Arrival, Permit};
 use http::HeaderValue;
 use ingress::Connection;
+use policy::Echo;
 use terms::Reason;
 use upstream::{Chosen, Tried};
 
+use crate::echo::Watch;
 use crate::effort::Effort;
+use crate::response::Transport;
 use crate::socket::Frames;
 use crate::streams::Watched;
 use crate::trace::Trace;
@@ -48,12 +51,26 @@ pub struct Context {
     pub(crate) answered: Option<u16>,
     /// The status of the backend's response, once its head goes on to the client.
     pub(crate) responded: Option<u16>,
+    /// How many informational responses came before the final one.
+    pub(crate) announced: u8,
+    /// What is known of the response's tenant, where its route looks.
+    pub(crate) watch: Watch,
     /// Who watches over it, if it runs long.
     pub(crate) stream: Option<Watched>,
     /// Whether the client was told to send its body.
     pub(crate) continued: bool,
     /// Where the backend's side of a web socket stands, once what flows is no longer HTTP.
     pub(crate) socket: Option<Frames>,
+}
+
+impl Context {
+    /// How the client is connected.
+    pub(crate) fn transport(&self) -> Transport {
+        match self.connection.as_ref().and_then(|connection| connection.connection().tls()) {
+            Some(_) => Transport::Tls,
+            None => Transport::Plain,
+        }
+    }
 }
 
 /// A request that is ended leaves its context to who writes the record. One that is dropped without a word, as all are that
@@ -124,6 +141,14 @@ pub(crate) struct Admitted {
     pub(crate) trace: Trace,
     pub(crate) permit: Permit,
     pub(crate) forward: Forward,
+}
+
+impl Admitted {
+    /// Where the response should name its tenant, and which that is.
+    pub(crate) fn echo(&self) -> Option<(&Echo, &str)> {
+        let tenant = self.permit.member()?.membership().tenant();
+        self.permit.route().echo.as_ref().map(|echo| (echo, tenant.as_str()))
+    }
 }
 
 /// What of the request head must be other than the client wrote it, and what it says to us alone.

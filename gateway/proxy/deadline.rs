@@ -10,6 +10,7 @@ use pingora::proxy::Session;
 use crate::backends::Backend;
 use crate::context::Admitted;
 use crate::running::Deadline;
+use crate::streams;
 
 /// How much later than its time a request is cut that has no response yet: an answer that its time is over comes first,
 /// where the backend is silent; one that drips its head leaves no moment for it.
@@ -56,8 +57,7 @@ pub(crate) fn bound(peer: &mut HttpPeer, admitted: &Admitted, until: Option<Inst
 /// moment; events that the backend sends as they happen have none.
 pub(crate) fn answering(admitted: &Admitted, until: Option<Instant>, fields: &HeaderMap) {
     let Some(until) = until else { return };
-    let kind = fields.get(http::header::CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
-    if kind.get(..17).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream")) {
+    if streams::are_events(fields) {
         admitted.lift(Deadline::Whole);
     } else {
         admitted.end_at(Deadline::Whole, until);

@@ -2,6 +2,8 @@ use audit::End;
 use pingora::{Error, ErrorSource, ErrorType};
 use terms::Reason;
 
+use crate::echo::LEAK;
+
 /// What a failure after the decision means: why, and how the request ended. `None`: the client went away.
 pub(crate) fn of(error: &Error) -> (Option<Reason>, End) {
     let timeout = matches!(
@@ -12,7 +14,9 @@ pub(crate) fn of(error: &Error) -> (Option<Reason>, End) {
             | ErrorType::WriteTimedout
     );
     match (error.esource(), error.etype()) {
+        (_, kind) if *kind == LEAK => (Some(Reason::TenantLeak), End::Complete),
         (_, ErrorType::HTTPStatus(413)) => (Some(Reason::RequestBodyTooLarge), End::Complete),
+        (ErrorSource::Upstream, kind) if is_malformed(kind) => (Some(Reason::UpstreamMalformed), End::UpstreamFailed),
         (ErrorSource::Upstream, _) if timeout => (Some(Reason::UpstreamTimeout), End::UpstreamFailed),
         (ErrorSource::Upstream, _) => (Some(Reason::UpstreamUnavailable), End::UpstreamFailed),
         (ErrorSource::Downstream, _) if timeout => (Some(Reason::RequestTimeout), End::ClientGone),
@@ -24,4 +28,11 @@ pub(crate) fn of(error: &Error) -> (Option<Reason>, End) {
         (ErrorSource::Downstream, _) => (None, End::ClientGone),
         (ErrorSource::Internal | ErrorSource::Unset, _) => (Some(Reason::Internal), End::UpstreamFailed),
     }
+}
+
+/// Whether a backend sent what is no HTTP, or what two readers could read differently.
+fn is_malformed(kind: &ErrorType) -> bool {
+    const CHUNK: ErrorType = ErrorType::new("InvalidChunk");
+    const TRAILER: ErrorType = ErrorType::new("InvalidTrailerEnd");
+    matches!(kind, ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2) || [CHUNK, TRAILER].contains(kind)
 }

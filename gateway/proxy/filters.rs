@@ -19,11 +19,12 @@ use crate::context::{Admitted, Context, InProgress, Stage};
 use crate::forward::Came;
 use crate::proxy::{Refused, Serving, channel};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
+use crate::response::Asked;
 use crate::retry::{Connection as From, Failure};
 use crate::running::Deadline;
 use crate::socket::Frames;
 use crate::trace::Trace;
-use crate::{deadline, ends, forward, old, patience, running, socket, streams, upload};
+use crate::{deadline, echo, ends, forward, old, patience, response, running, socket, streams, upload};
 
 /// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
 const ANSWERED: bool = true;
@@ -91,7 +92,7 @@ impl ProxyHttp for Serving {
         if context.is_ending() {
             session.set_keepalive(None);
         }
-        reply.send(session).await?;
+        reply.send(session, &self.response().security, context.transport()).await?;
         Ok(ANSWERED)
     }
 
@@ -162,6 +163,10 @@ impl ProxyHttp for Serving {
         };
         let came = Came { client, tls: connection.connection().tls().is_some() };
         forward::rewrite(head, admitted, injected, &came)?;
+        context.announced = 0; // of this attempt
+        if let Some((echo, _)) = admitted.echo() {
+            echo::prepare(echo, session, head)?;
+        }
         if session.is_http2() {
             session.set_write_timeout(Some(upload::for_a_piece(connection.connection().body_pace())));
         }
@@ -205,17 +210,25 @@ impl ProxyHttp for Serving {
         head: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        // ORDER: what is no response says nothing: no status of it is noted, and none is a reason to try again.
+        let asked = if session.is_upgrade_req() { Asked::Upgrade } else { Asked::Response };
+        response::check(head, asked, &mut context.announced, &self.response().bounds)?;
         let status = head.status;
-        if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(()); // the response is still to come
+        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            self.report(context, Went::Answered(status.as_u16()));
+            if self.puts_aside(session, context, status.as_u16()) {
+                return Error::e_explain(ErrorType::HTTPStatus(status.as_u16()), "put aside for another attempt")
+                    .map_err(|error: Box<Error>| error.into_up());
+            }
+            self.recovered(context);
         }
-        self.report(context, Went::Answered(status.as_u16()));
-        if self.puts_aside(session, context, status.as_u16()) {
-            return Error::e_explain(ErrorType::HTTPStatus(status.as_u16()), "put aside for another attempt")
-                .map_err(|error: Box<Error>| error.into_up());
+        let Context { stage: Stage::Admitted(admitted), watch, .. } = context else {
+            return Error::e_explain(ErrorType::InternalError, "no permit, no response");
+        };
+        if let Some((echo, tenant)) = admitted.echo().filter(|_| !status.is_informational()) {
+            watch.head(echo, tenant, head, &session.req_header().method)?;
         }
-        self.recovered(context);
-        Ok(())
+        response::clean(head, &self.response().remove)
     }
 
     async fn response_filter(
@@ -237,29 +250,44 @@ impl ProxyHttp for Serving {
         } else if context.is_ending() {
             session.set_keepalive(None); // the last answer on this connection, and it says so
         }
-        let Stage::Admitted(admitted) = &context.stage else { return Ok(()) };
-        patience::answering(admitted);
-        if context.socket.is_some() || !head.status.is_informational() {
-            deadline::answering(admitted, context.effort.until, &head.headers);
-        }
+        let Stage::Admitted(admitted) = &context.stage else {
+            return Error::e_explain(ErrorType::InternalError, "no permit, no response");
+        };
         if context.socket.is_some() {
             admitted.lift(Deadline::Opening);
         }
         if context.stream.is_none() {
             context.stream = streams::of_response(session, head).map(|kind| self.streams().watch(kind, admitted));
         }
-        if let Some(stream) = &context.stream {
-            stream.responds(head.status.as_u16());
-        }
-        forward::clean(head);
-        if session.req_header().version == Version::HTTP_10 {
-            old::adapt(head, session)?;
+        if !head.status.is_informational() {
+            let route = admitted.permit.route();
+            self.response().security.put_on(head, context.transport())?;
+            response::apply(head, &route.response_fields)?;
+            response::keep_apart(head, route, &self.response().guarded_cache)?;
+            response::share(head, route, origin(session), host(admitted))?;
         }
         head.insert_header(REQUEST_ID, admitted.arrival.id.to_string())?;
         let (limits, standing) = (admitted.permit.rules().limits(), admitted.permit.standing());
         if !standing.levels().is_empty() {
             head.insert_header(POLICY, limits.policy_field(standing))?;
             head.insert_header(STANDING, limits.standing_field(standing))?;
+        }
+        if let Some((echo, _)) = admitted.echo().filter(|_| !head.status.is_informational()) {
+            context.watch.hold(echo, head)?;
+        }
+        if context.watch.holds() {
+            context.responded = None; // there may be another answer still, so its deadlines stay as they are
+            return Ok(());
+        }
+        patience::answering(admitted);
+        if context.socket.is_some() || !head.status.is_informational() {
+            deadline::answering(admitted, context.effort.until, &head.headers);
+        }
+        if let Some(stream) = &context.stream {
+            stream.responds(head.status.as_u16());
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            old::adapt(head, session)?;
         }
         Ok(())
     }
@@ -271,6 +299,11 @@ impl ProxyHttp for Serving {
         _: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
+        if let Context { stage: Stage::Admitted(admitted), watch, .. } = context
+            && let Some((echo, _)) = admitted.echo()
+        {
+            watch.body(echo, body)?;
+        }
         let length = body.as_ref().map_or(0, Bytes::len);
         context.sent = context.sent.saturating_add(length as u64);
         if let (Some(socket), Some(body)) = (&mut context.socket, &body) {
@@ -283,10 +316,11 @@ impl ProxyHttp for Serving {
         &self,
         _: &mut Session,
         trailers: &mut HeaderMap,
-        _: &mut Context,
+        context: &mut Context,
     ) -> Result<Option<Bytes>> {
-        forward::clean_trailers(trailers);
-        Ok(None)
+        response::clean_trailers(trailers, &self.response().remove);
+        // Trailers cannot go out before a head that is held: an empty last part of the body takes their place.
+        Ok(context.watch.holds().then(Bytes::new))
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
@@ -304,30 +338,36 @@ impl ProxyHttp for Serving {
             Stage::Arrived(arrival, _) | Stage::Refused { arrival, .. } => Some(arrival.id),
             Stage::New | Stage::Recorded => None,
         };
-        let (Some(reason), Some(id), None) = (reason, id, response(session)) else {
+        let (Some(reason), Some(id), None) = (reason, id, written(session)) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         let grpc = canonical::speaks_grpc(&session.req_header().headers);
-        let reply = Reply::failed(reason, id, grpc, context.effort.retry_after);
+        let mut reply = Reply::failed(reason, id, grpc, context.effort.retry_after);
+        if let Stage::Admitted(admitted) = &context.stage {
+            reply = reply.readable(admitted.permit.route(), origin(session), host(admitted));
+        }
         let status = reply.status();
         context.answered = Some(status);
         session.set_keepalive(None); // what is left of the body is not read
-        if reply.send(session).await.is_err() {
+        if reply.send(session, &self.response().security, context.transport()).await.is_err() {
             context.failed = Some((reason, End::ClientGone));
         }
         FailToProxy { error_code: status, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
-        let status = context.answered.or_else(|| response(session).map(|head| head.status.as_u16()));
+        let released = if error.is_none() { self.release(session, context).await } else { None };
+        let error = error.or(released.as_deref());
+        let status = context.answered.or_else(|| written(session));
         let (reason, end) = match (context.failed, error) {
             (Some((reason, end)), _) => (Some(reason), end),
             (None, Some(_)) => (None, End::ClientGone),
             (None, None) => (None, End::Complete),
         };
+        let echo = self.echoed(context);
         let (bytes_in, bytes_out) = (session.body_bytes_read() as u64, session.body_bytes_sent() as u64);
         let attempts = context.attempts;
-        let outcome = Outcome { status, reason, attempts, bytes_in, bytes_out, end, ..Outcome::default() };
+        let outcome = Outcome { status, reason, attempts, bytes_in, bytes_out, end, echo, ..Outcome::default() };
         if let Some(stream) = context.stream.take() {
             stream.over(&outcome);
         }
@@ -352,10 +392,44 @@ impl ProxyHttp for Serving {
     }
 }
 
-/// The head of the response, if it is on its way to the client: `100 Continue` is not one yet.
-fn response(session: &Session) -> Option<&ResponseHeader> {
-    let head = session.response_written()?;
-    (!head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS).then_some(head)
+impl Serving {
+    /// Lets out the response that was held, if it is of the tenant that asked; else answers in its place.
+    async fn release(&self, session: &mut Session, context: &mut Context) -> Option<Box<Error>> {
+        let Context { stage: Stage::Admitted(admitted), watch, .. } = context else { return None };
+        let (echo, tenant) = admitted.echo()?;
+        match watch.end(echo, tenant) {
+            Ok(held) => {
+                let held = held?;
+                (context.responded, context.sent) = (Some(held.status()), held.length());
+                held.send(session).await.err()
+            }
+            Err(leak) => {
+                self.fail_to_proxy(session, &leak, context).await;
+                None
+            }
+        }
+    }
+}
+
+/// Whose page asks, if a page of one origin does.
+fn origin(session: &Session) -> Option<&str> {
+    session.req_header().headers.get(header::ORIGIN)?.to_str().ok() // one at most: others were refused
+}
+
+/// The host as it was judged, without its port.
+fn host(admitted: &Admitted) -> &str {
+    let authority = admitted.forward.host.to_str().unwrap_or_default();
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// The status of the response that has begun, if one has. What only announces it does not count.
+fn written(session: &Session) -> Option<u16> {
+    let status = session.response_written()?.status;
+    let begun = !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS;
+    begun.then_some(status.as_u16())
 }
 
 /// Ends the connection behind a head that has more than one meaning: nobody knows where that request ends. Behind a body

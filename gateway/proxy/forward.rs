@@ -2,15 +2,15 @@ use std::fmt;
 use std::net::IpAddr;
 
 use canonical::{Client, Scheme};
-use http::{HeaderMap, HeaderName, header};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::header;
+use pingora::http::RequestHeader;
+use policy::FieldRules;
 
 use crate::context::Admitted;
 use crate::foreign::is_foreign;
-use crate::reply::{POLICY, REQUEST_ID, STANDING};
 
 /// Fields that speak of the connection as some proxy in front saw it, besides all that begin with `x-forwarded-` and those
-/// that `assertion::reserved` names. What comes in them is at best the word of a proxy that is believed, and has been looked at.
+/// that `terms::reserved` names. What comes in them is at best the word of a proxy that is believed, and has been looked at.
 const OURS: [&str; 9] = [
     "cf-connecting-ip",
     "forwarded",
@@ -32,6 +32,14 @@ pub(crate) fn rewrite(
     came: &Came<'_>,
 ) -> pingora::Result<()> {
     let Admitted { arrival, trace, permit, forward } = admitted;
+    // ORDER: the route's rules first, so that they cannot touch what Cloister takes out and writes.
+    let FieldRules { remove, set } = &permit.route().request_fields;
+    for name in remove {
+        head.remove_header(name);
+    }
+    for (name, value) in set {
+        head.insert_header(name.clone(), value.clone())?;
+    }
     strip(head);
     head.remove_header(&header::EXPECT); // it is met here: a backend that does not know it would wait for ever
     if let Some(target) = &forward.target {
@@ -110,27 +118,5 @@ fn strip(head: &mut RequestHeader) {
 }
 
 fn is_ours(name: &str) -> bool {
-    name.starts_with("x-forwarded-") || OURS.contains(&name) || assertion::reserved(name)
-}
-
-/// Takes out of a response's trailers what no backend may say: they come last, and some clients let them win.
-pub(crate) fn clean_trailers(fields: &mut HeaderMap) {
-    let ours = |name: &HeaderName| {
-        [header::SERVER, REQUEST_ID, POLICY, STANDING].contains(name) || assertion::reserved_in_response(name.as_str())
-    };
-    let forged: Vec<_> = fields.keys().filter(|name| ours(name)).cloned().collect();
-    for name in &forged {
-        fields.remove(name);
-    }
-}
-
-/// Takes out of a response what is no client's business: who the backend is, and what only Cloister may say.
-pub(crate) fn clean(head: &mut ResponseHeader) {
-    head.remove_header(&header::SERVER);
-    head.remove_header("x-powered-by");
-    let forged: Vec<_> =
-        head.headers.keys().filter(|name| assertion::reserved_in_response(name.as_str())).cloned().collect();
-    for name in &forged {
-        head.remove_header(name);
-    }
+    name.starts_with("x-forwarded-") || OURS.contains(&name) || terms::reserved(name)
 }

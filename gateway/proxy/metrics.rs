@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use policy::{EchoMode, Echoed};
 use prometheus::core::Collector;
 use prometheus::{Error, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use terms::{Reason, RouteId, UpstreamId};
@@ -20,6 +21,7 @@ pub struct Metrics {
     retries: IntCounterVec,
     shed: IntCounterVec,
     waited: HistogramVec,
+    echoes: IntCounterVec,
 }
 
 impl Metrics {
@@ -79,6 +81,7 @@ impl Metrics {
                     &["upstream"],
                 ),
             )?,
+            echoes: add(registry, echoes())?,
         })
     }
 
@@ -132,6 +135,10 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn echoed(&self, mode: EchoMode, said: Echoed) {
+        self.echoes.with_label_values(&[word(mode), said.as_str()]).inc();
+    }
+
     pub(crate) fn failed_closed(&self, place: Reason) {
         self.fail_closed.with_label_values(&[place.as_str()]).inc();
     }
@@ -141,6 +148,24 @@ fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: Result<C, Er
     let metric = metric?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
+}
+
+/// A counter that stands at zero from the start for each word: Prometheus cannot see one rise that was not there before.
+fn echoes() -> Result<IntCounterVec, Error> {
+    let counter =
+        counters("cloister_tenant_echo_total", "Responses by what they said of their tenant", &["mode", "said"])?;
+    for (mode, said) in [EchoMode::Block, EchoMode::Shadow].iter().flat_map(|mode| Echoed::ALL.map(|said| (mode, said)))
+    {
+        counter.with_label_values(&[word(*mode), said.as_str()]).inc_by(0);
+    }
+    Ok(counter)
+}
+
+const fn word(mode: EchoMode) -> &'static str {
+    match mode {
+        EchoMode::Block => "block",
+        EchoMode::Shadow => "shadow",
+    }
 }
 
 fn counters(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {

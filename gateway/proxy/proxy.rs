@@ -4,7 +4,7 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use audit::Protocol;
 use canonical::{Bounds, CanonicalRequest, Client, Head, Malformed, Proxies};
-use gate::{Arrival, Asked, Cause, Channel, Gate, Permit, Refusal, Seen};
+use gate::{Admission, Arrival, Asked, Cause, Channel, Gate, Permit, Refusal, Seen};
 use http::{Method, Version};
 use ingress::{Connection, Scope};
 use pingora::http::RequestHeader;
@@ -16,6 +16,7 @@ use crate::backends::Backends;
 use crate::context::Forward;
 use crate::metrics::Metrics;
 use crate::reply::Reply;
+use crate::response::ResponseSettings;
 use crate::streams::Streams;
 use crate::trace::Trace;
 
@@ -28,6 +29,7 @@ pub struct Proxy {
     metrics: Metrics,
     bounds: Bounds,
     proxies: Proxies,
+    response: ResponseSettings,
     streams: Arc<Streams>,
     clock: Arc<dyn Clock>,
 }
@@ -35,6 +37,10 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy that forwards what `gate` permits.
     #[must_use]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of its own, and there is one place that puts them together"
+    )]
     pub fn new(
         gate: Gate,
         backends: Backends,
@@ -42,10 +48,11 @@ impl Proxy {
         metrics: Metrics,
         bounds: Bounds,
         proxies: Proxies,
+        response: ResponseSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let streams = Streams::new(metrics.clone());
-        Self { gate, backends, minter, metrics, bounds, proxies, streams, clock }
+        Self { gate, backends, minter, metrics, bounds, proxies, response, streams, clock }
     }
 
     pub(crate) const fn gate(&self) -> &Gate {
@@ -75,6 +82,10 @@ impl Proxy {
     /// Whose request it is that came from this address.
     pub(crate) fn client(&self, peer: IpAddr, head: &RequestHeader) -> Client {
         Client::find(peer, &head.headers, &self.proxies)
+    }
+
+    pub(crate) const fn response(&self) -> &ResponseSettings {
+        &self.response
     }
 
     /// Notes that a request is there, before any of it is judged.
@@ -114,7 +125,12 @@ impl Proxy {
             return Err(self.refuse(arrival, head, Some(&request), refusal));
         };
         match self.gate.admit(arrival, &request).await {
-            Ok(permit) => Ok((permit, forward)),
+            Ok(Admission::Forward(permit)) => Ok((permit, forward)),
+            Ok(Admission::Preflight(preflight)) => Err(Refused {
+                reason: Reason::CorsPreflight,
+                route: Some(Arc::clone(preflight.route())),
+                reply: Reply::to_preflight(&preflight, arrival.id),
+            }),
             Err(refusal) => Err(self.refuse(arrival, head, Some(&request), refusal)),
         }
     }
@@ -129,11 +145,16 @@ impl Proxy {
     ) -> Refused {
         let grpc = canonical::speaks_grpc(&head.headers);
         let reason = refusal.reason();
-        let reply = Reply::to(&refusal, arrival.id, grpc);
+        let readable = |reply: Reply, refusal: &Refusal| match (request, refusal.route()) {
+            (Some(request), Some(route)) => reply.readable(route, request.origin().ok().flatten(), request.host()),
+            (Some(_) | None, _) => reply,
+        };
+        let reply = readable(Reply::to(&refusal, arrival.id, grpc), &refusal);
         let sent = if head.method == Method::HEAD { 0 } else { reply.length() };
         let seen = Seen { method: Some(head.method.as_str()), host: request.map(CanonicalRequest::host) };
         let refusal = self.gate.record(arrival, seen, refusal, sent);
-        let reply = if refusal.reason() == reason { reply } else { Reply::to(&refusal, arrival.id, grpc) };
+        let reply =
+            if refusal.reason() == reason { reply } else { readable(Reply::to(&refusal, arrival.id, grpc), &refusal) };
         if refusal.answer().status.is_server_error() {
             self.metrics.failed_closed(refusal.reason());
         }
@@ -153,7 +174,7 @@ impl std::ops::Deref for Serving {
     }
 }
 
-/// A request that is answered with a refusal, which is on record.
+/// A request that is answered with a refusal, or as a preflight is, which is on record.
 pub(crate) struct Refused {
     pub(crate) reason: Reason,
     pub(crate) route: Option<Arc<Route>>,

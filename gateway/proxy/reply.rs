@@ -1,14 +1,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gate::{Answer, Cause, Challenge, Refusal};
+use gate::{Answer, Cause, Challenge, Preflight, Refusal};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use limit::{Exceeded, Limits};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
+use policy::Route;
 use serde_json::json;
 use terms::{Reason, RequestId};
+
+use crate::response::{SecurityHeaders, Transport};
 
 /// The name of the field that tells clients which request to ask us about.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -50,6 +53,27 @@ impl Reply {
             reply.field(header::RETRY_AFTER, &after.as_millis().div_ceil(1_000).max(1).to_string());
         }
         reply
+    }
+
+    /// The answer to a browser that asks what a page may ask.
+    pub(crate) fn to_preflight(preflight: &Preflight, id: RequestId) -> Self {
+        let fields = preflight.fields().to_vec();
+        let mut reply = Self { status: Answer::to(Reason::CorsPreflight).status, fields, body: Bytes::new() };
+        reply.field(header::VARY, "origin, access-control-request-method, access-control-request-headers");
+        reply.field(REQUEST_ID, &id.to_string());
+        reply
+    }
+
+    /// Lets pages of the origins that the route allows read it, so that they can show what is wrong.
+    pub(crate) fn readable(mut self, route: &Route, origin: Option<&str>, host: &str) -> Self {
+        let Some(cors) = &route.cors else { return self };
+        self.field(header::VARY, "origin");
+        self.fields.extend(
+            origin
+                .filter(|origin| cors.allows(origin, host))
+                .map_or_else(Vec::new, |origin| cors.response_fields(origin)),
+        );
+        self
     }
 
     fn of(answer: Answer, id: RequestId, grpc: bool, exceeded: Option<(&Exceeded, &Limits)>) -> Self {
@@ -108,11 +132,17 @@ impl Reply {
     }
 
     /// Sends it. A `HEAD` request gets the head alone (RFC 9110 §9.3.2).
-    pub(crate) async fn send(self, session: &mut Session) -> pingora::Result<()> {
+    pub(crate) async fn send(
+        self,
+        session: &mut Session,
+        security: &SecurityHeaders,
+        transport: Transport,
+    ) -> pingora::Result<()> {
         let mut head = ResponseHeader::build_no_case(self.status, Some(self.fields.len()))?;
         for (name, value) in self.fields {
             head.insert_header(name, value)?;
         }
+        security.put_on(&mut head, transport)?;
         let no_body = self.body.is_empty() || session.req_header().method == Method::HEAD;
         if no_body && session.is_http2() {
             // `write_response_header` would leave the end to an empty frame, in which a gRPC client misses its trailers.

@@ -1,6 +1,8 @@
 use http::Method;
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
+use crate::echo::LEAK;
+
 /// How an attempt failed, as far as it matters for another one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Failure {
@@ -34,8 +36,8 @@ pub(crate) enum Body {
 impl Failure {
     /// What an error after the connection stood means. `None`: it is not the backend's doing.
     pub(crate) fn of(error: &Error, connection: Connection) -> Option<Self> {
-        if *error.esource() != ErrorSource::Upstream {
-            return None;
+        if *error.esource() != ErrorSource::Upstream || *error.etype() == LEAK {
+            return None; // a leak is a response, and whoever looks for it must find it: another one would hide it
         }
         let cause = error.root_cause().downcast_ref::<h2::Error>();
         let is = |kinds: &[ErrorType]| kinds.contains(error.etype());
@@ -111,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours_or_the_clients_doing_is_no_failure_of_the_backend() {
-        for error in [Error::new_down(ErrorType::ReadError), Error::new_in(ErrorType::ReadError)] {
+    fn what_is_ours_or_the_clients_doing_or_a_leak_is_no_failure_of_the_attempt() {
+        for error in [Error::new_down(ErrorType::ReadError), Error::new_in(ErrorType::ReadError), Error::new_up(LEAK)] {
             assert_eq!(Failure::of(&error, Connection::Kept), None);
         }
         let mut closed = Error::new_up(ErrorType::ConnectionClosed);

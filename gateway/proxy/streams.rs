@@ -238,21 +238,25 @@ pub(crate) fn of_request(session: &mut Session) -> Option<Kind> {
 
 /// What it is by the head of its response.
 pub(crate) fn of_response(session: &Session, head: &ResponseHeader) -> Option<Kind> {
-    let content_type = head.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let empty = session.req_header().method == Method::HEAD
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         Some(Kind::WebSocket)
     } else if head.status.is_informational() || empty {
         None
-    } else if content_type.get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS)) {
+    } else if are_events(&head.headers) {
         Some(Kind::Events)
     } else {
         length(&head.headers).is_none_or(|length| length > LONG).then_some(Kind::Download)
     }
 }
 
-const EVENTS: &[u8] = b"text/event-stream";
+/// Whether this is the head of what a backend sends as it happens.
+pub(crate) fn are_events(fields: &HeaderMap) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    let content_type = fields.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    content_type.get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
+}
 
 fn length(fields: &HeaderMap) -> Option<u64> {
     fields.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()

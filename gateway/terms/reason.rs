@@ -74,6 +74,10 @@ reasons! {
     GatewayStopping = "gateway.stopping",
     /// There were as many requests in progress as there may be.
     GatewayOverloaded = "gateway.overloaded",
+    /// A page of an origin that may not ask, or not with this method or these fields.
+    CorsDenied = "cors.denied",
+    /// A browser asked whether a page may ask, and was told yes by the gateway itself.
+    CorsPreflight = "cors.preflight",
     /// Something of ours broke while this request was judged.
     Internal = "internal",
     /// More requests at once than a limit allows.
@@ -136,6 +140,8 @@ reasons! {
     RouteUnknown = "route.unknown",
     /// The token under which a request runs has expired.
     StreamExpired = "stream.expired",
+    /// The backend's response names another tenant than the one that asked, or does not name it as its route demands.
+    TenantLeak = "tenant.leak",
     /// Token, host, path and header do not all name the same tenant.
     TenantMismatch = "tenant.mismatch",
     /// The subject does not belong to this tenant.
@@ -150,6 +156,8 @@ reasons! {
     UpstreamBusy = "upstream.busy",
     /// The backend failed so often that it is left alone for a while.
     UpstreamOpen = "upstream.open",
+    /// What the backend sent is no response that can be read in one way only.
+    UpstreamMalformed = "upstream.malformed",
     /// The backend answered late.
     UpstreamTimeout = "upstream.timeout",
     /// The backend could not be reached, or broke off.

@@ -22,6 +22,7 @@ pub struct Setup {
     clients: String,
     listener: String,
     shutdown: String,
+    settings: String,
     environment: Vec<(&'static str, String)>,
     tls: bool,
     tls_more: String,
@@ -65,6 +66,12 @@ impl Setup {
     /// More settings of the shutdown, as YAML: `delay: 300ms`.
     pub fn shutdown(mut self, text: &str) -> Self {
         self.shutdown = text.into();
+        self
+    }
+
+    /// More sections of cloister.yaml, as YAML.
+    pub fn settings(mut self, text: &str) -> Self {
+        self.settings.push_str(text);
         self
     }
 
@@ -325,6 +332,15 @@ impl Gateway {
         self.client.request(method, url).header("host", format!("{tenant}.example.test"))
     }
 
+    /// The same over TLS.
+    pub fn secure(&self, method: &str, tenant: &str, path: &str) -> reqwest::RequestBuilder {
+        let address = self.tls_address.expect("a listener with TLS");
+        let host = format!("{tenant}.example.test");
+        let client =
+            reqwest::Client::builder().danger_accept_invalid_certs(true).resolve(&host, address).build().unwrap();
+        client.request(method.parse().unwrap(), format!("https://{host}:{}{path}", address.port()))
+    }
+
     /// A GET by somebody of this tenant, who is a viewer.
     pub async fn get(&self, tenant: &str, path: &str) -> Answer {
         let token = self.token(tenant, "ada", &["viewer"]);
@@ -468,6 +484,7 @@ audit: {{ directory: {log} }}
     );
     text.push_str(&setup.guard);
     text.push_str(&setup.clients);
+    text.push_str(&setup.settings);
     text.push_str(&setup.more);
     text
 }

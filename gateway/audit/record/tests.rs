@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use terms::{Reason, RequestId};
 
 use super::*;
-use crate::{Decision, Digest, End, LogKey, Protocol, Row};
+use crate::{Decision, Digest, Echo, End, LogKey, Protocol, Row};
 
 #[test]
 fn the_longest_record_fits_a_slot() {
@@ -40,6 +40,7 @@ fn the_longest_record_fits_a_slot() {
         bytes_out: u64::MAX,
         took: Duration::MAX,
         end: End::UpstreamFailed,
+        echo: Some(Echo::Unreadable),
     };
     let mut line = Line::new();
     let cut = prefix(&mut line, &name, Stage::Decided, &entry);

@@ -4,6 +4,7 @@ mod dns;
 mod edge;
 mod issuer;
 mod networks;
+mod response;
 mod tls;
 mod upstream;
 
@@ -46,6 +47,7 @@ impl Compiler<'_> {
             authorities,
             upstreams,
             dns,
+            response,
             assertion,
             audit,
             telemetry,
@@ -66,6 +68,7 @@ impl Compiler<'_> {
         let (issuers, issuer_places) = self.issuers(issuers);
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
         let dns = self.dns(&dns);
+        let response = self.response(response);
         let (issuer, lifetime) = self.assertion(assertion?);
         let audit = audit?;
         let (proxies, clients) = clients?;
@@ -84,6 +87,7 @@ impl Compiler<'_> {
             issuer_places,
             backends: upstreams.into_iter().collect::<Option<_>>()?,
             dns: dns?,
+            response: response?,
             assertion_issuer: issuer?,
             assertion_lifetime: lifetime?,
             audit: Audit {

@@ -4,6 +4,7 @@ mod defence;
 mod dns;
 mod edge;
 mod issuer;
+mod response;
 mod upstream;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub(crate) use edge::{
     Authority, Certificate, ClientCertificateMode, ClientCertificates, Clients, ForwardedWord, Guard, Listener, Tls,
 };
 pub(crate) use issuer::{Issuer, Members};
+pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{
     Address, Balance, Binding, Pool, Protocol, Timeouts, Upstream, UpstreamAssertion, UpstreamTls, Weighted,
 };
@@ -62,6 +64,9 @@ pub(crate) struct File {
     /// How their names are looked up.
     #[schemars(with = "Option<Dns>")]
     pub(super) dns: Dns,
+    /// What becomes of responses on their way to clients.
+    #[schemars(with = "Option<Response>")]
+    pub(super) response: Response,
     /// What backends are told about who asks.
     #[schemars(with = "Assertion", required)]
     pub(super) assertion: Option<Assertion>,
@@ -74,7 +79,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 15] = [
+    const SECTIONS: [&str; 16] = [
         "version",
         "listeners",
         "guard",
@@ -87,13 +92,15 @@ impl File {
         "authorities",
         "upstreams",
         "dns",
+        "response",
         "assertion",
         "audit",
         "telemetry",
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 7] = ["authorities", "guard", "clients", "shutdown", "admin", "dns", "telemetry"];
+    const OPTIONAL: [&str; 8] =
+        ["authorities", "guard", "clients", "shutdown", "admin", "dns", "response", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -115,6 +122,7 @@ impl File {
                 "authorities" => read.authorities = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
                 "dns" => read.dns = yaml::read(value, file, findings).unwrap_or_default(),
+                "response" => read.response = yaml::read(value, file, findings).unwrap_or_default(),
                 "assertion" => read.assertion = yaml::read(value, file, findings),
                 "audit" => read.audit = yaml::read(value, file, findings),
                 "telemetry" => read.telemetry = yaml::read(value, file, findings).unwrap_or_default(),

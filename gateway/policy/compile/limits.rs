@@ -30,6 +30,11 @@ impl Limits {
         Some((place, rule))
     }
 
+    /// Whether a limit counts requests of which nobody knows yet who makes them.
+    pub(super) fn counts_without_caller(&self, place: usize) -> bool {
+        self.rules.get(place).is_some_and(|rule| !rule.key.iter().any(|part| part.needs_caller()))
+    }
+
     pub(super) fn into_values(self) -> Vec<LimitRule> {
         self.rules
     }

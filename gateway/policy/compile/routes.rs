@@ -1,4 +1,7 @@
 mod access;
+mod cors;
+mod echo;
+mod fields;
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -10,14 +13,19 @@ use terms::{ByteCount, Finding, Findings, Permission, Place, RouteId, Span};
 use super::limits::Limits;
 use super::names::{Names, parse, shown};
 use super::{Known, Written};
+use crate::cors::Cors;
 use crate::decide::RuleId;
 use crate::destination::Destination;
-use crate::file::{MatchEntry, RouteEntry, TimeoutsEntry, UpgradeWord};
+use crate::echo::Echo;
+use crate::fields::FieldRules;
+use crate::file::{FieldsEntry, MatchEntry, RouteEntry, TimeoutsEntry, UpgradeWord};
 use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
 use crate::route::{Access, Asks, Route, Timeouts, Upgrade};
 use crate::table::{Ambiguous, Table};
-use yaml::{At, Pairs};
+use cors::Around;
+use fields::Way;
+use yaml::{At, Pairs, Tried};
 
 /// What [`read`] makes. Complete only if it noted no error.
 pub(super) struct Compiled {
@@ -37,6 +45,10 @@ struct Draft<'a> {
     limits: Vec<usize>,
     max_body: ByteCount,
     timeouts: Timeouts,
+    request_fields: FieldRules,
+    response_fields: FieldRules,
+    cors: Option<Cors>,
+    echo: Option<Echo>,
     r#match: &'a MatchEntry,
     pattern: Pattern,
     allow: Vec<(Slot, Permission)>,
@@ -115,6 +127,10 @@ impl Draft<'_> {
             repeat: entry.retry.as_ref().and_then(|retry| retry.0).unwrap_or_default(),
             max_body: self.max_body,
             timeouts: self.timeouts,
+            request_fields: self.request_fields,
+            response_fields: self.response_fields,
+            cors: self.cors,
+            echo: self.echo,
             template: self.r#match.path.as_str().into(),
             host: self.r#match.host.as_str().into(),
             place,
@@ -155,6 +171,10 @@ impl<'a> Reader<'a> {
             timeouts,
             retry: _,
             max_body,
+            request_headers,
+            response_headers,
+            cors,
+            echo,
         } = entry;
         let id = parse(self.file, id, findings);
         let r#match = r#match.0.as_ref();
@@ -179,6 +199,20 @@ impl<'a> Reader<'a> {
             None => Some(DEFAULT_MAX_BODY),
         };
         let timeouts = self.timeouts(timeouts.as_ref().and_then(|timeouts| timeouts.0.as_ref()), findings);
+        let written_fields = |entry: &'a Option<Tried<FieldsEntry>>| entry.as_ref().and_then(|entry| entry.0.as_ref());
+        let request_fields = self.fields(written_fields(request_headers), Way::Request, findings);
+        let response_fields = self.fields(written_fields(response_headers), Way::Response, findings);
+        let echo = echo.as_ref().and_then(|echo| self.echo(echo, access.as_ref(), upgrade(entry), findings));
+        let cors = cors.as_ref().and_then(|cors| cors.0.as_ref());
+        let cors = match (cors, &pattern, &access) {
+            (Some(cors), Some(pattern), Some(access)) => {
+                let allow: Vec<Slot> = allow.iter().map(|(slot, ..)| *slot).collect();
+                let around =
+                    Around { pattern, access, allow: &allow, limits: &limits, response_fields: &response_fields };
+                self.cors(cors, &around, findings)
+            }
+            (Some(_), _, _) | (None, _, _) => None,
+        };
         Some(Draft {
             file: self.file,
             id: id?,
@@ -187,6 +221,10 @@ impl<'a> Reader<'a> {
             limits,
             max_body: max_body?,
             timeouts: timeouts?,
+            request_fields,
+            response_fields,
+            cors,
+            echo,
             r#match: r#match?,
             pattern: pattern?,
             allow: allow.into_iter().map(|(slot, permission, _)| (slot, permission)).collect(),

@@ -8,6 +8,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use yaml::{At, Pairs, Tried};
 
+use super::cors::CorsEntry;
+use super::echo::EchoEntry;
+use super::fields::FieldsEntry;
 use crate::route::{Promise, Repeat};
 
 /// A route: which requests, who may make them, where they go.
@@ -39,6 +42,14 @@ pub(crate) struct RouteEntry {
     /// The longest body: `64KiB`, `10MiB`. 10MiB if it is left out.
     #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)$"))]
     pub(crate) max_body: Option<At<String>>,
+    /// What is done to the fields of requests on their way to the backend. What Cloister writes stays as it is.
+    pub(crate) request_headers: Option<Tried<FieldsEntry>>,
+    /// What is done to the fields of responses on their way to clients. It wins over `response` in cloister.yaml.
+    pub(crate) response_headers: Option<Tried<FieldsEntry>>,
+    /// Which pages of other origins in browsers may ask. None if it is left out.
+    pub(crate) cors: Option<Tried<CorsEntry>>,
+    /// Where responses name their tenant. Not looked at if it is left out.
+    pub(crate) echo: Option<At<Tried<EchoEntry>>>,
 }
 
 /// How long requests may take.

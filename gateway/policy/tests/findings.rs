@@ -358,3 +358,107 @@ tests:
     // What has nothing to do with it is told all the same, with the broken names to choose from.
     insta::assert_snapshot!(with(&broken, &text.replace("issuers: [broken]", "issuers: [brokn]")), @"p.yaml:7:23 issuer `brokn` is not configured (did you mean `broken`?)");
 }
+
+#[test]
+fn a_policy_writes_no_field_that_is_not_its_own() {
+    let text = ROUTE.replace(
+        "    allow:",
+        "    request_headers:
+      set: { X-Channel: web, Authorization: Basic YTpi, X_Tenant: a, X-Tenant-Id: acme, x-forwarded-for: 1.2.3.4, Host: a }
+      remove: [X-Channel, Content-Length, Cookie, Connection, X-HTTP-Method-Override, Traceparent, Sec-WebSocket-Key]
+    response_headers:
+      set: { X-A: \"a\\r\\nSet-Cookie: b\", X-B: \"\u{e9}\", X-C: \" c\", Cache-Control: no-store, cache-control: public, \"X-\u{e9}\": a }
+      remove: [Transfer-Encoding, X-Cloister-Any, X-Request-Id, Upgrade, Proxy-Connection, Cache-Control, ETag, ETag]
+    allow:",
+    );
+    insta::assert_snapshot!(refused(&text), @r#"
+p.yaml:9:30 `Authorization`: this field says who asks, which no policy makes up
+p.yaml:9:57 `X_Tenant`: the name of a field is letters, digits and `-`
+p.yaml:9:70 `X-Tenant-Id`: only Cloister writes this field
+p.yaml:9:89 `x-forwarded-for`: only Cloister writes this field
+p.yaml:9:115 `Host`: this field says where a message ends or where it goes, which is not for a policy to say
+p.yaml:10:16 field `x-channel` stands here twice (what is set replaces what came, so it need not be removed)
+p.yaml:10:27 `Content-Length`: this field says where a message ends or where it goes, which is not for a policy to say
+p.yaml:10:51 `Connection`: this field speaks of one connection, and each has its own
+p.yaml:10:63 `X-HTTP-Method-Override`: by this field backends do another thing than the one that was judged
+p.yaml:10:87 `Traceparent`: only Cloister writes this field
+p.yaml:10:100 `Sec-WebSocket-Key`: this field speaks of one connection, and each has its own
+p.yaml:12:19 `a��Set-Cookie: b`: the value of a field is visible ASCII, with spaces between
+p.yaml:12:46 `é`: the value of a field is visible ASCII, with spaces between
+p.yaml:12:56 ` c`: the value of a field is visible ASCII, with spaces between
+p.yaml:12:87 field `cache-control` is set twice
+p.yaml:12:110 `X-é`: the name of a field is letters, digits and `-`
+p.yaml:13:16 `Transfer-Encoding`: this field says where a message ends or where it goes, which is not for a policy to say
+p.yaml:13:35 `X-Cloister-Any`: only Cloister writes this field
+p.yaml:13:51 `X-Request-Id`: only Cloister writes this field
+p.yaml:13:65 `Upgrade`: this field speaks of one connection, and each has its own
+p.yaml:13:74 `Proxy-Connection`: this field speaks of one connection, and each has its own
+p.yaml:13:92 field `cache-control` stands here twice (what is set replaces what came, so it need not be removed)
+p.yaml:13:113 field `etag` stands here twice (what is set replaces what came, so it need not be removed)
+"#);
+    compiled(&ROUTE.replace(
+        "    allow:",
+        "    request_headers: { set: { X-Channel: web }, remove: [Cookie, Authorization] }
+    response_headers: { set: { X-Frame-Options: DENY }, remove: [ETag] }
+    allow:",
+    ));
+}
+
+#[test]
+fn pages_of_other_origins_are_named_one_by_one() {
+    let with = |cors: &str| refused(&ROUTE.replace("    allow:", &format!("    cors: {cors}\n    allow:")));
+    let mut text = String::new();
+    for cors in [
+        "{ origins: [\"*\"], credentials: true }",
+        "{ origins: [] }",
+        "{ origins: [\"null\", \"https://a.com/\", \"https://*.a.com\", \"https://a.com:443\", a.com, \"https://b.com\", \"https://b.com\"] }",
+        "{ origins: [\"*\", \"https://a.com\"] }",
+        "{ origins: [\"https://a.com\"], methods: [GET, PUT, get], headers: [\"*\"], expose: [X_A], max_age: \"10\" }",
+        "{ origins: [\"https://a.com\"], methods: [], origin: a }",
+        "{ origins: [\"https://a.com\"], credentials: yes }",
+    ] {
+        text.push_str(&format!("{cors}\n{}\n\n", with(cors)));
+    }
+    insta::assert_snapshot!(text.trim_end(), @r#"
+{ origins: ["*"], credentials: true }
+p.yaml:8:23 every page there is could act as whoever looks at it (list the origins, or take `credentials` away)
+
+{ origins: [] }
+p.yaml:8:22 `cors` without an origin allows no page anything (leave `cors` out, or name the origins)
+
+{ origins: ["null", "https://a.com/", "https://*.a.com", "https://a.com:443", a.com, "https://b.com", "https://b.com"] }
+p.yaml:8:23 `null`: `null` is the origin of every page that has none of its own, an attacker's among them
+p.yaml:8:31 `https://a.com/`: an origin is written `https://app.example.com`, `https://{tenant}.app.example.com` or `*`, in lower case, without a path
+p.yaml:8:49 `https://*.a.com`: an origin is written `https://app.example.com`, `https://{tenant}.app.example.com` or `*`, in lower case, without a path
+p.yaml:8:68 `https://a.com:443`: browsers leave the port out of an origin where it is the one of its scheme
+p.yaml:8:89 `a.com`: an origin is written `https://app.example.com`, `https://{tenant}.app.example.com` or `*`, in lower case, without a path
+p.yaml:8:113 this origin stands here twice
+
+{ origins: ["*", "https://a.com"] }
+p.yaml:8:22 `*` is every origin, so the others say nothing
+
+{ origins: ["https://a.com"], methods: [GET, PUT, get], headers: ["*"], expose: [X_A], max_age: "10" }
+p.yaml:8:56 this route does not take `PUT`
+p.yaml:8:61 `get` is not a method that a route may name (did you mean `GET`?)
+p.yaml:8:77 `*` is not the name of a field (list the names; `*` is none)
+p.yaml:8:92 `X_A` is not the name of a field (list the names; `*` is none)
+p.yaml:8:107 `10` does not parse: a time is a number and a unit: `250ms`, `10s`, `5m`, `1h`, `30d`
+
+{ origins: ["https://a.com"], methods: [], origin: a }
+p.yaml:8:50 `cors` without a method allows no page anything (leave `methods` out for all that the route takes)
+p.yaml:8:54 unknown key `origin` (did you mean `origins`?)
+
+{ origins: ["https://a.com"], credentials: yes }
+p.yaml:8:54 expected a boolean, found text
+"#);
+    let public = "routes:\n- { id: r, match: { host: a.b, path: / }, upstream: orders, auth: none, \
+                  cors: { origins: [\"https://{tenant}.a.com\"] }, \
+                  response_headers: { set: { Access-Control-Allow-Origin: \"*\" } } }\n";
+    insta::assert_snapshot!(refused(public), @r#"
+p.yaml:2:90 `response_headers` sets `access-control-allow-origin`, too (`cors` writes all that begin with Access-Control)
+p.yaml:2:91 the host of this route names no tenant to compare with (write `{tenant}` into `host` under `match`)
+"#);
+    let plain =
+        ROUTE.replace("    allow:", "    cors: { origins: [\"http://a.com\", \"http://localhost:3000\"] }\n    allow:");
+    insta::assert_snapshot!(compiled(&plain).warnings.to_string(), @r#"p.yaml:8:23 whoever is on the way to this page can speak for it (write `https`)"#);
+}
