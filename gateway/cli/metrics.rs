@@ -141,12 +141,6 @@ impl Parts {
                 of_each(&|upstream| float(upstream.addresses() as u64)),
             ),
             family(
-                "cloister_upstream_in_flight",
-                "Requests under way at an upstream",
-                MetricType::GAUGE,
-                of_each(&|upstream| float(upstream.in_flight())),
-            ),
-            family(
                 "cloister_upstream_resolutions_total",
                 "Times that a name of an upstream was looked up well",
                 MetricType::COUNTER,

@@ -60,7 +60,7 @@ fn table() -> Vec<Row> {
         (
             "a head that never ends",
             http2(&begun(&frame(HEADERS, END_STREAM, 1, &head)), b""),
-            &["request.malformed.unparsed"],
+            &["request.malformed.timeout"],
         ),
         (
             "a head, piece by piece",

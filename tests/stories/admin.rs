@@ -30,6 +30,11 @@ async fn every_request_is_counted_by_route_status_and_reason() {
     }
     assert!(metrics.contains("cloister_build_info{version=") && metrics.contains("cloister_policy_info{digest="));
     assert!(!metrics.contains("acme"), "no label holds a tenant");
+    let mut families: Vec<&str> = metrics.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+    let count = families.len();
+    families.sort_unstable();
+    families.dedup_by_key(|line| line.split(' ').nth(2));
+    assert_eq!(families.len(), count, "no two parts count under one name");
 }
 
 #[tokio::test]
