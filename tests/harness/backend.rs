@@ -45,7 +45,7 @@ impl Backend {
             .route("/socket", get(echo))
             .route("/upload", any(count))
             .route("/orders/stream", get(stream))
-            .route("/orders/slow", get(slow))
+            .route("/orders/slow", any(slow))
             .route("/long/socket", get(echo))
             .route("/long/events", get(events))
             .route("/long/download", get(download))

@@ -83,7 +83,7 @@ fn script(request: &Recorded) -> Vec<Play> {
 async fn what_a_backend_that_fails_does_to_its_client_is_bounded_and_on_record() {
     let backend = Recorder::playing(script).await;
     let gateway = patient(Gateway::test()).upstream(backend.address).start().await;
-    let (unavailable, failed) = ("upstream.unavailable", "upstream_failed");
+    let (unavailable, malformed, failed) = ("upstream.unavailable", "upstream.malformed", "upstream_failed");
     let broken = |attempts| Outcome { whole: false, ..outcome(200, unavailable, attempts, failed) };
     // What goes wrong; what comes of a GET, which may be sent again, and of a POST, which may not.
     let table = [
@@ -92,11 +92,11 @@ async fn what_a_backend_that_fails_does_to_its_client_is_bounded_and_on_record()
         ("half-closes", outcome(502, unavailable, 3, failed), outcome(502, unavailable, 1, failed)),
         ("hangs", outcome(504, "upstream.timeout", 1, failed), outcome(504, "upstream.timeout", 1, failed)),
         ("slow", outcome(200, "allowed", 1, "complete"), outcome(200, "allowed", 1, "complete")),
-        ("garbage", outcome(502, unavailable, 1, failed), outcome(502, unavailable, 1, failed)),
+        ("garbage", outcome(502, malformed, 1, failed), outcome(502, malformed, 1, failed)),
         ("dies-in-the-body", broken(1), broken(1)),
         ("dies-in-a-chunk", broken(1), broken(1)),
-        ("oversized-head", outcome(502, unavailable, 1, failed), outcome(502, unavailable, 1, failed)),
-        ("two-lengths", outcome(502, unavailable, 1, failed), outcome(502, unavailable, 1, failed)),
+        ("oversized-head", outcome(502, malformed, 1, failed), outcome(502, malformed, 1, failed)),
+        ("two-lengths", outcome(502, malformed, 1, failed), outcome(502, malformed, 1, failed)),
         ("too-long", outcome(200, "allowed", 1, "complete"), outcome(200, "allowed", 1, "complete")),
         ("says-503", outcome(503, "allowed", 1, "complete"), outcome(503, "allowed", 1, "complete")),
     ];

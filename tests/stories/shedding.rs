@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::harness::{Answer, Gateway};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_too_many_is_told_to_come_again_before_anybody_looks_at_its_token() {
     let gateway = Gateway::test().guard("{ requests: 1 }").start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);
@@ -29,7 +29,7 @@ async fn a_request_too_many_is_told_to_come_again_before_anybody_looks_at_its_to
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn with_far_more_connections_than_there_may_be_those_that_are_served_are_served_well() {
     let gateway = Gateway::test().guard("{ connections: 50, connections_per_ip: 1000, head: 2s }").start().await;
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200); // its connection is kept
@@ -57,7 +57,7 @@ async fn with_far_more_connections_than_there_may_be_those_that_are_served_are_s
     assert!(late >= 40 && told >= 200, "{told} were told that there is no room, {late} that they were late");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_stalls_is_told_so_and_its_record_says_why() {
     let gateway = Gateway::test().guard("{ body_grace: 300ms }").start().await;
     for fields in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
@@ -77,7 +77,7 @@ async fn an_upload_that_stalls_is_told_so_and_its_record_says_why() {
     assert_eq!(gateway.metric("cloister_connections_cut_total"), 2.0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_is_slow_to_answer_an_upload_is_not_blamed_on_its_client() {
     let gateway = Gateway::test().guard("{ body_grace: 200ms }").start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);

@@ -390,7 +390,7 @@ async fn a_backend_that_has_not_read_the_opening_opens_nothing() {
     let token = gateway.token("acme", "ada", &["clerk"]);
     let answer = crate::harness::raw(gateway.address, opening(&token).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
-    assert_told_once(&gateway, "upstream.unavailable");
+    assert_told_once(&gateway, "upstream.malformed");
 }
 
 fn assert_told_once(gateway: &Gateway, reason: &str) {
