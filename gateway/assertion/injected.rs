@@ -7,7 +7,7 @@ static X_CLOISTER_ASSERTION: HeaderName = HeaderName::from_static("x-cloister-as
 static SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 static SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
-/// The fields that a backend gets. They replace whatever the request carried under a [`crate::reserved`] name.
+/// The fields that a backend gets. They replace whatever the request carried under a `terms::reserved` name.
 #[derive(Clone, Debug)]
 pub struct Injected {
     pub(crate) tenant: HeaderValue,

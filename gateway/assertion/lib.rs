@@ -1,7 +1,7 @@
 //! What backends receive about who asks, and how they can know that it is true.
 //!
 //! *What it decides:* what stands in the assertion (an ES256 JWT, [`Minter`]) and in the RFC 9421 signature that binds
-//! it to one request; how long either is good; which header names are ours alone ([`reserved`]); which keys sign
+//! it to one request; how long either is good; which header names are ours alone (`terms::reserved`); which keys sign
 //! ([`Keyring`]) and which are published.
 //!
 //! *What it must never do:* decide who someone is; name anybody whom it was not given; outlive the caller's token; give
@@ -9,7 +9,7 @@
 //! called insecure asks for it.
 //!
 //! *Who gives it what:* `cli` opens the [`Keyring`], makes one [`Minter`] and one [`Backend`] per upstream; `proxy` takes
-//! every [`reserved`] field off the request, then asks [`Minter::inject`] with the member's [`Identity`] and the request
+//! every `terms::reserved` field off the request, then asks [`Minter::inject`] with the member's [`Identity`] and the request
 //! [`Forwarded`] as it goes out; `admin` publishes [`Keyring::jwks`].
 //!
 //! *How to add a claim:* a field of [`Identity`], a line in `claims.rs`, the rule for verifiers in `vectors/README.md`,

@@ -11,7 +11,7 @@ use crate::refusal::{Cause, Refusal};
 use crate::{Arrival, Rules, Who};
 
 /// Proof that a browser asks whether a page may ask, and that the route says yes to it. It is answered without a token, which
-/// browsers do not send with it, and by us alone: no backend hears of it. Only [`Preflight::find`] makes one.
+/// browsers do not send with it, and by us alone: no backend hears of it. Only `Preflight::find` makes one.
 #[derive(Debug)]
 pub struct Preflight {
     rules: Arc<Rules>,

@@ -16,7 +16,7 @@ pub enum Principal {
 }
 
 /// Proof that a certificate for which an authority in force vouches is that of one service. Only
-/// [`ServiceCaller::recognise`] makes one.
+/// `ServiceCaller::recognise` makes one.
 #[derive(Debug)]
 pub struct ServiceCaller {
     service: Arc<Service>,
