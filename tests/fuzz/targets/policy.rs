@@ -11,6 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (text, request) = text.split_once("\n---\n").unwrap_or((text, "acme.example.test\n/orders/1"));
     let (host, path) = request.split_once('\n').unwrap_or((request, "/"));
     let known = Known {
+        authorities: policy::KnownNames::default(),
         issuers: [("main".parse().unwrap(), tenancy::MembershipSource::Claims)].into(),
         upstreams: ["backend".parse().unwrap()].into(),
     };
