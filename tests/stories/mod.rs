@@ -28,6 +28,7 @@ mod shedding;
 mod sockets;
 mod streams;
 mod systemd;
+mod soak;
 mod tenants;
 mod tokens;
 mod upgrade;
