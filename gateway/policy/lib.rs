@@ -28,6 +28,7 @@
 //! "#;
 //! let known = Known {
 //!     issuers: [("main".parse()?, tenancy::MembershipSource::Claims)].into(),
+//!     authorities: policy::KnownNames::default(),
 //!     upstreams: ["orders".parse()?].into(),
 //! };
 //! let policy = compile(&[Source { path: "policy.yaml", text }], &known)?.policy;
