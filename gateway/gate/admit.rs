@@ -86,8 +86,8 @@ impl Gate {
         };
         let placed = granted.place()?; // the route names an upstream for the tenant
         let limited = placed.spend(arrival)?; // all limits have room, and now have less
-        let permit = limited.record(&self.journal, arrival, request, room).await?; // the decision is kept; only now
-        Ok(Admission::Forward(permit)) // is there a permit
+        let permit = limited.record(&self.journal, arrival, request, room).await?; // the decision is kept: a permit
+        Ok(Admission::Forward(permit))
     }
 
     /// Keeps the record of a refusal, and gives the refusal that the client is to be told: another one if the record cannot

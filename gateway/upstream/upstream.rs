@@ -99,7 +99,8 @@ impl Upstream {
         fresh.or_else(any).map(Chosen::new).ok_or(Unavailable::NoAddress)
     }
 
-    /// Takes note of how an attempt went.
+    /// Is told how an attempt went. Nothing comes of it yet: no address is left out for having failed. What learns from
+    /// failures is the breaker of the upstream as a whole ([`crate::Breaker`]).
     pub fn report(&self, _chosen: &Chosen, _went: Went, _now: Instant) {}
 
     /// Why requests cannot be sent there, if they cannot.
