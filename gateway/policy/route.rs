@@ -108,6 +108,13 @@ pub enum Promise {
 /// How long requests may take.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Timeouts {
+    /// Until a connection stands, without TLS.
+    pub connect: Option<Duration>,
+    /// Until TLS stands, from there on.
+    pub tls: Option<Duration>,
+    /// Until the head of the response is there, from the end of the request on. It is no longer than `read`, where both
+    /// are said.
+    pub first_byte: Option<Duration>,
     /// Until the next bytes of the response.
     pub read: Option<Duration>,
     /// Until the end of the response.

@@ -52,9 +52,11 @@ impl Proxy {
         context.forwarded.get_or_insert_with(Instant::now);
         match backend.upstream().choose(tenant, &context.tried, Instant::now()) {
             Ok(chosen) => {
-                let mut peer = backend.peer(&chosen, tenant);
+                let times = deadline::times(admitted, backend);
+                let mut peer = backend.peer(&chosen, tenant, times);
                 context.backend_takes = peer.options.write_timeout;
-                deadline::bound(&mut peer, admitted, context.effort.until)?;
+                context.effort.first_byte = deadline::first_byte(times, backend);
+                deadline::bound(&mut peer, context.effort.until)?;
                 patience::bound(&mut peer, admitted)?;
                 context.tried.note(&chosen);
                 context.chosen = Some(chosen);

@@ -2,11 +2,14 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use pingora::prelude::{Error, ErrorType, Result};
 use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use terms::{TenantId, UpstreamId};
 use upstream::{Chosen, ClientTls, Defence, Protocol, Timeouts, Upstream, Verify};
+
+use crate::tcp::Tcp;
 
 /// The backends, by name. Which there are is fixed from start to end of the process.
 #[derive(Debug)]
@@ -88,8 +91,19 @@ impl Backend {
         &self.assertion
     }
 
+    /// Refuses HTTP/1 where HTTP/2 is to be spoken: pingora speaks it as soon as a TLS handshake agrees on nothing.
+    pub(crate) fn may_speak_http1(&self) -> Result<()> {
+        match self.upstream.protocol() {
+            Protocol::Http1 => Ok(()),
+            Protocol::H2 | Protocol::H2c => {
+                let error = Error::explain(ErrorType::ConnectError, "the backend has not agreed to speak HTTP/2");
+                Err(error.into_up())
+            }
+        }
+    }
+
     /// What was chosen for a request of this tenant (of a public route, if there is none), as pingora connects to it.
-    pub(crate) fn peer(&self, chosen: &Chosen, tenant: Option<&TenantId>) -> HttpPeer {
+    pub(crate) fn peer(&self, chosen: &Chosen, tenant: Option<&TenantId>, times: Timeouts) -> HttpPeer {
         let client = self.upstream.tls();
         let name = client.map_or_else(String::new, |tls| tls.server_name().to_owned());
         let mut peer = HttpPeer::new(chosen.socket(), client.is_some(), name);
@@ -102,9 +116,16 @@ impl Backend {
             peer.options.verify_cert = client.verify() == Verify::Whole;
             peer.options.verify_hostname = client.verify() == Verify::Whole;
         }
-        let Timeouts { connect, read, write, idle, request: _ } = self.upstream.timeouts(); // see `deadline.rs`
-        peer.options.connection_timeout = Some(connect);
-        peer.options.total_connection_timeout = Some(connect);
+        let Timeouts { connect, tls, first_byte: _, read, write, idle, request: _ } = times; // see `deadline.rs`
+        if client.is_some() {
+            // pingora has one time for each of two steps. So the first step is ours, and its time is left to the second.
+            peer.options.custom_l4 = Some(Arc::new(Tcp::within(connect)));
+            peer.options.connection_timeout = Some(tls);
+            peer.options.total_connection_timeout = Some(connect.saturating_add(tls));
+        } else {
+            peer.options.connection_timeout = Some(connect);
+            peer.options.total_connection_timeout = Some(connect);
+        }
         peer.options.read_timeout = Some(read);
         peer.options.write_timeout = Some(write);
         peer.options.idle_timeout = Some(idle);

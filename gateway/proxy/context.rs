@@ -1,3 +1,4 @@
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub struct Context {
     pub(crate) effort: Effort,
     /// How many times a backend was tried.
     pub(crate) attempts: u8,
+    /// The connection of the attempt that is under way.
+    pub(crate) wire: Option<RawFd>,
     /// The address of the attempt that is under way.
     pub(crate) chosen: Option<Chosen>,
     /// Whether the upstream was told how that attempt went.

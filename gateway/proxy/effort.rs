@@ -11,6 +11,9 @@ pub(crate) struct Effort {
     pub(crate) pass: Option<Pass>,
     /// When the request has to be over, if it is no stream. Set with its place.
     pub(crate) until: Option<Instant>,
+    /// How long to wait for the head of a response, from the end of the request on. `None`: it is there, or who reads it
+    /// watches over that.
+    pub(crate) first_byte: Option<Duration>,
     /// How long to wait before the next attempt.
     pub(crate) pause: Option<Duration>,
     /// Whether a part of a response has gone on to the client: from then on nothing can be tried again.

@@ -1,3 +1,4 @@
+use std::os::fd::RawFd;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use ingress::Connection;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use terms::Reason;
 use upstream::Went;
@@ -21,7 +23,6 @@ use crate::proxy::{Refused, Serving, channel};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
 use crate::response::Asked;
 use crate::retry::{Connection as From, Failure};
-use crate::running::Deadline;
 use crate::socket::Frames;
 use crate::trace::Trace;
 use crate::{deadline, echo, ends, forward, old, patience, response, running, socket, streams, upload};
@@ -102,9 +103,7 @@ impl ProxyHttp for Serving {
             // On a kept connection a quick 101 can be read before pingora has noted that the request has no body, and then
             // that note ends the new protocol as it begins. A new connection cannot be read that early.
             peer.group_key = fastrand::u64(..);
-            if let Stage::Admitted(admitted) = &context.stage {
-                socket::opening(&mut peer, admitted);
-            }
+            socket::opening(&mut peer);
         }
         Ok(peer)
     }
@@ -122,6 +121,19 @@ impl ProxyHttp for Serving {
         error
     }
 
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        connection: RawFd,
+        _: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.wire = Some(connection);
+        Ok(())
+    }
+
     /// Some of the request may have left.
     fn error_while_proxy(
         &self,
@@ -131,6 +143,12 @@ impl ProxyHttp for Serving {
         context: &mut Context,
         reused: bool,
     ) -> Box<Error> {
+        context.wire = None;
+        if let Stage::Admitted(admitted) = &context.stage
+            && admitted.heard()
+        {
+            error = deadline::late();
+        }
         let connection = if reused { From::Kept } else { From::New };
         let again = std::mem::take(&mut context.effort.put_aside) || self.failed(session, context, &error, connection);
         error.set_retry(again);
@@ -155,6 +173,12 @@ impl ProxyHttp for Serving {
             session.write_continue_response().await?;
             session.set_keepalive(keepalive); // pingora takes it for an answer, and would close behind it
         }
+        let Some(backend) = self.backends().named(admitted.permit.upstream()) else {
+            return Error::e_explain(ErrorType::InternalError, "rules and backends do not fit together");
+        };
+        if head.version == Version::HTTP_11 {
+            backend.may_speak_http1()?;
+        }
         let injected = self.inject(admitted, session.req_header());
         let injected =
             injected.map_err(|error| Error::because(ErrorType::InternalError, "minting an assertion", error))?;
@@ -172,6 +196,7 @@ impl ProxyHttp for Serving {
         }
         let backend = context.backend_takes;
         upload::begin(session, context, backend);
+        listen(session, head, context);
         Ok(())
     }
 
@@ -196,6 +221,9 @@ impl ProxyHttp for Serving {
             return Error::e_explain(ErrorType::InternalError, "no permit, no body");
         };
         upload::came(&mut context.upload, admitted, body.as_ref().map_or(0, Bytes::len), end_of_stream);
+        if end_of_stream && context.responded.is_none() {
+            deadline::asked(admitted, &context.effort);
+        }
         let Some(chunk) = body else { return Ok(()) };
         context.received = context.received.saturating_add(chunk.len() as u64);
         if context.received > admitted.permit.route().max_body.0 && context.socket.is_none() {
@@ -211,10 +239,17 @@ impl ProxyHttp for Serving {
         context: &mut Context,
     ) -> Result<()> {
         // ORDER: what is no response says nothing: no status of it is noted, and none is a reason to try again.
+        let answers = !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
+        if let (true, Stage::Admitted(admitted)) = (answers, &context.stage) {
+            context.effort.first_byte = None;
+            if admitted.heard() {
+                return Err(deadline::late());
+            }
+        }
         let asked = if session.is_upgrade_req() { Asked::Upgrade } else { Asked::Response };
         response::check(head, asked, &mut context.announced, &self.response().bounds)?;
         let status = head.status;
-        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+        if answers {
             self.report(context, Went::Answered(status.as_u16()));
             if self.puts_aside(session, context, status.as_u16()) {
                 return Error::e_explain(ErrorType::HTTPStatus(status.as_u16()), "put aside for another attempt")
@@ -253,9 +288,6 @@ impl ProxyHttp for Serving {
         let Stage::Admitted(admitted) = &context.stage else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no response");
         };
-        if context.socket.is_some() {
-            admitted.lift(Deadline::Opening);
-        }
         if context.stream.is_none() {
             context.stream = streams::of_response(session, head).map(|kind| self.streams().watch(kind, admitted));
         }
@@ -408,6 +440,17 @@ impl Serving {
                 None
             }
         }
+    }
+}
+
+/// From here on the backend owes an answer: at once, if there is no body that it may wait for.
+fn listen(session: &mut Session, head: &RequestHeader, context: &Context) {
+    let Stage::Admitted(admitted) = &context.stage else { return };
+    if let (Some(wire), Version::HTTP_11) = (context.wire, head.version) {
+        admitted.listens_to(wire);
+    }
+    if session.is_body_empty() || session.is_upgrade_req() {
+        deadline::asked(admitted, &context.effort);
     }
 }
 

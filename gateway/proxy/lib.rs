@@ -36,6 +36,7 @@ mod retry;
 mod running;
 mod socket;
 mod streams;
+mod tcp;
 mod trace;
 mod unparsed;
 mod upload;

@@ -4,15 +4,20 @@
 //! way. The record says `cut`, and why. Only a request that was admitted can be ended: before that, its decision may be
 //! on its way to the disk, and it would have no record or two.
 //!
+//! Who waits too long for the head of a response is not dropped but woken, by the end of the connection to the backend: so
+//! the client can be given an answer. Only connections that carry one request at a time (HTTP/1) can be ended for it.
+//!
 //! A request that nobody wants to end pays for one task-local value and no more. A deadline costs one timer, which is not
 //! set anew when the deadline moves back; to be ended by others costs what `streams.rs` does.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Instant;
 
+use nix::sys::socket::{Shutdown, shutdown};
 use terms::Reason;
 use tokio::time::Sleep;
 
@@ -31,20 +36,20 @@ pub(crate) enum Deadline {
     Body,
     /// The client itself waits no longer (`grpc-timeout`).
     Call,
-    /// The backend has to answer the opening of a web socket.
-    Opening,
+    /// The head of the backend's answer has to be there, all of it.
+    FirstByte,
     /// The backend's whole answer has to be there.
     Whole,
 }
 
-const DEADLINES: [Deadline; 4] = [Deadline::Body, Deadline::Call, Deadline::Opening, Deadline::Whole];
+const DEADLINES: [Deadline; 4] = [Deadline::Body, Deadline::Call, Deadline::FirstByte, Deadline::Whole];
 
 impl Deadline {
     /// What the record says of a request that it has ended.
     const fn reason(self) -> Reason {
         match self {
             Self::Body => Reason::RequestTimeout,
-            Self::Call | Self::Opening | Self::Whole => Reason::UpstreamTimeout,
+            Self::Call | Self::FirstByte | Self::Whole => Reason::UpstreamTimeout,
         }
     }
 }
@@ -58,6 +63,21 @@ impl Admitted {
     /// Takes back what [`Admitted::end_at`] has set.
     pub(crate) fn lift(&self, deadline: Deadline) {
         self.with(|running| running.set(deadline, None));
+    }
+
+    /// From now on until [`Admitted::heard`], the answer to this request is read from that connection, and from it alone.
+    pub(crate) fn listens_to(&self, connection: RawFd) {
+        self.with(|running| running.backend.set(Some(connection)));
+    }
+
+    /// No answer is waited for on that connection any more. `true`: it was hung up, since the answer took too long.
+    pub(crate) fn heard(&self) -> bool {
+        self.with(|running| {
+            running.backend.set(None);
+            running.set(Deadline::FirstByte, None);
+            running.hung_up.take()
+        })
+        .unwrap_or_default()
     }
 
     /// Lets this request be ended by whoever holds this.
@@ -119,6 +139,10 @@ struct Running {
     deadlines: Cell<[Option<Instant>; DEADLINES.len()]>,
     stream: OnceCell<Arc<Stream>>,
     over: Cell<bool>,
+    /// The connection on which the backend's answer is waited for, if it is of this request alone.
+    backend: Cell<Option<RawFd>>,
+    /// Whether nothing more is waited for on it.
+    hung_up: Cell<bool>,
     /// Why it was ended, while it is dropped for it.
     ended: Cell<Option<Reason>>,
     left: RefCell<Option<(Context, Reason)>>,
@@ -147,19 +171,33 @@ impl Running {
         if let Some(why) = self.stream.get().and_then(|stream| stream.check(cx)) {
             return Poll::Ready(why);
         }
-        let Some((at, deadline)) = self.first() else { return Poll::Pending };
-        let at = at.into();
-        let alarm = alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        loop {
+        while let Some((at, deadline)) = self.first() {
+            let at = at.into();
+            let alarm = alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
             if alarm.deadline() > at {
                 alarm.as_mut().reset(at);
             }
             ready!(alarm.as_mut().poll(cx));
-            if alarm.deadline() >= at {
+            if alarm.deadline() < at {
+                alarm.as_mut().reset(at); // the deadline has moved back since the alarm was set
+            } else if deadline == Deadline::FirstByte && self.hang_up() {
+                self.set(deadline, None);
+            } else {
                 return Poll::Ready(deadline.reason());
             }
-            alarm.as_mut().reset(at); // the deadline has moved back since the alarm was set
         }
+        Poll::Pending
+    }
+
+    /// Ends the connection to the backend, so that whoever waits for its answer finds its end there, and can still give
+    /// the client an answer. `false`: there is no connection of this request alone.
+    ///
+    /// INVARIANT: the number is that of an open connection of this very request. It is taken back before the connection
+    /// goes: by `heard` in every call of pingora's that can come between.
+    fn hang_up(&self) -> bool {
+        let Some(connection) = self.backend.take() else { return false };
+        self.hung_up.set(true);
+        shutdown(connection, Shutdown::Both).is_ok()
     }
 }
 

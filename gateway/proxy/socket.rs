@@ -1,7 +1,5 @@
 //! The opening of a web socket (RFC 6455). The client's side of it was judged with the request; this is the backend's.
 
-use std::time::Instant;
-
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,15 +8,9 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use terms::Reason;
 
-use crate::context::Admitted;
-use crate::running::Deadline;
-
-/// Lets a web socket be silent for as long as it lasts: pingora has one time for the head of an answer and for every byte
-/// behind it, so the head gets a deadline of its own. Who misses it gets no answer; the connection is closed.
-pub(crate) fn opening(peer: &mut HttpPeer, admitted: &Admitted) {
-    if let Some(wait) = peer.options.read_timeout.take() {
-        admitted.end_at(Deadline::Opening, Instant::now() + wait);
-    }
+/// Lets a web socket be silent for as long as it lasts. Its opening has the time of every answer's head (`deadline.rs`).
+pub(crate) const fn opening(peer: &mut HttpPeer) {
+    peer.options.read_timeout = None;
 }
 
 /// Whether the backend has answered this very opening. What only says `101` has not read it, such as a cache or a server

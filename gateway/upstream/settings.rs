@@ -127,8 +127,12 @@ pub enum Protocol {
 /// How long to wait for a backend. Every one of them is set: none of them may be "for ever".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timeouts {
-    /// Until a connection stands.
+    /// Until a connection stands, without TLS.
     pub connect: Duration,
+    /// Until TLS stands, from there on.
+    pub tls: Duration,
+    /// Until the head of the response is there, from the end of the request on. At most `read`.
+    pub first_byte: Duration,
     /// Until the next bytes of the response.
     pub read: Duration,
     /// Until the next bytes of the request are taken.
@@ -137,6 +141,14 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Until the end of the response, from the arrival of the request on.
     pub request: Duration,
+}
+
+impl Timeouts {
+    /// The same time for everything.
+    #[must_use]
+    pub const fn all(time: Duration) -> Self {
+        Self { connect: time, tls: time, first_byte: time, read: time, write: time, idle: time, request: time }
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SerialNumber};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -72,6 +72,7 @@ pub struct Came {
     pub tenant: Option<String>,
     pub connection: usize,
     pub client: Option<CertificateDer<'static>>,
+    pub version: hyper::Version,
 }
 
 #[derive(Clone)]
@@ -83,6 +84,11 @@ pub struct TlsBackend {
 impl TlsBackend {
     /// A backend with a certificate for `localhost`. It asks for client certificates and takes those of `clients`.
     pub async fn start(authority: &Authority, clients: &[&Authority]) -> Self {
+        Self::agreeing_to(&[], authority, clients).await
+    }
+
+    /// The same, agreeing to one of these protocols in the handshake (ALPN). It speaks what was agreed to, or HTTP/1.1.
+    pub async fn agreeing_to(protocols: &[&str], authority: &Authority, clients: &[&Authority]) -> Self {
         let (certificate, key) = authority.sign("localhost", 1);
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let builder = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -97,7 +103,8 @@ impl TlsBackend {
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
             builder.with_client_cert_verifier(verifier)
         };
-        let config = builder.with_single_cert(vec![certificate], key).unwrap();
+        let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Self::serve(Some(TlsAcceptor::from(Arc::new(config)))).await
     }
 
@@ -116,12 +123,14 @@ impl TlsBackend {
                 let (acceptor, came) = (acceptor.clone(), Arc::clone(&came));
                 spawn(async move {
                     match acceptor {
-                        None => answer(TokioIo::new(stream), connection, None, came).await,
+                        None => answer(TokioIo::new(stream), connection, None, came, Speaks::Http1).await,
                         Some(acceptor) => {
                             let Ok(stream) = acceptor.accept(stream).await else { return };
                             let client = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
                             let client = client.map(|certificate| certificate.clone().into_owned());
-                            answer(TokioIo::new(stream), connection, client, came).await;
+                            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                            let speaks = if http2 { Speaks::Http2 } else { Speaks::Http1 };
+                            answer(TokioIo::new(stream), connection, client, came, speaks).await;
                         }
                     }
                 });
@@ -140,16 +149,33 @@ impl TlsBackend {
     }
 }
 
-async fn answer<S>(stream: S, connection: usize, client: Option<CertificateDer<'static>>, came: Arc<Mutex<Vec<Came>>>)
-where
-    S: hyper::rt::Read + hyper::rt::Write + Unpin,
+enum Speaks {
+    Http1,
+    Http2,
+}
+
+async fn answer<S>(
+    stream: S,
+    connection: usize,
+    client: Option<CertificateDer<'static>>,
+    came: Arc<Mutex<Vec<Came>>>,
+    speaks: Speaks,
+) where
+    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let tenant = request.headers().get("x-tenant-id").map(|tenant| tenant.to_str().unwrap().to_owned());
-        came.lock().unwrap().push(Came { tenant, connection, client: client.clone() });
+        let version = request.version();
+        came.lock().unwrap().push(Came { tenant, connection, client: client.clone(), version });
         std::future::ready(Ok::<_, std::convert::Infallible>(hyper::Response::new("served".to_owned())))
     });
-    drop(hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await);
+    match speaks {
+        Speaks::Http1 => drop(hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await),
+        Speaks::Http2 => {
+            let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            drop(builder.serve_connection(stream, service).await);
+        }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a backend serves beside the story that asks it")]

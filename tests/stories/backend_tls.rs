@@ -116,6 +116,43 @@ async fn tenants_share_connections_or_not_as_the_pool_says_and_never_with_the_pu
     }
 }
 
+/// What was to be HTTP/2 must not become HTTP/1 because a handshake has agreed on nothing: gRPC would be lost, and whoever
+/// says what is spoken could choose how the end of a request is found.
+#[tokio::test]
+async fn a_backend_that_is_to_speak_http2_is_asked_in_http2_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Authority::new(folder.path(), "server");
+    for (agrees_to, expected) in [(&["h2"][..], 200), (&["h2", "http/1.1"], 200), (&[], 502), (&["http/1.1"], 502)] {
+        let backend = TlsBackend::agreeing_to(agrees_to, &server, &[]).await;
+        let (address, ca) = (backend.address, server.file());
+        let upstream =
+            format!("{{ addresses: [\"{address}\"], protocol: h2, tls: {{ ca: {ca}, server_name: localhost }} }}");
+        let gateway = Gateway::test().policies(POLICY).beside("first", &upstream).beside("second", &upstream);
+        let gateway = gateway.start().await;
+        assert_eq!(statuses(&gateway, &["acme", "globex", "acme"]).await, [expected; 3], "{agrees_to:?}");
+        let came = backend.came();
+        assert_eq!(came.len(), if expected == 200 { 3 } else { 0 }, "{agrees_to:?}");
+        assert!(came.iter().all(|came| came.version == hyper::Version::HTTP_2), "{agrees_to:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_a_backend_does_not_answer_has_its_own_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Authority::new(folder.path(), "server");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap(); // the system accepts, and nobody reads
+    let (address, ca) = (silent.local_addr().unwrap(), server.file());
+    let upstream = format!(
+        "{{ addresses: [\"{address}\"], tls: {{ ca: {ca}, server_name: localhost }}, retries: {{ attempts: 1 }}, \
+         timeouts: {{ connect: 30s, tls: 300ms }} }}"
+    );
+    let gateway = Gateway::test().policies(POLICY).beside("first", &upstream).beside("second", &upstream).start().await;
+    let started = std::time::Instant::now();
+    assert_eq!(statuses(&gateway, &["acme"]).await, [504]);
+    let took = started.elapsed();
+    assert!((std::time::Duration::from_millis(300)..std::time::Duration::from_secs(5)).contains(&took), "{took:?}");
+}
+
 #[test]
 fn what_keeps_tls_from_being_spoken_is_found_before_the_start() {
     let folder = tempfile::tempdir().unwrap();

@@ -79,6 +79,8 @@ fn each_mistake_is_named_with_its_place_and_its_remedy() {
             "`10.0.0.0/8`",
         ),
         (config, "    timeouts:", "    protocol: h3\n    timeouts:", "`h3` is not known here"),
+        (config, "timeouts: { connect: 1s, read: 5s", "timeouts: { first_byte: 6s, read: 5s", "awaited for longer"),
+        (policy, "    auth: none", "    auth: none\n    timeouts: { first_byte: 6s, read: 5s }", "awaited for longer"),
         (policy, "inherits: [viewer]", "inherits: [clerk]", "in a circle"),
         (policy, "inherits: [viewer]", "inherits: [viewr]", "did you mean `viewer`?"),
         (policy, "upstream: backend", "upstream: backnd", "did you mean `backend`?"),

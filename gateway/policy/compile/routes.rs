@@ -233,7 +233,9 @@ impl<'a> Reader<'a> {
     }
 
     fn timeouts(&self, written: Option<&TimeoutsEntry>, findings: &mut Findings) -> Option<Timeouts> {
-        let Some(TimeoutsEntry { read, request }) = written else { return Some(Timeouts::default()) };
+        let Some(TimeoutsEntry { connect, tls, first_byte, read, request }) = written else {
+            return Some(Timeouts::default());
+        };
         let mut span = |written: &Option<At<String>>| {
             let Some(written) = written else { return Some(None) };
             let Span(span) = parse(self.file, written, findings)?;
@@ -243,8 +245,13 @@ impl<'a> Reader<'a> {
             }
             Some(Some(span))
         };
-        let (read, request) = (span(read), span(request));
-        Some(Timeouts { read: read?, request: request? })
+        let spans = (span(connect), span(tls), span(first_byte), span(read), span(request));
+        let (connect, tls, first, longest, request) = (spans.0?, spans.1?, spans.2?, spans.3?, spans.4?);
+        if let (Some(written), true) = (first_byte, longest.is_some_and(|longest| first > Some(longest))) {
+            let message = "no response is awaited for longer than the backend may be silent";
+            findings.push(Finding::error(self.place(written), message).help("make `read` as long, or leave it out"));
+        }
+        Some(Timeouts { connect, tls, first_byte: first, read: longest, request })
     }
 
     fn place<T>(&self, at: &At<T>) -> Place {

@@ -56,7 +56,16 @@ pub(crate) struct RouteEntry {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub(crate) struct TimeoutsEntry {
-    /// Until the next bytes of the response: the first ones, and those after each silence. `5s`, `250ms`.
+    /// Until a connection stands, without TLS. `5s`, `250ms`.
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub(crate) connect: Option<At<String>>,
+    /// Until TLS to the backend stands, from there on.
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub(crate) tls: Option<At<String>>,
+    /// Until the head of the response is there, from the end of the request on. At most `read`.
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub(crate) first_byte: Option<At<String>>,
+    /// Until the next bytes of the response: the first ones, and those after each silence.
     #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
     pub(crate) read: Option<At<String>>,
     /// Until the end of the response, from the arrival of the request on, over all attempts. Streams have no such time.

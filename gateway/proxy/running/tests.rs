@@ -1,5 +1,8 @@
 use std::future::pending;
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
 
 use super::*;
 
@@ -114,4 +117,25 @@ async fn a_request_that_is_over_or_breaks_is_left_alone() {
     #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
     let told = tokio::spawn(broken).await.unwrap_err().into_panic();
     assert_eq!(told.downcast_ref(), Some(&"on purpose"));
+}
+
+#[tokio::test]
+async fn who_waits_too_long_for_an_answer_is_woken_by_the_end_of_the_connection_and_not_dropped() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut connection = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let waits = async {
+        let _context = context();
+        let (at, wire) = (Instant::now() + Duration::from_millis(20), connection.as_raw_fd());
+        RUNNING.with(|running| {
+            running.backend.set(Some(wire));
+            running.set(Deadline::FirstByte, Some(at));
+        });
+        let read = connection.read(&mut [0]).await;
+        RUNNING.with(|running| assert!(running.hung_up.get() && running.first().is_none()));
+        read.ok()
+    };
+    assert_eq!(run(Box::pin(waits), |_, _| panic!("it is not dropped")).await, Some(0));
+    // What shares its connection with others has none that could be ended.
+    let then = |running: &Running| running.set(Deadline::FirstByte, Some(Instant::now()));
+    assert_eq!(ended(then).await, (Some(Reason::UpstreamTimeout), 7));
 }

@@ -75,7 +75,7 @@ fn upstream() -> Arc<Upstream> {
         protocol: Protocol::Http1,
         tls: None,
         pool: Pool::Shared,
-        timeouts: Timeouts { connect: second, read: second, write: second, idle: second, request: second },
+        timeouts: Timeouts::all(second),
     }))
 }
 

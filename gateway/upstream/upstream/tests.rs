@@ -12,7 +12,7 @@ pub(crate) fn settings(addresses: &[&str]) -> Settings {
         protocol: Protocol::Http1,
         tls: None,
         pool: Pool::Shared,
-        timeouts: Timeouts { connect: second, read: second, write: second, idle: second, request: second },
+        timeouts: Timeouts::all(second),
     }
 }
 

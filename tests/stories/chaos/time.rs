@@ -45,8 +45,7 @@ async fn a_request_is_over_when_its_time_is_however_the_backend_stalls() {
         ("hangs", outcome(504, timeout, 1, failed), 700..1_500),
         ("stalls", broken(failed), 700..1_500),
         ("drips-its-body", broken("cut"), 1_500..2_500),
-        // It leaves no moment in which an answer could be sent, so that the connection is all that can end.
-        ("drips-its-head", Outcome { status: None, ..broken("cut") }, 1_500..3_000),
+        ("drips-its-head", outcome(504, timeout, 1, failed), 700..1_500),
     ];
     for (fault, expected, span) in table {
         for method in ["GET", "POST"] {
@@ -57,6 +56,47 @@ async fn a_request_is_over_when_its_time_is_however_the_backend_stalls() {
         }
     }
     assert_eq!(gateway.metric("cloister_upstream_in_flight"), 0.0);
+}
+
+/// What a backend sends in pauses of 100 ms is there in time or not, depending on what is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_byte_and_the_bytes_between_have_each_their_time() {
+    let slow = |request: &Recorded| {
+        let wait = |milliseconds| Play::Pause(Duration::from_millis(milliseconds));
+        let (head, rest) = (Play::bytes("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"), Play::bytes("body"));
+        match request.target.rsplit('/').next().unwrap_or_default() {
+            "late-head" => vec![Play::Body, wait(600), head, rest],
+            "late-body" => vec![Play::Body, head, wait(600), rest],
+            _ => vec![Play::Body, head, wait(2_000), rest],
+        }
+    };
+    let backend = Recorder::playing(slow).await;
+    let setup = Gateway::test().timeouts("{ connect: 1s, first_byte: 300ms, read: 1200ms, write: 1s, idle: 5s }");
+    let gateway = setup.upstream(backend.address).start().await;
+    let (timeout, failed) = ("upstream.timeout", "upstream_failed");
+    for (path, expected) in [
+        ("late-head", outcome(504, timeout, 1, failed)),
+        ("late-body", outcome(200, "allowed", 1, "complete")),
+        ("later-body", Outcome { whole: false, ..outcome(200, timeout, 1, failed) }),
+    ] {
+        for method in ["GET", "POST"] {
+            assert_eq!(ask(&gateway, method, &format!("/orders/{path}")).await, expected, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_that_waits_longer_for_a_response_bears_its_silence() {
+    let slow = |_: &Recorded| {
+        let head = Play::bytes("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody");
+        vec![Play::Body, Play::Pause(Duration::from_millis(700)), head]
+    };
+    let backend = Recorder::playing(slow).await;
+    let policies =
+        POLICIES.replacen("    limits: [generous]\n", "    limits: [generous]\n    timeouts: { first_byte: 3s }\n", 1);
+    let setup = Gateway::test().policies(&policies).timeouts("{ connect: 1s, read: 300ms, write: 1s, idle: 5s }");
+    let gateway = setup.upstream(backend.address).start().await;
+    assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use assertion::{Audience, Backend, Binding, SignatureKey};
 use secrets::Reference;
-use terms::{Finding, UpstreamId};
+use terms::{Finding, Span, UpstreamId};
 use upstream::{
     AddressSettings, Balance, ClientTls, Defence, Location, Pool, Protocol, Settings, Timeouts, TlsSettings, Upstream,
     Verify,
@@ -16,6 +16,9 @@ use crate::settings::file;
 
 /// The heaviest that an address can be.
 const HEAVIEST: u16 = 100;
+
+/// How long a backend may be silent, where nothing is said about it.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// The most entries that an upstream has.
 const MOST: usize = 256;
@@ -38,8 +41,7 @@ impl Compiler<'_> {
             assertion,
         } = entry?;
         let addresses = self.addresses(&addresses);
-        let file::Timeouts { connect, read, write, idle, request } = timeouts;
-        let timeouts = Timeouts { connect: connect.0, read: read.0, write: write.0, idle: idle.0, request: request.0 };
+        let timeouts = self.timeouts(timeouts);
         let tls_place = tls.as_ref().map_or(&name.spot, |tls| &tls.spot).place(self.file);
         let protocol = match (protocol, &tls) {
             (file::Protocol::H2, None) => {
@@ -75,6 +77,27 @@ impl Compiler<'_> {
         let defence = Arc::new(Defence::new(defence?, Instant::now()));
         let backend = proxy::Backend::new(Arc::new(upstream), assertion?, defence);
         backend.map_err(|unreadable| self.findings.push(Finding::error(tls_place, unreadable.to_string()))).ok()
+    }
+
+    fn timeouts(&mut self, written: file::Timeouts) -> Timeouts {
+        let file::Timeouts { connect, tls, first_byte, read, write, idle, request } = written;
+        if let (Some(first), Some(read)) = (&first_byte, read)
+            && first.value.0 > read.0
+        {
+            let message = "no response is awaited for longer than the backend may be silent".into();
+            self.error(first, message, "make `read` as long, or leave it out");
+        }
+        let first_byte = first_byte.map(|first| first.value.0);
+        let read = read.map_or_else(|| first_byte.unwrap_or_default().max(SILENCE), |Span(read)| read);
+        Timeouts {
+            connect: connect.0,
+            tls: tls.0,
+            first_byte: first_byte.unwrap_or(read),
+            read,
+            write: write.0,
+            idle: idle.0,
+            request: request.0,
+        }
     }
 
     fn addresses(&mut self, written: &At<Vec<At<file::Address>>>) -> Option<Vec<AddressSettings>> {

@@ -158,12 +158,19 @@ pub(crate) enum Protocol {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Timeouts {
-    /// Until a connection stands.
+    /// Until a connection stands, without TLS.
     #[schemars(with = "String")]
     pub(crate) connect: Span,
-    /// Until the next bytes of the response.
+    /// Until TLS stands, from there on.
     #[schemars(with = "String")]
-    pub(crate) read: Span,
+    pub(crate) tls: Span,
+    /// Until the head of the response is there, from the end of the request on. At most `read`, which it is if it is left
+    /// out.
+    #[schemars(with = "Option<String>")]
+    pub(crate) first_byte: Option<At<Span>>,
+    /// Until the next bytes of the response. 60s or `first_byte`, whichever is longer, if it is left out.
+    #[schemars(with = "Option<String>")]
+    pub(crate) read: Option<Span>,
     /// Until the next bytes of the request are taken.
     #[schemars(with = "String")]
     pub(crate) write: Span,
@@ -178,7 +185,15 @@ pub(crate) struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = |count| Span(Duration::from_secs(count));
-        Self { connect: seconds(1), read: seconds(60), write: seconds(60), idle: seconds(60), request: seconds(300) }
+        Self {
+            connect: seconds(1),
+            tls: seconds(2),
+            first_byte: None,
+            read: None,
+            write: seconds(60),
+            idle: seconds(60),
+            request: seconds(300),
+        }
     }
 }
 
