@@ -12,6 +12,7 @@ use ingress::{Certificates, Counters, Served};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Error, Registry};
+use proxy::Proxy;
 use terms::UpstreamId;
 use token::Verifier;
 use upstream::{Defence, Upstream};
@@ -23,6 +24,7 @@ pub(crate) struct Parts {
     pub(crate) ingress: Arc<Counters>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) certificates: Certificates,
+    pub(crate) proxy: Arc<Proxy>,
     pub(crate) readiness: Vec<Arc<dyn Check>>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) defences: Vec<(UpstreamId, Arc<Defence>)>,
@@ -251,6 +253,7 @@ impl Parts {
 impl Parts {
     /// One value for each certificate that is configured, so there are never more than that.
     fn of_certificates(&self) -> Vec<MetricFamily> {
+        let believed_faulty = self.proxy.backends().all().filter(|backend| backend.security().is_faulty()).count();
         let served = self.certificates.served();
         let named: Vec<_> =
             served.iter().map(|it| (it, it.listener.to_string(), it.certificate.display().to_string())).collect();
@@ -272,8 +275,8 @@ impl Parts {
             ),
             gauge(
                 "cloister_certificate_faulty",
-                "Certificates and authorities whose files cannot be used, so that the last good state serves on",
-                self.certificates.faulty() as u64,
+                "Certificates, authorities and upstreams whose files cannot be used, so that the last good state serves on",
+                (self.certificates.faulty() + believed_faulty) as u64,
             ),
         ]
     }

@@ -11,18 +11,18 @@ use assertion::{Keyring, Minter};
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
 use gate::{DemandingHosts, Gate, Rooms};
-use ingress::{Certificates, ClientCertificates, Ingress, ListenerSettings, Listeners, Strangers};
+use ingress::{ClientCertificates, Ingress, ListenerSettings, Listeners, Strangers};
 use notify::RecursiveMode;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
-use proxy::{Application, Backends, Metrics, Proxy, Recorder};
+use proxy::{Application, Backend, Backends, Metrics, Proxy, Recorder};
 use terms::{Clock, Live};
 use token::Verifier;
 use tokio::sync::watch;
-use upstream::{Dns, Resolver, Special, Upstream, Verify};
+use upstream::{Dns, Resolver, Special, Upstream};
 
 use crate::background::{Background, Shutdown, Task};
 use crate::drain::{Drain, Spans};
@@ -32,6 +32,7 @@ use crate::life::{Life, Stage};
 use crate::load::Loaded;
 use crate::metrics::Parts;
 use crate::origin::Origin;
+use crate::renew::Renewal;
 use crate::rules::{self, Reloader};
 use crate::settings::{MOST_ATTEMPTS, Settings};
 use crate::upgrade::{Old, Upgrade};
@@ -99,6 +100,7 @@ impl Gateway {
         let keyring = Arc::new(keyring(&state, &*clock)?);
         let rules = Arc::new(Live::new(rules::first(compiled).map_err(Failure::Setup)?));
         let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
+        warn_of_believed(&backends);
         let resolver = resolver(&upstreams, dns)?;
         // ORDER: last of what may fail, so that a process which hands its log over gets it back only for good reasons.
         let log = audit.directory.clone();
@@ -169,6 +171,7 @@ impl Gateway {
             ingress: ingress.counters(),
             rooms,
             certificates: certificates.clone(),
+            proxy: Arc::clone(&proxy),
             readiness: readiness.clone(),
             upstreams: upstreams.clone(),
             defences,
@@ -201,8 +204,7 @@ impl Gateway {
             admin,
             tokens,
             reloader: Arc::new(reloader),
-            certificates,
-            renewals,
+            renewal: Renewal { certificates, proxy: Arc::clone(&proxy), outcomes: renewals },
             upstreams,
             resolver,
             proxy,
@@ -258,8 +260,7 @@ struct Works {
     admin: admin::Bound,
     tokens: Arc<Verifier>,
     reloader: Arc<Reloader>,
-    certificates: Certificates,
-    renewals: IntCounterVec,
+    renewal: Renewal,
     upstreams: Vec<Arc<Upstream>>,
     resolver: Option<Resolver>,
     proxy: Arc<Proxy>,
@@ -269,7 +270,7 @@ struct Works {
 
 /// Every background task there is, beside those of `assemble` that tell others how it goes.
 fn tasks(works: Works) -> Vec<Task> {
-    let Works { admin, tokens, reloader, certificates, renewals, upstreams, resolver, proxy, grace, old } = works;
+    let Works { admin, tokens, reloader, renewal, upstreams, resolver, proxy, grace, old } = works;
     let policies = Watched {
         what: "policies",
         folders: vec![reloader.folder.clone()],
@@ -304,7 +305,7 @@ fn tasks(works: Works) -> Vec<Task> {
             "streams",
             move |_| async move { proxy.watch_streams(life.reaches(Stage::Draining), grace).await },
         ),
-        Task::new("certificates", move |shutdown| renew::run(certificates, renewals, shutdown)),
+        Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ]
 }
@@ -333,13 +334,15 @@ fn listen(address: SocketAddr, origin: &mut Origin) -> Result<TcpListener, Failu
     listener.map_err(|error| Failure::setup(what(), &error))
 }
 
-/// What looks up the names of backends, if there are any. Says which settings weaken what is known of backends.
-fn resolver(upstreams: &[Arc<Upstream>], dns: Dns) -> Result<Option<Resolver>, Failure> {
-    for upstream in upstreams {
-        if upstream.tls().is_some_and(|tls| tls.verify() == Verify::Nothing) {
-            tracing::warn!(upstream = %upstream.id(), "insecure_skip_verify: whoever answers is believed");
-        }
+/// Says of which backends it is not known who they are.
+fn warn_of_believed(backends: &[Backend]) {
+    for backend in backends.iter().filter(|backend| backend.security().believes_anybody()) {
+        tracing::warn!(upstream = %backend.upstream().id(), "insecure_skip_verify: whoever answers is believed");
     }
+}
+
+/// What looks up the names of backends, if there are any.
+fn resolver(upstreams: &[Arc<Upstream>], dns: Dns) -> Result<Option<Resolver>, Failure> {
     if dns.special == Special::Believed {
         tracing::warn!("insecure_special_answers: names may stand for this machine and for metadata of a cloud");
     }

@@ -59,7 +59,8 @@ impl Proxy {
         &self.gate
     }
 
-    pub(crate) const fn backends(&self) -> &Backends {
+    /// The backends that it forwards to.
+    pub const fn backends(&self) -> &Backends {
         &self.backends
     }
 

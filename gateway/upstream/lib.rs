@@ -44,6 +44,7 @@ pub use bulkhead::{Bulkhead, Caps, InFlight, Occupancy, Shed};
 pub use chosen::{Chosen, Went};
 pub use defence::{Defence, DefenceSettings, Retries};
 pub use names::keep_resolved;
+pub use pool::Groups;
 pub use resolver::{Dns, ResolveError, Resolver, Special};
 pub use settings::{AddressSettings, Balance, InvalidLocation, Location, Pool, Protocol, Settings, Timeouts};
 pub use tls::{ClientTls, TlsError, TlsSettings, Verify};

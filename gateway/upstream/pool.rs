@@ -11,7 +11,7 @@ use crate::{ClientTls, Pool};
 /// and checks), whether anybody was verified, and the tenant where the pool says so. The hash has a key of its own in each
 /// process, so that nobody can choose the name of a tenant to fall into the group of another.
 #[derive(Debug)]
-pub(crate) struct Groups {
+pub struct Groups {
     keyed: RandomState,
     pool: Pool,
     members: u64,
@@ -19,14 +19,18 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    pub(crate) fn new(id: &UpstreamId, tls: Option<&ClientTls>, pool: Pool) -> Self {
+    /// The groups of one upstream, over TLS as `tls` says.
+    #[must_use]
+    pub fn new(id: &UpstreamId, tls: Option<&ClientTls>, pool: Pool) -> Self {
         let keyed = RandomState::new();
         let group = |who: &str| keyed.hash_one((id, tls, who));
         let (members, public) = (group("members"), group("public"));
         Self { keyed, pool, members, public }
     }
 
-    pub(crate) fn of(&self, tenant: Option<&TenantId>) -> u64 {
+    /// The group of connections that requests of a tenant may use; `None` for those of a public route.
+    #[must_use]
+    pub fn of(&self, tenant: Option<&TenantId>) -> u64 {
         match (tenant, self.pool) {
             // A backend that knows its clients by their connection (NTLM does) must not take a member for whoever came
             // over the public route before.

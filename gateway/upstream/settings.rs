@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use terms::UpstreamId;
 
-use crate::tls::ClientTls;
-
 /// One upstream, as it is configured.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -19,10 +17,6 @@ pub struct Settings {
     pub balance: Balance,
     /// What is spoken to it.
     pub protocol: Protocol,
-    /// How it is known that it is the one, if TLS is spoken to it.
-    pub tls: Option<Arc<ClientTls>>,
-    /// Whose requests may share a connection.
-    pub pool: Pool,
     /// How long it may take.
     pub timeouts: Timeouts,
 }

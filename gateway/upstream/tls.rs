@@ -32,8 +32,7 @@ pub enum Verify {
 
 /// The files of [`TlsSettings`], read and found fit.
 pub struct ClientTls {
-    server_name: String,
-    verify: Verify,
+    settings: TlsSettings,
     ca: Vec<CertificateDer<'static>>,
     identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 }
@@ -100,10 +99,10 @@ impl ClientTls {
     /// # Errors
     /// Something is missing or unfit: it is found now, and not at the first request.
     pub fn load(settings: TlsSettings, roots: &RootCertStore) -> Result<Self, TlsError> {
-        let TlsSettings { ca, server_name, identity, verify } = settings;
+        let TlsSettings { ca, server_name, identity, verify } = &settings;
         ServerName::try_from(server_name.as_str()).map_err(|_| TlsError::ServerName(server_name.clone()))?;
         let mut trusted = RootCertStore::empty();
-        let ca = match &ca {
+        let ca = match ca {
             Some(path) => {
                 let ca = certificates(path)?;
                 for root in &ca {
@@ -111,31 +110,50 @@ impl ClientTls {
                 }
                 ca
             }
-            None if roots.is_empty() && verify == Verify::Whole => return Err(TlsError::NoRoots),
+            None if roots.is_empty() && *verify == Verify::Whole => return Err(TlsError::NoRoots),
             None => {
                 trusted.extend(roots.roots.iter().cloned());
                 Vec::new()
             }
         };
         let identity = match identity {
-            Some((certificate, key)) => Some((certificates(&certificate)?, private_key(&key)?, certificate)),
+            Some((certificate, key)) => Some((certificates(certificate)?, private_key(key)?, certificate.clone())),
             None => None,
         };
         try_out(trusted, identity.as_ref())?;
         let identity = identity.map(|(chain, key, _)| (chain, key));
-        Ok(Self { server_name, verify, ca, identity })
+        Ok(Self { settings, ca, identity })
+    }
+
+    /// Reads the files again. `None`: they are what they were.
+    ///
+    /// # Errors
+    /// They are not fit any more.
+    pub fn again(&self, roots: &RootCertStore) -> Result<Option<Self>, TlsError> {
+        let next = Self::load(self.settings.clone(), roots)?;
+        let key = |tls: &Self| tls.identity.as_ref().map(|(_, key)| key.secret_der().to_vec());
+        let chain = |tls: &Self| tls.identity.as_ref().map(|(chain, _)| chain.clone());
+        let same = next.ca == self.ca && chain(&next) == chain(self) && key(&next) == key(self);
+        Ok((!same).then_some(next))
+    }
+
+    /// The files that it is made of.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let TlsSettings { ca, identity, .. } = &self.settings;
+        let identity = identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        ca.iter().chain(identity).map(PathBuf::as_path)
     }
 
     /// The name that the backend's certificate must be for.
     #[must_use]
     pub fn server_name(&self) -> &str {
-        &self.server_name
+        &self.settings.server_name
     }
 
     /// Whether the backend's certificate is looked at.
     #[must_use]
     pub const fn verify(&self) -> Verify {
-        self.verify
+        self.settings.verify
     }
 
     /// Whose certificates are believed; nobody: those of the system.
@@ -154,18 +172,15 @@ impl ClientTls {
 /// No key is shown.
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls")
-            .field("server_name", &self.server_name)
-            .field("verify", &self.verify)
-            .finish_non_exhaustive()
+        f.debug_struct("ClientTls").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 /// Of everything that makes one TLS client another than the next, for the pool of connections.
 impl std::hash::Hash for ClientTls {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.server_name.hash(state);
-        (self.verify == Verify::Whole).hash(state);
+        self.settings.server_name.hash(state);
+        (self.settings.verify == Verify::Whole).hash(state);
         for certificate in &self.ca {
             certificate.as_ref().hash(state);
         }

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use terms::{Live, TenantId, UpstreamId};
@@ -6,8 +6,7 @@ use terms::{Live, TenantId, UpstreamId};
 use crate::balance::Balancer;
 use crate::list::List;
 use crate::names::Entry;
-use crate::pool::Groups;
-use crate::{Address, Chosen, ClientTls, Location, Protocol, Settings, Timeouts, Tried, Went};
+use crate::{Address, Chosen, Location, Protocol, Settings, Timeouts, Tried, Went};
 
 /// One backend: where it runs, what is known of its addresses, and which is next.
 #[derive(Debug)]
@@ -15,8 +14,6 @@ pub struct Upstream {
     id: UpstreamId,
     protocol: Protocol,
     timeouts: Timeouts,
-    tls: Option<Arc<ClientTls>>,
-    groups: Groups,
     balancer: Balancer,
     entries: Vec<Entry>,
     pub(crate) list: Live<List>,
@@ -36,13 +33,11 @@ impl Upstream {
     /// An upstream with these settings.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { id, addresses, balance, protocol, tls, pool, timeouts } = settings;
+        let Settings { id, addresses, balance, protocol, timeouts } = settings;
         let upstream = Self {
-            groups: Groups::new(&id, tls.as_deref(), pool),
             id,
             protocol,
             timeouts,
-            tls,
             balancer: Balancer::new(balance),
             entries: addresses.into_iter().map(Entry::new).collect(),
             list: Live::new(List::new([], None, Address::new)),
@@ -64,22 +59,10 @@ impl Upstream {
         self.protocol
     }
 
-    /// How TLS is spoken to it, if it is.
-    #[must_use]
-    pub const fn tls(&self) -> Option<&Arc<ClientTls>> {
-        self.tls.as_ref()
-    }
-
     /// How long it may take.
     #[must_use]
     pub const fn timeouts(&self) -> Timeouts {
         self.timeouts
-    }
-
-    /// The group of connections that requests of a tenant may use; `None` for those of a public route.
-    #[must_use]
-    pub fn group(&self, tenant: Option<&TenantId>) -> u64 {
-        self.groups.of(tenant)
     }
 
     /// How many connections are tried before the request fails: each address once, and a single one twice.

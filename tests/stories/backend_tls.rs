@@ -116,6 +116,41 @@ async fn tenants_share_connections_or_not_as_the_pool_says_and_never_with_the_pu
     }
 }
 
+#[tokio::test]
+async fn a_new_ca_and_a_new_certificate_of_ours_are_taken_over_while_requests_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let [server, other, clients] = ["server", "other", "clients"].map(|name| Authority::new(folder.path(), name));
+    let backend = TlsBackend::start(&server, &[&clients]).await;
+    let (first, files) = clients.client("client.test", 7);
+    let believed = folder.path().join("believed.pem");
+    std::fs::copy(other.file(), &believed).unwrap();
+    let (address, ca) = (backend.address, believed.display());
+    let upstream = format!("{{ addresses: [\"{address}\"], tls: {{ ca: {ca}, server_name: localhost, {files} }} }}");
+    let gateway = Gateway::test().policies(POLICY).beside("first", &upstream).beside("second", &upstream).start().await;
+    let [read, faulty] = ["cloister_certificate_reload_total", "cloister_certificate_faulty"].map(|name| {
+        let gateway = &gateway;
+        move || gateway.metric(name)
+    });
+    assert_eq!(statuses(&gateway, &["acme"]).await, [502], "another authority signed the backend's certificate");
+
+    std::fs::copy(server.file(), &believed).unwrap();
+    gateway.eventually("the new authority is believed", || read() == 1.0);
+    assert_eq!(statuses(&gateway, &["acme", "acme"]).await, [200; 2]);
+
+    std::fs::write(&believed, "half a fi").unwrap();
+    gateway.eventually("a file that is none is refused", || faulty() == 2.0);
+    assert_eq!(statuses(&gateway, &["acme"]).await, [200], "the last good one stays");
+    std::fs::copy(server.file(), &believed).unwrap();
+    gateway.eventually("the fault is mended", || faulty() == 0.0);
+
+    let before = read();
+    let (second, _) = clients.client("client.test", 7); // the same files, the same serial number, another key
+    gateway.eventually("our new certificate is taken over", || read() > before);
+    assert_eq!(statuses(&gateway, &["acme"]).await, [200]);
+    let came: Vec<_> = backend.of("acme").into_iter().filter_map(|came| came.client).collect();
+    assert_eq!(came, [first.clone(), first.clone(), first, second], "no connection of before is used again");
+}
+
 /// What was to be HTTP/2 must not become HTTP/1 because a handshake has agreed on nothing: gRPC would be lost, and whoever
 /// says what is spoken could choose how the end of a request is found.
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use futures::future::pending;
 
 use super::*;
-use crate::{AddressSettings, Balance, Pool, Protocol, Settings, Timeouts, Tried, Upstream};
+use crate::{AddressSettings, Balance, Protocol, Settings, Timeouts, Tried, Upstream};
 
 /// Addresses and their TTL.
 type Said = (Vec<[u8; 4]>, u32);
@@ -73,8 +73,6 @@ fn upstream() -> Arc<Upstream> {
         addresses: vec![AddressSettings { at: "orders.internal:80".parse().unwrap(), weight: 1 }],
         balance: Balance::RoundRobin,
         protocol: Protocol::Http1,
-        tls: None,
-        pool: Pool::Shared,
         timeouts: Timeouts::all(second),
     }))
 }

@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::{AddressSettings, Balance, Pool};
+use crate::{AddressSettings, Balance};
 
 pub(crate) fn settings(addresses: &[&str]) -> Settings {
     let second = Duration::from_secs(1);
@@ -10,8 +11,6 @@ pub(crate) fn settings(addresses: &[&str]) -> Settings {
         addresses: addresses.iter().map(|at| AddressSettings { at: at.parse().unwrap(), weight: 1 }).collect(),
         balance: Balance::RoundRobin,
         protocol: Protocol::Http1,
-        tls: None,
-        pool: Pool::Shared,
         timeouts: Timeouts::all(second),
     }
 }

@@ -57,7 +57,7 @@ impl Compiler<'_> {
             (file::Protocol::Http1, _) => Some(Protocol::Http1),
         };
         let tls = match (tls, &addresses) {
-            (Some(tls), Some(addresses)) => self.client_tls(&tls, addresses).map(|tls| Some(Arc::new(tls))),
+            (Some(tls), Some(addresses)) => self.client_tls(&tls, addresses).map(Some),
             (Some(_), None) => None,
             (None, _) => Some(None),
         };
@@ -73,10 +73,11 @@ impl Compiler<'_> {
         let assertion = self.backend(&name, assertion);
         let defence = self.defence(retries, breaker, (max_in_flight, max_in_flight_per_tenant, queue));
         let (addresses, protocol, tls) = (addresses?, protocol?, tls?);
-        let upstream = Upstream::new(Settings { id: id?, addresses, balance, protocol, tls, pool, timeouts });
+        let security = proxy::Security::new(id.clone()?, tls, pool);
+        let security = security.map_err(|unfit| self.findings.push(Finding::error(tls_place, terms::chain(&unfit))));
+        let upstream = Upstream::new(Settings { id: id?, addresses, balance, protocol, timeouts });
         let defence = Arc::new(Defence::new(defence?, Instant::now()));
-        let backend = proxy::Backend::new(Arc::new(upstream), assertion?, defence);
-        backend.map_err(|unreadable| self.findings.push(Finding::error(tls_place, unreadable.to_string()))).ok()
+        Some(proxy::Backend::new(Arc::new(upstream), security.ok()?, assertion?, defence))
     }
 
     fn timeouts(&mut self, written: file::Timeouts) -> Timeouts {
