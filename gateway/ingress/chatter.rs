@@ -1,7 +1,7 @@
 use tokio::time::Instant;
 
-/// Counts frames of HTTP/2 that ask for nothing: pings, settings, priorities, resets, empty pieces of bodies. Each costs us
-/// something and the client nothing, and none of them is a request that a limit would count (CVE-2019-9512 to -9518).
+/// Counts frames of HTTP/2 that ask for nothing: pings, settings, priorities, resets, empty pieces of bodies, windows that are
+/// moved on though nothing was sent. Each costs us something and the client nothing, and none of them is a request that a limit would count (CVE-2019-9512 to -9518).
 #[derive(Debug, Default)]
 pub(crate) struct Chatter {
     heard: u32,

@@ -14,6 +14,8 @@ pub(crate) struct Frames {
     block: Block,
     /// Frames that ask for nothing, since they were last asked for.
     chatter: u32,
+    /// Bytes that the client was sent, and has not yet moved its windows on for.
+    sent: usize,
 }
 
 /// A field block: `HEADERS` and the `CONTINUATION`s that follow it (RFC 9113 §4.3).
@@ -32,10 +34,23 @@ enum Block {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
+
+/// A stream that is reset counts for so many frames that ask for nothing: it was a request by then, perhaps with a connection
+/// to a backend that ends with it, and is none that counts among those at once (CVE-2023-44487). A thousand may be reset at
+/// once, and 250 a second; people who leave pages, and calls that are late, are far from that.
+const RESET: u32 = 20;
+
+/// A client may move its windows, that of a stream and that of the connection, for each frame that it is sent, and no frame
+/// with something in it is shorter than twice this.
+const WINDOW: usize = 8;
+
+/// As many bytes are remembered for it.
+const REMEMBERED: usize = 1 << 20;
 
 impl Frames {
     /// Whether the preface has come.
@@ -51,6 +66,11 @@ impl Frames {
     /// How many frames have come, since this was last asked, that neither open a stream nor move it on.
     pub(crate) const fn take_chatter(&mut self) -> u32 {
         std::mem::replace(&mut self.chatter, 0)
+    }
+
+    /// So many bytes were sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.sent = self.sent.saturating_add(bytes).min(REMEMBERED);
     }
 
     /// Reads on, and says how many streams were opened by these bytes.
@@ -90,7 +110,7 @@ impl Frames {
         self.head_length = 0;
         self.payload = usize::try_from(u32::from_be_bytes([0, l0, l1, l2])).unwrap_or(usize::MAX);
         let stream = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
-        self.chatter += u32::from(is_chatter(kind, flags, self.payload));
+        self.chatter += self.chatter_of(kind, flags);
         if matches!(kind, HEADERS | CONTINUATION) {
             self.block = if flags & END_HEADERS == 0 { Block::Open } else { Block::Last };
             self.end_block();
@@ -102,20 +122,27 @@ impl Frames {
         opens
     }
 
+    /// For how many frames that ask for nothing this one counts. An update of a window is none as long as there was something
+    /// to move it on for: the more is downloaded, the more of them there are.
+    fn chatter_of(&mut self, kind: u8, flags: u8) -> u32 {
+        match kind {
+            DATA => u32::from(self.payload == 0 && flags & END_STREAM == 0),
+            HEADERS => 0,
+            RST_STREAM => RESET,
+            WINDOW_UPDATE => {
+                let left = self.sent.checked_sub(WINDOW);
+                self.sent = left.unwrap_or(self.sent);
+                u32::from(left.is_none())
+            }
+            CONTINUATION => u32::from(self.payload == 0),
+            _ => 1,
+        }
+    }
+
     fn end_block(&mut self) {
         if self.block == Block::Last && self.payload == 0 {
             self.block = Block::Whole;
         }
-    }
-}
-
-/// Whether a frame does nothing for a request. Updates of windows do: the more is downloaded, the more of them there are.
-const fn is_chatter(kind: u8, flags: u8, length: usize) -> bool {
-    match kind {
-        DATA => length == 0 && flags & END_STREAM == 0,
-        HEADERS | WINDOW_UPDATE => false,
-        CONTINUATION => length == 0,
-        _ => true,
     }
 }
 
@@ -191,13 +218,26 @@ mod tests {
             (DATA, &b""[..], 1),
             (DATA, b"x", 0),
             (2, b"12345", 1),
-            (3, b"1234", 1),
-            (8, b"1234", 0),
+            (3, b"1234", 20),
+            (8, b"1234", 1),
             (9, b"", 1),
             (0x42, b"", 1),
         ] {
             frames.read(&frame(kind, 1, payload));
             assert_eq!(frames.take_chatter(), chatter, "{kind}");
+        }
+    }
+
+    #[test]
+    fn windows_may_be_moved_on_for_what_was_sent() {
+        let mut frames = Frames::default();
+        frames.read(PREFACE);
+        for (sent, updates, chatter) in [(0, 2, 2), (16, 3, 1), (1 << 30, 131_072, 0), (0, 1, 1), (usize::MAX, 1, 0)] {
+            frames.sent(sent);
+            for _ in 0..updates {
+                frames.read(&frame(WINDOW_UPDATE, 0, &[0, 0, 0, 1]));
+            }
+            assert_eq!(frames.take_chatter(), chatter, "{updates} for {sent}");
         }
     }
 

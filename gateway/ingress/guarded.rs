@@ -267,7 +267,11 @@ impl Guarded {
     fn settle<T: Moved>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match outcome {
             Poll::Ready(outcome) => {
-                self.writing.moved(outcome.as_ref().map_or(0, Moved::bytes));
+                let bytes = outcome.as_ref().map_or(0, Moved::bytes);
+                self.writing.moved(bytes);
+                if let Some(frames) = &mut self.frames {
+                    frames.sent(bytes);
+                }
                 Poll::Ready(outcome)
             }
             Poll::Pending => self.watch(cx, Turn::Taking).map_or_else(|cut| Poll::Ready(Err(cut)), |()| Poll::Pending),
