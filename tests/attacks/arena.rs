@@ -12,6 +12,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio::net::{TcpSocket, TcpStream};
 
+use super::http2::Step;
 use super::{http1, http2};
 use crate::harness::{Gateway, Play, Recorded, Recorder, Setup};
 
@@ -34,6 +35,15 @@ pub enum Sent {
     Slow2(Vec<u8>, Vec<u8>),
     /// The same where TLS is expected.
     SlowTls(Vec<u8>, Vec<u8>),
+    /// Steps of HTTP/2, until there is an answer on this stream or the connection has ended.
+    Steps(Over, Vec<Step>, u32),
+}
+
+/// What HTTP/2 is spoken over.
+#[derive(Clone, Copy, Debug)]
+pub enum Over {
+    Cleartext,
+    Tls,
 }
 
 /// What came of it.
@@ -142,6 +152,11 @@ impl Arena {
                 http1::trickle(stream, first, drip).await
             }
             Sent::SlowTls(first, drip) => http1::trickle(secure().await, first, drip).await,
+            Sent::Steps(Over::Cleartext, steps, probe) => http2::converse(plain().await, steps, *probe).await,
+            Sent::Steps(Over::Tls, steps, probe) => {
+                let stream = http2::shake(secure().await, &self.certificate).await;
+                http2::converse(stream, steps, *probe).await
+            }
         }
     }
 }

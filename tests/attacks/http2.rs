@@ -1,13 +1,15 @@
 //! A client of HTTP/2 that sends frames as they are (RFC 9113 §4), each field spelled out (RFC 7541 §6.2.2).
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
@@ -23,11 +25,14 @@ pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 
+pub const ACK: u8 = 0x1;
 pub const END_STREAM: u8 = 0x1;
 pub const END_HEADERS: u8 = 0x4;
 
 /// How long to wait for the end of the stream.
 const PATIENT: Duration = Duration::from_secs(2);
+/// How long a flood may last.
+const LONG: Duration = Duration::from_secs(20);
 
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -87,6 +92,79 @@ pub async fn talk(stream: TcpStream, certificate: &Path, frames: &[u8]) -> Vec<u
     }
     drop(stream.shutdown().await);
     answer
+}
+
+/// What a client does that takes more than one breath.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Sends these frames.
+    Frames(Vec<u8>),
+    /// Waits until all that it has sent so far was read: a ping is answered behind it.
+    Heard,
+}
+
+/// Takes these steps, reads meanwhile, and gives all that came back until there is an answer on this stream, or the
+/// connection has ended.
+pub async fn converse(stream: impl AsyncRead + AsyncWrite, steps: &[Step], probe: u32) -> Vec<u8> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (answer, came) = (RefCell::new(Vec::new()), Notify::new());
+    let reading = async {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = reader.read(&mut buffer).await {
+            answer.borrow_mut().extend_from_slice(&buffer[..count]);
+            came.notify_one();
+            let answered =
+                |(kind, _, stream)| kind == GOAWAY || [HEADERS, RST_STREAM].contains(&kind) && stream == probe;
+            if split(&answer.borrow()).any(answered) {
+                return;
+            }
+        }
+    };
+    let writing = async {
+        let mut pings = 0;
+        let mut frames = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+        for step in steps {
+            match step {
+                Step::Frames(more) => frames.extend(more),
+                Step::Heard => {
+                    pings += 1;
+                    frames.extend(frame(PING, 0, 0, &[7; 8]));
+                    if writer.write_all(&frames).await.is_err() || writer.flush().await.is_err() {
+                        return;
+                    }
+                    frames.clear();
+                    while split(&answer.borrow()).filter(|frame| *frame == (PING, ACK, 0)).count() < pings {
+                        came.notified().await;
+                    }
+                }
+            }
+        }
+        let _ended = writer.write_all(&frames).await.is_ok() && writer.flush().await.is_ok();
+    };
+    let talking = async {
+        tokio::select! {
+            () = reading => {}
+            () = async { writing.await; std::future::pending().await } => {}
+        }
+    };
+    timeout(LONG, talking).await.expect("it is answered or sent away");
+    answer.into_inner()
+}
+
+/// The code of the GOAWAY among these frames.
+pub fn sent_away(mut answer: &[u8]) -> Option<u32> {
+    while let [l0, l1, l2, kind, _, _, _, _, _, rest @ ..] = answer {
+        if let (GOAWAY, [_, _, _, _, code @ ..]) = (*kind, rest) {
+            return Some(u32::from_be_bytes(*code.first_chunk()?));
+        }
+        answer = rest.get(u32::from_be_bytes([0, *l0, *l1, *l2]) as usize..)?;
+    }
+    None
+}
+
+/// Whether a response has begun on this stream.
+pub fn is_answered(answer: &[u8], stream: u32) -> bool {
+    split(answer).any(|(kind, _, on)| kind == HEADERS && on == stream)
 }
 
 /// Whether stream 1 has ended, or the connection.

@@ -2,6 +2,7 @@
 
 mod arena;
 mod expect;
+mod floods;
 mod http1;
 mod http2;
 mod identity;

@@ -9,7 +9,7 @@ use super::http2::{
 use crate::harness::Gateway;
 
 /// Every deadline is short, so that a table is done in a second; what is sent comes every 50 ms.
-const GUARD: &str = "{ handshake: 500ms, head: 500ms, idle: 500ms }";
+const GUARD: &str = "{ handshake: 500ms, head: 500ms, idle: 500ms, body_grace: 500ms, min_body_rate: 1MiB }";
 
 const GOOD: &str = "GET /public/1 HTTP/1.1\r\nHost: acme.example.test\r\n\r\n";
 const HALF: &str = "GET /public/1 HTTP/1.1\r\nHost: acme";
@@ -27,7 +27,16 @@ fn table() -> Vec<Row> {
     let head = block(&head.map(|(name, value)| field(name, value)));
     let begun = |frames: &[u8]| [&hello, frames].concat();
     let good = frame(HEADERS, END_HEADERS | END_STREAM, 1, &head);
+    // Fifty answers for which the client has no room, and what gives the first of them room for one more letter.
+    let closed = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])[..]].concat();
+    let asked = (0..50).flat_map(|number| frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &head));
+    let (asked, letter) = (asked.collect::<Vec<_>>(), frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]));
     const TIMEOUT: &str = "request.malformed.timeout";
+    const LETTERS: [&str; 50] = {
+        let mut all = [TIMEOUT; 50];
+        all[0] = "allowed"; // of two letters
+        all
+    };
     vec![
         ("says nothing", plain("", ""), &[]),
         ("half a request line", plain("GET /pub", ""), &[TIMEOUT]),
@@ -57,6 +66,8 @@ fn table() -> Vec<Row> {
         ("window after window", http2(&hello, &frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])), &[]),
         ("priorities of nothing", http2(&hello, &frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1])), &[]),
         ("pings behind a request", http2(&begun(&good), &frame(PING, 0, 0, &[0; 8])), &["allowed"]),
+        ("windows that are never opened", http2(&[&closed[..], &asked].concat(), b""), &[TIMEOUT; 50]),
+        ("windows that open for a letter", http2(&[&closed[..], &asked].concat(), &letter), &LETTERS),
         (
             "a head that never ends",
             http2(&begun(&frame(HEADERS, END_STREAM, 1, &head)), b""),
