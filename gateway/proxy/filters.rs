@@ -227,7 +227,9 @@ impl ProxyHttp for Serving {
         let Some(chunk) = body else { return Ok(()) };
         context.received = context.received.saturating_add(chunk.len() as u64);
         if context.received > admitted.permit.route().max_body.0 && context.socket.is_none() {
-            return Error::e_explain(ErrorType::HTTPStatus(413), "the body is longer than the route takes");
+            // It must be the client's: towards a backend of HTTP/2 pingora waits for an answer after any other error.
+            return Error::e_explain(ErrorType::HTTPStatus(413), "the body is longer than the route takes")
+                .map_err(|error: Box<Error>| error.into_down());
         }
         Ok(())
     }
