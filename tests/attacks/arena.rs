@@ -8,13 +8,16 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{StreamExt as _, stream};
+use h2::client::SendRequest;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::http2::Step;
 use super::{http1, http2};
-use crate::harness::{Gateway, Play, Recorded, Recorder, Setup};
+use crate::harness::{Gateway, H2Recorder, Play, Recorded, Recorder, Setup};
 
 /// What is sent over one connection.
 #[derive(Clone, Debug)]
@@ -67,9 +70,17 @@ impl Outcome {
 
 pub struct Arena {
     pub gateway: Gateway,
-    pub recorder: Recorder,
+    backend: Backend,
     certificate: std::path::PathBuf,
     clients: AtomicU16,
+}
+
+/// Who judges what arrives.
+enum Backend {
+    /// Byte for byte.
+    Http1(Recorder),
+    /// What requests say. One that says nothing a parser takes is not kept, and never answered.
+    H2c(H2Recorder),
 }
 
 /// How many attacks run at once.
@@ -82,8 +93,19 @@ impl Arena {
     pub async fn open(setup: Setup) -> Self {
         let recorder = Recorder::playing(script).await;
         let gateway = setup.tls().upstream(recorder.address).start().await;
+        Self::before(gateway, Backend::Http1(recorder))
+    }
+
+    /// The same in front of a backend that speaks HTTP/2.
+    pub async fn open_h2c(setup: Setup) -> Self {
+        let recorder = H2Recorder::start().await;
+        let gateway = setup.tls().h2c(recorder.address).start().await;
+        Self::before(gateway, Backend::H2c(recorder))
+    }
+
+    fn before(gateway: Gateway, backend: Backend) -> Self {
         let certificate = gateway.folder.path().join("tls.pem");
-        Self { gateway, recorder, certificate, clients: AtomicU16::new(0) }
+        Self { gateway, backend, certificate, clients: AtomicU16::new(0) }
     }
 
     /// Runs all of them, and gives what came of each, in the same order. Each leaves a record at least.
@@ -128,11 +150,33 @@ impl Arena {
         attacks.iter().zip(answers).enumerate().map(outcome).collect()
     }
 
+    /// Everything that reached the backend.
+    pub fn all(&self) -> Vec<Recorded> {
+        match &self.backend {
+            Backend::Http1(recorder) => recorder.requests(),
+            Backend::H2c(recorder) => recorder.requests(),
+        }
+    }
+
+    /// A connection of a client that keeps to HTTP/2.
+    pub async fn http2(&self, over: Over) -> (SendRequest<Bytes>, impl Future<Output = Result<(), h2::Error>>) {
+        let address = match over {
+            Over::Cleartext => self.gateway.address,
+            Over::Tls => self.gateway.tls_address.expect("the arena has TLS"),
+        };
+        let stream = connect(Ipv4Addr::LOCALHOST, address).await;
+        let stream: Box<dyn Duplex> = match over {
+            Over::Cleartext => Box::new(stream),
+            Over::Tls => Box::new(http2::shake(stream, &self.certificate).await),
+        };
+        h2::client::handshake(stream).await.unwrap()
+    }
+
     /// What reached the backend, by the client that it is forwarded for. Nothing came that was forwarded for nobody, or
     /// that can be read in two ways, or that a request had hidden in it.
     fn arrived(&self) -> HashMap<String, Vec<Recorded>> {
         let mut arrived = HashMap::<String, Vec<Recorded>>::new();
-        for request in self.recorder.requests() {
+        for request in self.all() {
             assert!(!request.target.contains("smuggled"), "this came through: {request:?}");
             let client = request.field("x-forwarded-for").expect("every request is forwarded for somebody");
             arrived.entry(client).or_default().push(request);
@@ -160,6 +204,10 @@ impl Arena {
         }
     }
 }
+
+/// What HTTP/2 can be spoken over.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 fn client(number: u16) -> Ipv4Addr {
     let [high, low] = number.to_be_bytes();

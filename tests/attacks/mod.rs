@@ -1,6 +1,7 @@
 //! Attacks that must fail, as tables: what is sent, byte for byte, and what comes of it. See `tests/README.md`.
 
 mod arena;
+mod bodies;
 mod expect;
 mod floods;
 mod http1;
