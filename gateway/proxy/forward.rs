@@ -23,6 +23,10 @@ const OURS: [&str; 9] = [
     "x-request-id",
 ];
 
+/// Fields that are meant for us and nobody behind us (RFC 9110 §7.6.1), besides those that `Connection` nominates. pingora takes
+/// out more of them, but from HTTP/2 to HTTP/2 not these. Trailers of a request are never forwarded.
+const OF_THE_CONNECTION: [&str; 3] = ["http2-settings", "proxy-authorization", "trailer"];
+
 /// Turns the head that the client sent into the one that the backend gets: what was judged, without a field that only
 /// Cloister may write, and with those that it wrote.
 pub(crate) fn rewrite(
@@ -118,5 +122,8 @@ fn strip(head: &mut RequestHeader) {
 }
 
 fn is_ours(name: &str) -> bool {
-    name.starts_with("x-forwarded-") || OURS.contains(&name) || terms::reserved(name)
+    name.starts_with("x-forwarded-")
+        || OURS.contains(&name)
+        || OF_THE_CONNECTION.contains(&name)
+        || terms::reserved(name)
 }
