@@ -10,7 +10,7 @@ use super::arena::{Arena, Attack, Outcome, Sent};
 use super::expect::assert_none;
 use super::http2::{DATA, END_HEADERS, END_STREAM, HEADERS, block, frame};
 use super::smuggling1::UPGRADE;
-use crate::harness::{Gateway, Recorded};
+use crate::harness::{Gateway, POLICIES, Recorded};
 
 use Fate::{Passes, Refused};
 
@@ -170,7 +170,20 @@ const TABLE: &[(&str, Fate)] = &[
 
 #[tokio::test]
 async fn nobody_is_somebody_else_by_a_field() {
-    let arena = Arena::open(Gateway::test()).await;
+    is_somebody_else(Arena::open(Gateway::test()).await).await;
+}
+
+/// What a backend of HTTP/1 cannot be told, this one might be.
+#[tokio::test]
+async fn nobody_is_somebody_else_by_a_field_to_a_backend_of_http_2() {
+    is_somebody_else(open_h2c().await).await;
+}
+
+async fn open_h2c() -> Arena {
+    Arena::open_h2c(Gateway::test().policies(&POLICIES.replace("    upgrade: websocket\n", ""))).await
+}
+
+async fn is_somebody_else(arena: Arena) {
     let token = arena.gateway.token("acme", "ada", &["clerk"]);
     let attack = |(text, _): &(&str, Fate)| Attack {
         name: (*text).into(),
@@ -188,7 +201,15 @@ async fn nobody_is_somebody_else_by_a_field() {
 
 #[tokio::test]
 async fn no_shape_of_a_request_makes_somebody_else_of_anybody() {
-    let arena = Arena::open(Gateway::test()).await;
+    makes_somebody_else(Arena::open(Gateway::test()).await).await;
+}
+
+#[tokio::test]
+async fn no_shape_of_a_request_makes_somebody_else_of_anybody_to_a_backend_of_http_2() {
+    makes_somebody_else(open_h2c().await).await;
+}
+
+async fn makes_somebody_else(arena: Arena) {
     let token = arena.gateway.token("acme", "ada", &["clerk"]);
     let mut attacks = Vec::new();
     let mut guarded = Vec::new();

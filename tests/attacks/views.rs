@@ -32,7 +32,15 @@ const SAMPLES: usize = 500;
 
 #[tokio::test]
 async fn what_the_policy_matched_is_what_the_backend_gets() {
-    let arena = Arena::open(Gateway::test().policies(POLICIES)).await;
+    views(Arena::open(Gateway::test().policies(POLICIES)).await).await;
+}
+
+#[tokio::test]
+async fn what_the_policy_matched_is_what_a_backend_of_http_2_gets() {
+    views(Arena::open_h2c(Gateway::test().policies(POLICIES)).await).await;
+}
+
+async fn views(arena: Arena) {
     let mut runner = TestRunner::default();
     let samples: Vec<Sample> = (0..SAMPLES).map(|_| samples().new_tree(&mut runner).unwrap().current()).collect();
     let mut attacks = Vec::new();
