@@ -16,7 +16,7 @@ pub(crate) fn of(error: &Error) -> (Option<Reason>, End) {
     match (error.esource(), error.etype()) {
         (_, kind) if *kind == LEAK => (Some(Reason::TenantLeak), End::Complete),
         (_, ErrorType::HTTPStatus(413)) => (Some(Reason::RequestBodyTooLarge), End::Complete),
-        (ErrorSource::Upstream, kind) if is_malformed(kind) => (Some(Reason::UpstreamMalformed), End::UpstreamFailed),
+        (ErrorSource::Upstream, _) if is_malformed(error) => (Some(Reason::UpstreamMalformed), End::UpstreamFailed),
         (ErrorSource::Upstream, _) if timeout => (Some(Reason::UpstreamTimeout), End::UpstreamFailed),
         (ErrorSource::Upstream, _) => (Some(Reason::UpstreamUnavailable), End::UpstreamFailed),
         (ErrorSource::Downstream, _) if timeout => (Some(Reason::RequestTimeout), End::ClientGone),
@@ -31,8 +31,11 @@ pub(crate) fn of(error: &Error) -> (Option<Reason>, End) {
 }
 
 /// Whether a backend sent what is no HTTP, or what two readers could read differently.
-fn is_malformed(kind: &ErrorType) -> bool {
+pub(crate) fn is_malformed(error: &Error) -> bool {
     const CHUNK: ErrorType = ErrorType::new("InvalidChunk");
     const TRAILER: ErrorType = ErrorType::new("InvalidTrailerEnd");
-    matches!(kind, ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2) || [CHUNK, TRAILER].contains(kind)
+    let kind = error.etype();
+    // What the parser of HTTP/2 itself ends, it ends for what the other side has sent.
+    let refused = error.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_library);
+    refused || matches!(kind, ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2) || [CHUNK, TRAILER].contains(kind)
 }

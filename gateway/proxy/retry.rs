@@ -2,6 +2,7 @@ use http::Method;
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
 
 use crate::echo::LEAK;
+use crate::ends;
 
 /// How an attempt failed, as far as it matters for another one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,7 +46,7 @@ impl Failure {
             Self::Refused
         } else if is(&[ErrorType::ReadTimedout, ErrorType::WriteTimedout]) {
             Self::Late
-        } else if is(&[ErrorType::InvalidHTTPHeader, ErrorType::InvalidH2, ErrorType::H2Downgrade]) {
+        } else if is(&[ErrorType::H2Downgrade]) || ends::is_malformed(error) {
             Self::Garbage
         } else if connection == Connection::Kept && error.retry == RetryType::ReusedOnly {
             Self::Stale
