@@ -1,5 +1,7 @@
 //! What a backend answers goes on to a client only if it is one response, and without what is no client's business.
 
+mod h2c;
+
 use crate::harness::{Gateway, POLICIES, RawBackend, Then, config_text, raw, run};
 
 /// How a response of a backend ends up at a client.
