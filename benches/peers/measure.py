@@ -1,6 +1,7 @@
 """Runs one proxy under load, and reads what it cost."""
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -9,8 +10,9 @@ import socket
 import ssl
 import statistics
 import subprocess
+import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .peer import Peer, Unavailable
@@ -22,6 +24,7 @@ class Load:
     seconds: int
     warmup: int
     connections: int
+    slow: int = 0  # clients that hold on all the while, in a second measurement
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,17 @@ class Sample:
     p99_us: float
     rss_mib: float
     errors: int
+    held: int = 0  # slow clients that it had meanwhile, as a median
+    came: int = 0  # how many of them connected, those that it had cut before among them
 
     def as_dict(self) -> dict:
         return asdict(self)
 
 
-def measure(peer: Peer, world: World, load: Load, *, check: bool) -> Sample:
-    """One round of one proxy: start it, see that it does what it is compared for, warm it up, measure it, stop it."""
+def measure(peer: Peer, world: World, load: Load, *, check: bool) -> list[Sample]:
+    """One round of one proxy: start it, see that it does what it is compared for, warm it up, measure it, stop it.
+
+    If there are slow clients, it is measured once more while they hold on."""
     folder = world.folder / peer.name
     folder.mkdir()
     port = free_port()
@@ -57,18 +64,51 @@ def measure(peer: Peer, world: World, load: Load, *, check: bool) -> Sample:
         await_service(world, port, process)
         if check:
             inspect(peer, world, port)
-        run_load(world, port, load.connections, load.warmup)
-        before = cpu_seconds(process.pid)
-        requests, micros, p50, p99, errors = run_load(world, port, load.connections, load.seconds)
-        spent = cpu_seconds(process.pid) - before
-        if process.poll() is not None:
-            raise Unavailable(f"ended under load with {process.returncode}: {last_words(folder)}")
-        if errors > requests / 1000:
-            raise Unavailable(f"{errors} of {requests} requests failed under load")
-        return Sample(requests / (micros / 1e6), spent / requests * 1e6, p50, p99, rss_mib(process.pid), errors)
+        samples = [sample(world, port, process, folder, load)]
+        if load.slow:
+            with SlowClients(world, port, load.slow) as crowd:
+                time.sleep(load.warmup)
+                held = sample(world, port, process, folder, load)
+            samples.append(replace(held, held=crowd.held, came=crowd.came))
+        return samples
     finally:
         stop(process)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sample(world: World, port: int, process: subprocess.Popen, folder: Path, load: Load) -> Sample:
+    run_load(world, port, load.connections, load.warmup)
+    before = cpu_seconds(process.pid)
+    requests, micros, p50, p99, errors = run_load(world, port, load.connections, load.seconds)
+    spent = cpu_seconds(process.pid) - before
+    if process.poll() is not None:
+        raise Unavailable(f"ended under load with {process.returncode}: {last_words(folder)}")
+    if errors > requests / 1000:
+        raise Unavailable(f"{errors} of {requests} requests failed under load")
+    return Sample(requests / (micros / 1e6), spent / requests * 1e6, p50, p99, rss_mib(process.pid), errors)
+
+
+class SlowClients:
+    """The crowd of slow.py, for as long as this is entered."""
+
+    def __init__(self, world: World, port: int, number: int):
+        program = str(Path(__file__).with_name("slow.py"))
+        words = [str(port), "tls" if world.tls else "", str(number), world.good, PATH]
+        self.argv = ["taskset", "-c", LOAD_CPU, sys.executable, program, *words]
+        self.held = self.came = 0
+
+    def __enter__(self) -> "SlowClients":
+        self.process = subprocess.Popen(self.argv, stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "there\n":
+            self.process.kill()
+            raise Unavailable("the slow clients did not come")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        said, _ = self.process.communicate(timeout=30)
+        counted = json.loads(said)
+        self.held, self.came = counted["held"], counted["came"]
 
 
 def await_port(port: int, process: subprocess.Popen | None, folder: Path) -> None:

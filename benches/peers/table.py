@@ -25,7 +25,7 @@ def ratios(results: dict[str, list[Sample]]) -> dict[str, float]:
 
 def render(results: dict[str, list[Sample]], about: dict[str, str]) -> str:
     lines = [
-        f"{'proxy':21}{'requests/s':>11}{'CPU µs/req':>12}{'(min-max)':>14}{'× bare':>8}"
+        f"{'proxy':27}{'requests/s':>11}{'CPU µs/req':>12}{'(min-max)':>14}{'× bare':>8}"
         f"{'p50 ms':>8}{'p99 ms':>8}{'MiB':>6}  what it does"
     ]
     against = ratios(results)
@@ -35,9 +35,12 @@ def render(results: dict[str, list[Sample]], about: dict[str, str]) -> str:
         span = f"({min(spent):.1f}-{max(spent):.1f})"
         ratio = f"{against[name]:.2f}" if name in against else "-"
         lines.append(
-            f"{name:21}{middle['requests_per_second']:11.0f}{middle['cpu_us_per_request']:12.1f}{span:>14}{ratio:>8}"
+            f"{name:27}{middle['requests_per_second']:11.0f}{middle['cpu_us_per_request']:12.1f}{span:>14}{ratio:>8}"
             f"{middle['p50_us'] / 1000:8.2f}{middle['p99_us'] / 1000:8.2f}{middle['rss_mib']:6.0f}  {about[name]}"
         )
+        if samples[0].came:
+            held, came = (statistics.median(getattr(sample, what) for sample in samples) for what in ("held", "came"))
+            lines[-1] += f": {held:.0f} of them at a time, {came:.0f} in all"
     return "\n".join(lines)
 
 
