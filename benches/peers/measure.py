@@ -19,6 +19,10 @@ from .peer import Peer, Unavailable
 from .world import HOST, LOAD_CPU, PATH, PROXY_CPU, World, free_port
 
 
+# Seconds in which slow clients send what they send at first.
+SETTLED = 5
+
+
 @dataclass(frozen=True)
 class Load:
     seconds: int
@@ -67,7 +71,7 @@ def measure(peer: Peer, world: World, load: Load, *, check: bool) -> list[Sample
         samples = [sample(world, port, process, folder, load)]
         if load.slow:
             with SlowClients(world, port, load.slow) as crowd:
-                time.sleep(load.warmup)
+                time.sleep(SETTLED)
                 held = sample(world, port, process, folder, load)
             samples.append(replace(held, held=crowd.held, came=crowd.came))
         return samples
