@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .peer import Peer, Unavailable
-from .world import HOST, LOAD_CPU, PATH, PROXY_CPU, World, free_port
+from .world import HOST, LARGE, LOAD_CPU, PATH, PROXY_CPU, World, free_port
 
 
 # Seconds in which slow clients send what they send at first.
@@ -97,7 +97,7 @@ class SlowClients:
 
     def __init__(self, world: World, port: int, number: int):
         program = str(Path(__file__).with_name("slow.py"))
-        words = [str(port), "tls" if world.tls else "", str(number), world.good, PATH]
+        words = [str(port), "tls" if world.tls else "", str(number), world.good, PATH, LARGE]
         self.argv = ["taskset", "-c", LOAD_CPU, sys.executable, program, *words]
         self.held = self.came = 0
 

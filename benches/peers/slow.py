@@ -1,7 +1,7 @@
 """Clients that hold on to a proxy and give it next to nothing: run as a program, since its loop is nobody else's.
 
 Each that is cut comes back, so that the proxy always has as many as it lets in. Four kinds take turns: one says nothing,
-one drips a head, one drips a body behind a good head, one asks again and again and never reads.
+one drips a head, one drips a body behind a good head, one asks for much and never reads.
 """
 
 import asyncio
@@ -16,11 +16,13 @@ PAUSE = 2  # seconds between two bytes
 
 
 class Crowd:
-    def __init__(self, port: int, tls: str, token: str, path: str):
+    def __init__(self, port: int, tls: str, token: str, path: str, large: str):
         self.port, self.held, self.came = port, 0, 0
-        head = f"GET {path}/1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
-        self.whole = (head + "\r\n").encode()
-        self.with_body = (head + "Content-Length: 1000\r\n\r\n").encode()
+        fields = f"Host: localhost\r\nAuthorization: Bearer {token}\r\n"
+        self.whole, self.large, self.with_body = (
+            f"GET {target} HTTP/1.1\r\n{fields}{more}\r\n".encode()
+            for target, more in ((f"{path}/1", ""), (large, ""), (f"{path}/1", "Content-Length: 1000\r\n"))
+        )
         self.context = None
         if tls:
             self.context = ssl.create_default_context()
@@ -58,7 +60,7 @@ class Crowd:
 
     async def hold(self, kind: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Returns when the proxy has had enough of it, and ends the connection."""
-        writer.write({2: self.with_body, 3: self.whole * 100}.get(kind, b""))
+        writer.write({2: self.with_body, 3: self.large}.get(kind, b""))
         for at in count():
             if kind == 3:
                 await asyncio.sleep(PAUSE)
@@ -73,8 +75,8 @@ class Crowd:
                 continue
 
 
-async def main(port: str, tls: str, number: str, token: str, path: str) -> None:
-    crowd = Crowd(int(port), tls, token, path)
+async def main(port: str, tls: str, number: str, token: str, path: str, large: str) -> None:
+    crowd = Crowd(int(port), tls, token, path, large)
     end = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
     clients = []

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 ISSUER, AUDIENCE = "https://idp.example", "saas-api"
 HOST = "localhost"  # as clients of TLS name it, so it must resolve
 PATH = "/api/orders"
+LARGE = f"{PATH}/all"  # 4 MiB: more than any buffer on the way
 TENANTS = 100
 ROLE = "viewer"
 # Above what any of them reaches, so that the limit is kept but never hit.
@@ -188,10 +189,11 @@ end
 
 
 def start_backend(world: World) -> subprocess.Popen:
-    """An nginx that answers at once with 1 KiB, and says which tenant it was told of."""
+    """An nginx that answers at once with 1 KiB, at one path with much, and says which tenant it was told of."""
     folder = world.folder / "backend"
     folder.mkdir()
     body = json.dumps({"orders": ["x" * 60] * 15})
+    (folder / "large").write_bytes(b"x" * (4 << 20))
     config = folder / "nginx.conf"
     config.write_text(f"""
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
@@ -204,6 +206,7 @@ http {{
     default_type application/json;
     add_header X-Seen-Tenant $http_x_tenant_id;
     location / {{ return 200 '{body}'; }}
+    location = {LARGE} {{ alias {folder}/large; }}
   }}
 }}
 """)
