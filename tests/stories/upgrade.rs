@@ -37,7 +37,11 @@ impl Load {
                 let (mut failures, mut ids) = (Vec::new(), Vec::new());
                 while !stop.load(Ordering::Relaxed) {
                     if let Err(failure) = converse(address, &token, path, manner, &answered, &mut ids, &stop) {
+                        let gone = failure.starts_with(GONE);
                         failures.push(failure);
+                        if gone {
+                            break; // it would only be told the same again
+                        }
                     }
                 }
                 all.lock().unwrap().append(&mut ids);
@@ -68,6 +72,15 @@ impl Load {
 }
 
 impl Load {
+    /// As [`Load::end`], where a gateway goes and nobody comes: each client asks until it finds nobody.
+    fn end_with_the_gateway(self) -> u64 {
+        let join = |client: JoinHandle<Vec<String>>| client.join().unwrap();
+        let failures: Vec<Vec<String>> = self.clients.into_iter().map(join).collect();
+        let gone = |failures: &Vec<String>| failures.len() == 1 && failures[0].starts_with(GONE);
+        assert!(failures.iter().all(gone), "{failures:?}");
+        self.answered.load(Ordering::Relaxed)
+    }
+
     /// As [`Load::end`], where requests fail as somebody was killed: the ids of those that were answered.
     pub(super) fn give_up(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
@@ -77,6 +90,9 @@ impl Load {
         std::mem::take(&mut *self.ids.lock().unwrap())
     }
 }
+
+/// Nobody listens any more.
+const GONE: &str = "connect: Connection refused";
 
 /// One connection, until an answer says that it ends.
 fn converse(
@@ -151,6 +167,21 @@ async fn an_upgrade_lets_no_request_fail_and_misses_no_record() {
     assert_eq!(finals.len() as u64, answered);
     assert!(finals.iter().all(|record| record["end"] == "complete" && record["status"] == 200));
     assert!(before.iter().all(|old| old.id() != id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_under_load_fails_no_request_that_found_a_connection() {
+    let mut gateway = Gateway::test().shutdown("idle: 2s").start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let (keeps, renews) = ([Manner::Keeps; 6], [Manner::Renews; 2]);
+    let load = Load::start(gateway.address, &token, "/orders/1", &[&keeps[..], &renews].concat());
+    gateway.eventually("there is load", || load.answered() > 500);
+    gateway.process().signal("TERM");
+    let answered = load.end_with_the_gateway();
+    assert!(gateway.process().wait().success(), "{}", gateway.process().said());
+    let finals = finals(&gateway);
+    assert_eq!(finals.len() as u64, answered);
+    assert!(finals.iter().all(|record| record["end"] == "complete" && record["status"] == 200));
 }
 
 #[tokio::test(flavor = "multi_thread")]
