@@ -1,4 +1,5 @@
 mod entry;
+mod written;
 
 use std::net::IpAddr;
 

@@ -1,6 +1,3 @@
-use std::fmt;
-use std::net::IpAddr;
-
 use canonical::{Client, Scheme};
 use http::header;
 use pingora::http::RequestHeader;
@@ -78,36 +75,11 @@ impl Came<'_> {
     /// Writes the client and the proxies that are believed between it and us. Whatever else was claimed is gone: the first
     /// address is always one that somebody who is believed has seen.
     fn tell(&self, head: &mut RequestHeader, host: &str) -> pingora::Result<()> {
-        let Client { address, via, scheme } = self.client;
-        let scheme = match scheme {
-            Some(Scheme::Http) => "http",
-            Some(Scheme::Https) => "https",
-            None if self.tls => "https",
-            None => "http",
-        };
-        let mut plain = address.to_string();
-        let mut forwarded = format!("for={};host=\"{host}\";proto={scheme}", Node(*address));
-        for proxy in via {
-            plain.push_str(", ");
-            plain.push_str(&proxy.to_string());
-            forwarded.push_str(", for=");
-            forwarded.push_str(&Node(*proxy).to_string());
-        }
-        head.insert_header("x-forwarded-for", plain)?;
-        head.insert_header(header::FORWARDED, forwarded)?;
-        head.insert_header("x-forwarded-proto", scheme)
-    }
-}
-
-/// An address as `Forwarded` has it (RFC 7239 §6).
-struct Node(IpAddr);
-
-impl fmt::Display for Node {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(address) => address.fmt(f),
-            IpAddr::V6(address) => write!(f, "\"[{address}]\""),
-        }
+        let spoken = if self.tls { Scheme::Https } else { Scheme::Http };
+        let scheme = self.client.scheme.unwrap_or(spoken);
+        head.insert_header("x-forwarded-for", self.client.to_x_forwarded_for())?;
+        head.insert_header(header::FORWARDED, self.client.to_forwarded(host, scheme))?;
+        head.insert_header("x-forwarded-proto", scheme.as_str())
     }
 }
 
