@@ -65,7 +65,7 @@ impl Proxy {
 }
 
 /// What the record says of what a response said.
-const fn recorded(said: Echoed) -> audit::Echo {
+pub(crate) const fn recorded(said: Echoed) -> audit::Echo {
     match said {
         Echoed::Differs => audit::Echo::Differs,
         Echoed::Match => audit::Echo::Match,

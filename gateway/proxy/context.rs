@@ -11,6 +11,7 @@ use policy::Echo;
 use terms::Reason;
 use upstream::{Chosen, Tried};
 
+use crate::close::recorded;
 use crate::echo::Watch;
 use crate::effort::Effort;
 use crate::response::Transport;
@@ -97,6 +98,7 @@ impl Context {
             attempts: self.attempts,
             bytes_in: self.received,
             bytes_out: self.sent,
+            echo: self.watch.said().map(recorded),
             ..Outcome::default()
         }
     }
