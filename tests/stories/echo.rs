@@ -1,6 +1,8 @@
 //! A response that is about another tenant than the one that asked does not leave the gateway, not one byte of it.
 
-use crate::harness::{Gateway, POLICIES, RawBackend, Setup, Then, raw};
+use std::time::Duration;
+
+use crate::harness::{Gateway, POLICIES, Play, RawBackend, Recorder, Records, Setup, Then, raw};
 
 const ROUTES: &str = r#"  - id: json
     match: { host: "{tenant}.example.test", path: "/json/**" }
@@ -228,4 +230,32 @@ async fn a_shadow_only_reports() {
     let (_, metrics) = gateway.admin("/metrics");
     assert!(metrics.contains(r#"cloister_tenant_echo_total{mode="shadow",said="differs"} 1"#), "{metrics}");
     assert!(metrics.contains(r#"cloister_tenant_echo_total{mode="block",said="differs"} 0"#));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cut_at_the_end_has_on_record_what_its_response_had_said() {
+    // What the backend has said by then, what of it the client has, and what the record says.
+    for (path, fields, part, reaches, echo) in [
+        ("/header", "X-Org: acme\r\n", "half", true, Some("match")),
+        ("/json/1", "", r#"{"tenant":{"id":"globex"},"#, false, None), // not known before its end, so not one byte of it
+    ] {
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 1000\r\n\r\n{part}");
+        let plays = vec![Play::bytes(&head), Play::Pause(Duration::from_secs(60))];
+        let recorder = Recorder::playing(move |_| plays.clone()).await;
+        let world = Gateway::test().policies(&format!("{POLICIES}{ROUTES}")).upstream(recorder.address);
+        let mut gateway = world.shutdown("grace: 300ms").start().await;
+        let mut client = std::net::TcpStream::connect(gateway.address).unwrap();
+        let token = gateway.token("acme", "ada", &["viewer"]);
+        let ask = format!("GET {path} HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\n\r\n");
+        std::io::Write::write_all(&mut client, ask.as_bytes()).unwrap();
+        gateway.eventually("the backend has answered", || gateway.metric("cloister_upstream_seconds_count") == 1.0);
+        gateway.process().signal("TERM");
+        let mut answer = String::new();
+        let _cut = std::io::Read::read_to_string(&mut client, &mut answer);
+        assert_eq!(answer.ends_with("half"), reaches, "{path}: {answer}");
+        assert_eq!(gateway.process().wait().code(), Some(3), "the grace did not suffice");
+        let records = Records::query(gateway.log(), &[]);
+        let [record] = records.finals()[..] else { panic!("one request: {records:?}") };
+        assert_eq!((&record["end"], record["echo"].as_str()), (&"shutdown".into(), echo), "{path}: {record}");
+    }
 }
