@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Answer, Gateway, Setup};
+use crate::harness::{Answer, Gateway, Kept, Setup};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_a_running_request_end_and_then_stops_at_once() {
@@ -93,46 +93,6 @@ async fn a_full_disk_stops_service_with_503_and_room_brings_it_back_without_a_re
     gateway.eventually("it is ready again", || gateway.admin("/readyz").0 == 200);
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
     gateway.leave_with_gaps();
-}
-
-/// One connection, held open over the shutdown.
-struct Kept(std::io::BufReader<std::net::TcpStream>);
-
-impl Kept {
-    fn connect(gateway: &Gateway) -> Self {
-        let stream = std::net::TcpStream::connect(gateway.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        Self(std::io::BufReader::new(stream))
-    }
-
-    fn ask(&mut self, token: &str, path: &str) {
-        use std::io::Write as _;
-        write!(
-            self.0.get_mut(),
-            "GET {path} HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\n\r\n"
-        )
-        .unwrap();
-    }
-
-    /// The head of the answer, in lower case, once its body is read. Empty if the connection has ended.
-    fn answer(&mut self) -> String {
-        use std::io::{BufRead as _, Read as _};
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if !matches!(self.0.read_line(&mut head), Ok(1..)) {
-                return String::new();
-            }
-        }
-        let head = head.to_ascii_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        self.0.read_exact(&mut vec![0; length.unwrap_or(0)]).unwrap();
-        head
-    }
-
-    fn has_ended(&mut self) -> bool {
-        use std::io::BufRead as _;
-        self.0.fill_buf().is_ok_and(<[u8]>::is_empty)
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
