@@ -1,12 +1,15 @@
 //! Clients that take their time: each is sent away when its deadline has passed, however it fills the time until then, and
 //! whoever asks properly is served meanwhile.
 
+use tokio::io::AsyncWriteExt as _;
+
 use super::arena::{Arena, Attack, Sent};
 use super::expect::assert_none;
 use super::http2::{
-    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, SETTINGS, WINDOW_UPDATE, block, frame,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, SETTINGS, Step, WINDOW_UPDATE, block,
+    converse, frame, is_answered,
 };
-use crate::harness::Gateway;
+use crate::harness::{Gateway, Recorder};
 
 /// Every deadline is short, so that a table is done in a second; what is sent comes every 50 ms.
 const GUARD: &str = "{ handshake: 500ms, head: 500ms, idle: 500ms, body_grace: 500ms, min_body_rate: 1MiB }";
@@ -100,4 +103,39 @@ async fn clients_that_take_their_time_are_sent_away() {
     assert_none(rows.iter().zip(&outcomes).filter(|((_, _, expected), outcome)| outcome.reasons() != *expected).map(
         |((name, _, expected), outcome)| format!("{name}: the log says {:?}, not {expected:?}", outcome.reasons()),
     ));
+}
+
+/// Without TLS, behind a proxy that says whose the connection is: the one request ends, whoever's it was, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_stalls_behind_a_proxy_ends_its_own_stream_alone() {
+    let recorder = Recorder::start().await;
+    let setup = Gateway::test().listener("h2c: true, proxy_protocol: [\"127.0.0.1\"]").upstream(recorder.address);
+    let setup = setup.guard("{ body_grace: 300ms }").timeouts("{ connect: 1s, read: 5s, write: 200ms, idle: 5s }");
+    let gateway = setup.start().await;
+    let bearer = format!("Bearer {}", gateway.token("acme", "ada", &["clerk"]));
+    let head = |method: &str, length: &str| {
+        let fields = [
+            (":method", method),
+            (":scheme", "http"),
+            (":path", "/orders/1"),
+            (":authority", "acme.example.test"),
+            ("authorization", &bearer),
+            ("content-length", length),
+        ];
+        block(&fields.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())))
+    };
+    let frames = [
+        frame(HEADERS, END_HEADERS, 1, &head("POST", "1000")),
+        frame(DATA, 0, 1, b"abc"),
+        frame(HEADERS, END_HEADERS | END_STREAM, 3, &head("GET", "0")),
+    ];
+    let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    stream.write_all(b"PROXY TCP4 192.0.2.1 198.51.100.2 4660 443\r\n").await.unwrap();
+    let answer = converse(stream, &[Step::Frames(frames.concat())], 1).await;
+    assert!(is_answered(&answer, 3), "the other is served");
+    let records = gateway.records(&[]);
+    let told: Vec<_> = records.finals().iter().map(|record| (record["reason"].clone(), record["ip"].clone())).collect();
+    let said = |reason: &str| (reason.into(), "192.0.2.0/24".into());
+    assert_eq!(told, [said("allowed"), said("request.malformed.timeout")]);
+    assert!(recorder.requests().iter().all(|request| request.method == "GET" || !request.whole));
 }

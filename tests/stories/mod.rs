@@ -9,6 +9,7 @@ mod certificates;
 mod chaos;
 mod client_certificates;
 mod clients;
+mod combinations;
 mod continues;
 mod cors;
 mod crash;
