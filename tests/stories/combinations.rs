@@ -1,19 +1,9 @@
 //! Two things at once of which each has a story of its own.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::harness::{Gateway, POLICIES, Play, Recorder, TestAuthority, TlsBackend, TlsIdentity};
-
-/// Answers with the first of these, then with the next; the last one stays.
-async fn answering(answers: &[String]) -> Recorder {
-    let (asked, answers) = (AtomicUsize::new(0), answers.to_vec());
-    Recorder::playing(move |_| {
-        let number = asked.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
-        vec![Play::Body, Play::bytes(&answers[number]), Play::Close]
-    })
-    .await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_was_put_aside_leaves_nothing_behind_in_the_one_that_is_held() {
@@ -29,16 +19,24 @@ async fn a_response_that_was_put_aside_leaves_nothing_behind_in_the_one_that_is_
     echo: { json: /tenant }
 "#;
     let (ok, no) = ("200 OK", "503 No");
+    let answers = Arc::<Mutex<Vec<String>>>::default();
+    let playing = Arc::clone(&answers);
+    let backend = Recorder::playing(move |_| {
+        let mut answers = playing.lock().unwrap();
+        let next = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        vec![Play::Body, Play::bytes(&next), Play::Close]
+    })
+    .await;
+    let setup = Gateway::test().policies(&format!("{POLICIES}{route}")).upstream(backend.address);
+    let gateway = setup.defence("retries: { per_second: 1000, statuses: [503] }").start().await;
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"tenant\":\"globex\"".to_owned();
-    for (what, answers, status, reason, echo, attempts) in [
+    for (what, plays, status, reason, echo, attempts) in [
         ("theirs, then ours", vec![with(no, "globex"), with(ok, "acme")], 200, "allowed", Some("match"), 2),
         ("ours, then theirs", vec![with(no, "acme"), with(ok, "globex")], 502, "tenant.leak", Some("differs"), 2),
         ("theirs to the end", vec![with(no, "globex")], 502, "tenant.leak", Some("differs"), 3),
         ("half of theirs, then ours", vec![half, with(ok, "acme")], 502, "upstream.unavailable", None, 1),
     ] {
-        let backend = answering(&answers).await;
-        let setup = Gateway::test().policies(&format!("{POLICIES}{route}")).upstream(backend.address);
-        let gateway = setup.defence("retries: { per_second: 1000, statuses: [503] }").start().await;
+        *answers.lock().unwrap() = plays;
         let answer = gateway.get("acme", "/json").await;
         let id = answer.request_id();
         assert_eq!(answer.status, status, "{what}");
