@@ -234,7 +234,7 @@ async fn a_shadow_only_reports() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_cut_at_the_end_has_on_record_what_its_response_had_said() {
-    // What the backend has said by then, what of it the client has, and what the record says.
+    // What the backend has said by then, whether some of it may reach the client, and what the record says.
     for (path, fields, part, reaches, echo) in [
         ("/header", "X-Org: acme\r\n", "half", true, Some("match")),
         ("/json/1", "", r#"{"tenant":{"id":"globex"},"#, false, None), // not known before its end, so not one byte of it
@@ -250,9 +250,9 @@ async fn what_is_cut_at_the_end_has_on_record_what_its_response_had_said() {
         std::io::Write::write_all(&mut client, ask.as_bytes()).unwrap();
         gateway.eventually("the backend has answered", || gateway.metric("cloister_upstream_seconds_count") == 1.0);
         gateway.process().signal("TERM");
-        let mut answer = String::new();
-        let _cut = std::io::Read::read_to_string(&mut client, &mut answer);
-        assert_eq!(answer.ends_with("half"), reaches, "{path}: {answer}");
+        let mut answer = Vec::new();
+        let _cut = std::io::Read::read_to_end(&mut client, &mut answer);
+        assert!(reaches || answer.is_empty(), "{path}: {}", String::from_utf8_lossy(&answer));
         assert_eq!(gateway.process().wait().code(), Some(3), "the grace did not suffice");
         let records = Records::query(gateway.log(), &[]);
         let [record] = records.finals()[..] else { panic!("one request: {records:?}") };
