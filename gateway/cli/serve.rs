@@ -18,7 +18,7 @@ use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
-use proxy::{Application, Backend, Backends, Metrics, Proxy, Recorder};
+use proxy::{Application, Backend, Backends, Metrics, Prober, Proxy, Recorder};
 use terms::{Clock, Live};
 use token::Verifier;
 use tokio::sync::watch;
@@ -278,6 +278,8 @@ fn tasks(works: Works) -> Vec<Task> {
         every: None,
     };
     let life = old.life.clone();
+    let named = upstreams.clone();
+    let prober = upstreams.iter().any(|upstream| upstream.check().is_some()).then(|| Prober::new(Arc::clone(&proxy)));
     let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(&old), Arc::clone(&old.supervisor));
     vec![
         Task::new("issuers", move |shutdown| tokens.run(shutdown)),
@@ -293,7 +295,8 @@ fn tasks(works: Works) -> Vec<Task> {
                 tracing::error!(error = terms::chain(&error), "the admin listener ended");
             }
         }),
-        Task::new("names", move |shutdown| upstream::keep_resolved(upstreams, resolver, shutdown)),
+        Task::new("names", move |shutdown| upstream::keep_resolved(named, resolver, shutdown)),
+        Task::new("health", move |shutdown| upstream::keep_checked(upstreams, prober, shutdown)),
         Task::new("policies", move |shutdown| {
             watch_files::run(policies, shutdown, move || {
                 supervisor.reloading();

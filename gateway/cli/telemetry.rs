@@ -33,4 +33,4 @@ pub(crate) fn start(format: LogFormat, level: Level) {
 }
 
 /// The parts that log.
-const OURS: [&str; 8] = ["admin", "audit", "cli", "demo", "gate", "ingress", "proxy", "token"];
+const OURS: [&str; 9] = ["admin", "audit", "cli", "demo", "gate", "ingress", "proxy", "token", "upstream"];

@@ -110,7 +110,9 @@ impl Answer {
             Reason::GatewayOverloaded => Self::of(503, "overloaded", "Too many requests at the moment", 14),
             Reason::Internal => Self::of(500, "internal", "Internal error", 13),
             Reason::UpstreamBusy => Self::of(503, "upstream_busy", "The backend has too much to do", 8),
-            Reason::UpstreamOpen => Self::of(503, "upstream_unavailable", "The backend is not available", 14),
+            Reason::UpstreamOpen | Reason::UpstreamUnhealthy => {
+                Self::of(503, "upstream_unavailable", "The backend is not available", 14)
+            }
             Reason::TenantLeak | Reason::UpstreamMalformed => {
                 Self::of(502, "bad_gateway", "The backend did not answer properly", 13)
             }

@@ -5,7 +5,7 @@ use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use pingora::proxy::Session;
 use policy::Repeat;
 use terms::Reason;
-use upstream::{Backoff, Open, Shed, Verdict, Went};
+use upstream::{Backoff, Open, Shed, Unavailable, Went};
 
 use crate::backends::Backend;
 use crate::context::{Context, Stage};
@@ -48,13 +48,18 @@ impl Proxy {
             Ok(pass) => context.effort.pass = Some(pass),
             Err(open) => return Err(self.open(context, backend, open)),
         }
+        let chosen = backend.upstream().choose(tenant, &context.tried, Instant::now());
+        if let Err(Unavailable::Unhealthy { retry_after }) = chosen {
+            return Err(self.unhealthy(context, backend, retry_after));
+        }
         context.attempts = context.attempts.saturating_add(1);
         context.forwarded.get_or_insert_with(Instant::now);
-        match backend.upstream().choose(tenant, &context.tried, Instant::now()) {
+        match chosen {
             Ok(chosen) => {
                 let times = deadline::times(admitted, backend);
                 let mut peer = backend.peer(&chosen, tenant, times);
                 context.backend_takes = peer.options.write_timeout;
+                context.effort.connects_within = peer.options.total_connection_timeout;
                 context.effort.first_byte = deadline::first_byte(times, backend);
                 deadline::bound(&mut peer, context.effort.until)?;
                 patience::bound(&mut peer, admitted)?;
@@ -110,6 +115,14 @@ impl Proxy {
         true
     }
 
+    /// Takes note of an attempt for which no connection stood. `true`: another one follows.
+    pub(crate) fn unconnected(&self, session: &Session, context: &mut Context, peer: &HttpPeer, error: &Error) -> bool {
+        let went =
+            went_unconnected(error.etype(), peer.options.total_connection_timeout, context.effort.connects_within);
+        self.report(context, went);
+        self.again(session, context, Failure::Unconnected)
+    }
+
     /// Takes note of an attempt that failed after its connection stood. `true`: another one follows.
     pub(crate) fn failed(&self, session: &Session, context: &mut Context, error: &Error, from: Connection) -> bool {
         let Some(failure) = Failure::of(error, from) else { return false };
@@ -143,12 +156,13 @@ impl Proxy {
     pub(crate) fn report(&self, context: &mut Context, went: Went) {
         let now = Instant::now();
         if let Some(pass) = &mut context.effort.pass {
-            pass.report(verdict(went), now);
+            pass.report(went.verdict(), now);
         }
         let (Stage::Admitted(admitted), Some(chosen)) = (&context.stage, &context.chosen) else { return };
         let backend = self.backends().named(admitted.permit.upstream());
         if let Some(backend) = backend.filter(|_| !context.reported) {
-            backend.upstream().report(chosen, went, now);
+            let tenant = admitted.permit.member().map(|member| member.membership().tenant());
+            backend.upstream().report(chosen, tenant, went, now);
             context.reported = true;
         }
     }
@@ -156,6 +170,13 @@ impl Proxy {
     fn open(&self, context: &mut Context, backend: &Backend, open: Open) -> Box<Error> {
         self.metrics().shed(backend.upstream().id(), "open");
         turn_away(context, Reason::UpstreamOpen, open.retry_after)
+    }
+
+    /// Nobody was asked, so that the breaker has nothing to count.
+    fn unhealthy(&self, context: &mut Context, backend: &Backend, retry_after: Duration) -> Box<Error> {
+        context.effort.pass = None;
+        self.metrics().shed(backend.upstream().id(), "unhealthy");
+        turn_away(context, Reason::UpstreamUnhealthy, retry_after)
     }
 
     fn shed(&self, context: &mut Context, backend: &Backend, shed: Shed) -> Box<Error> {
@@ -179,13 +200,11 @@ fn pause(backoff: Backoff, attempts: u8) -> Duration {
     backoff.before(u32::from(attempts), fastrand::u32(..))
 }
 
-/// What an attempt says about the backend. A status says something only if it speaks of the backend and not of the request.
-const fn verdict(went: Went) -> Verdict {
-    match went {
-        Went::Answered(502..=504) | Went::Broke | Went::Late => Verdict::Failed,
-        Went::Answered(_) => Verdict::Fine,
-        Went::Unconnected => Verdict::Unconnected,
-    }
+/// A connection that was given less than its whole time says nothing of the backend alone: a client that has no patience
+/// could do that on purpose, for everybody.
+fn went_unconnected(error: &ErrorType, given: Option<Duration>, whole: Option<Duration>) -> Went {
+    let late = matches!(error, ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout);
+    if late && given < whole { Went::Late } else { Went::Unconnected }
 }
 
 #[cfg(test)]
@@ -193,13 +212,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_speaks_of_the_backend_counts_against_it() {
-        for status in [200, 204, 301, 400, 401, 403, 404, 409, 429, 499, 500, 501, 505, 599] {
-            assert_eq!(verdict(Went::Answered(status)), Verdict::Fine, "{status}");
+    fn a_connection_that_had_less_than_its_time_is_late_and_says_nothing_of_the_backend_alone() {
+        let (short, whole) = (Some(Duration::from_millis(1)), Some(Duration::from_secs(1)));
+        for (error, given, expected) in [
+            (ErrorType::ConnectTimedout, short, Went::Late),
+            (ErrorType::TLSHandshakeTimedout, short, Went::Late),
+            (ErrorType::ConnectTimedout, whole, Went::Unconnected),
+            (ErrorType::ConnectRefused, short, Went::Unconnected),
+        ] {
+            assert_eq!(went_unconnected(&error, given, whole), expected, "{error:?} {given:?}");
         }
-        for went in [Went::Answered(502), Went::Answered(503), Went::Answered(504), Went::Broke, Went::Late] {
-            assert_eq!(verdict(went), Verdict::Failed, "{went:?}");
-        }
-        assert_eq!(verdict(Went::Unconnected), Verdict::Unconnected);
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pingora::prelude::{Error, ErrorType, Result};
@@ -97,6 +98,17 @@ impl Backend {
     pub(crate) fn peer(&self, chosen: &Chosen, tenant: Option<&TenantId>, times: Timeouts) -> HttpPeer {
         let mut peer = HttpPeer::new(chosen.socket(), false, String::new());
         let secure = self.security.secure(&mut peer, tenant);
+        self.complete(peer, secure, times)
+    }
+
+    /// An address, as pingora connects to it for a check.
+    pub(crate) fn peer_of_check(&self, address: SocketAddr) -> HttpPeer {
+        let mut peer = HttpPeer::new(address, false, String::new());
+        let secure = self.security.secure_check(&mut peer);
+        self.complete(peer, secure, self.upstream.timeouts())
+    }
+
+    fn complete(&self, mut peer: HttpPeer, secure: bool, times: Timeouts) -> HttpPeer {
         let Timeouts { connect, tls, first_byte: _, read, write, idle, request: _ } = times; // see `deadline.rs`
         if secure {
             // pingora has one time for each of two steps. So the first step is ours, and its time is left to the second.

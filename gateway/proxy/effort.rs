@@ -14,6 +14,8 @@ pub(crate) struct Effort {
     /// How long to wait for the head of a response, from the end of the request on. `None`: it is there, or who reads it
     /// watches over that.
     pub(crate) first_byte: Option<Duration>,
+    /// How long its connection may take, if the request has the time.
+    pub(crate) connects_within: Option<Duration>,
     /// How long to wait before the next attempt.
     pub(crate) pause: Option<Duration>,
     /// Whether a part of a response has gone on to the client: from then on nothing can be tried again.

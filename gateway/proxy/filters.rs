@@ -22,7 +22,7 @@ use crate::forward::Came;
 use crate::proxy::{Refused, Serving, channel};
 use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
 use crate::response::Asked;
-use crate::retry::{Connection as From, Failure};
+use crate::retry::Connection as From;
 use crate::socket::Frames;
 use crate::trace::Trace;
 use crate::{deadline, echo, ends, forward, old, patience, response, running, socket, streams, upload};
@@ -112,12 +112,12 @@ impl ProxyHttp for Serving {
     fn fail_to_connect(
         &self,
         session: &mut Session,
-        _: &HttpPeer,
+        peer: &HttpPeer,
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        self.report(context, Went::Unconnected);
-        error.set_retry(self.again(session, context, Failure::Unconnected));
+        let again = self.unconnected(session, context, peer, &error);
+        error.set_retry(again);
         error
     }
 

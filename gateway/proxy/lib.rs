@@ -10,7 +10,7 @@
 //! backends and the minter.
 //!
 //! *How to add to it:* what is sent to backends is in `forward.rs`, what clients get in `reply.rs`, the life of one
-//! request in `filters.rs`, in the order in which pingora calls.
+//! request in `filters.rs`, in the order in which pingora calls. How an address is asked whether it is well is in `prober.rs`.
 #![forbid(unsafe_code)]
 
 mod application;
@@ -29,6 +29,7 @@ mod inject;
 mod metrics;
 mod old;
 mod patience;
+mod prober;
 mod proxy;
 mod reply;
 mod response;
@@ -46,6 +47,7 @@ pub use application::Application;
 pub use backends::{Backend, Backends};
 pub use context::Context;
 pub use metrics::Metrics;
+pub use prober::Prober;
 pub use proxy::{Proxy, Serving};
 pub use response::{ResponseBounds, ResponseSettings, SecurityHeaders};
 pub use secure::{Security, Unfit};

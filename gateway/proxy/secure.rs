@@ -98,10 +98,19 @@ impl Security {
     /// Has the connection for a request of this tenant (of a public route, if there is none) made, or found, by this.
     /// `true`: over TLS.
     pub(crate) fn secure(&self, peer: &mut HttpPeer, tenant: Option<&TenantId>) -> bool {
+        self.secure_in(peer, |groups| groups.of(tenant))
+    }
+
+    /// The same for a check, whose connection no request uses.
+    pub(crate) fn secure_check(&self, peer: &mut HttpPeer) -> bool {
+        self.secure_in(peer, Groups::checks)
+    }
+
+    fn secure_in(&self, peer: &mut HttpPeer, group: impl FnOnce(&Groups) -> u64) -> bool {
         let live = self.live.glance();
         // Of what the pool compares, neither the CA nor more of our certificate than its serial number would tell two
         // upstreams apart: without the group, one would be served over the connection of another.
-        peer.group_key = live.groups.of(tenant);
+        peer.group_key = group(&live.groups);
         let Some(Tls { client, ca, identity }) = &live.tls else { return false };
         peer.scheme = Scheme::HTTPS;
         peer.sni = client.server_name().to_owned();

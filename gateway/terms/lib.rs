@@ -47,4 +47,4 @@ pub use request_id::{InvalidRequestId, RequestId};
 pub use reserved::{reserved, reserved_in_response};
 pub use subject::{InvalidSubject, Subject};
 pub use tenant_id::{InvalidTenantId, TenantId};
-pub use units::{ByteCount, InvalidUnit, Rate, Span};
+pub use units::{ByteCount, InvalidUnit, Rate, Share, Span};

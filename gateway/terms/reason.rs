@@ -160,6 +160,8 @@ reasons! {
     UpstreamMalformed = "upstream.malformed",
     /// The backend answered late.
     UpstreamTimeout = "upstream.timeout",
+    /// Every address of the backend fails its checks, so none was asked.
+    UpstreamUnhealthy = "upstream.unhealthy",
     /// The backend could not be reached, or broke off.
     UpstreamUnavailable = "upstream.unavailable",
 }

@@ -18,6 +18,9 @@ pub enum InvalidUnit {
     /// Not `<n>/s`, `/m`, `/h` or `/d`.
     #[error("a rate is a number per unit of time: `10/s`, `100/m`, `5000/h`, `100000/d`")]
     Rate,
+    /// Not `<n>%`, or more than all.
+    #[error("a share is a number from 0 to 100 and a percent sign: `50%`")]
+    Share,
     /// Not `<n>ms`, `s`, `m`, `h` or `d`.
     #[error("a time is a number and a unit: `250ms`, `10s`, `5m`, `1h`, `30d`")]
     Span,
@@ -35,6 +38,18 @@ fn split(text: &str) -> Option<(u64, &str)> {
 /// A number of bytes, written with its unit: `64KiB`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ByteCount(pub u64);
+
+/// A part of something, in percent, 100 at most: `50%`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Share(u8);
+
+impl Share {
+    /// All that is within this share of so many, rounded down.
+    #[must_use]
+    pub const fn of(self, all: usize) -> usize {
+        all.saturating_mul(self.0 as usize) / 100
+    }
+}
 
 /// A span of time, written with its unit: `10s`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -62,6 +77,17 @@ impl FromStr for ByteCount {
             _ => return Err(InvalidUnit::Bytes),
         };
         number.checked_mul(factor).map(Self).ok_or(InvalidUnit::Large)
+    }
+}
+
+impl FromStr for Share {
+    type Err = InvalidUnit;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match split(text).ok_or(InvalidUnit::Share)? {
+            (percent @ 0..=100, "%") => Ok(Self(percent as u8)),
+            _ => Err(InvalidUnit::Share),
+        }
     }
 }
 
@@ -107,6 +133,12 @@ impl fmt::Display for ByteCount {
             Some((size, unit)) => write!(f, "{}{unit}", self.0 / size),
             None => write!(f, "{}B", self.0),
         }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
     }
 }
 
@@ -161,6 +193,7 @@ macro_rules! deserialize {
 deserialize! {
     ByteCount: "a size with its unit, such as `64KiB`"
     Rate: "a rate with its unit, such as `100/m`"
+    Share: "a share, such as `50%`"
     Span: "a time with its unit, such as `10s`"
 }
 
@@ -179,11 +212,23 @@ mod tests {
         for text in ["10/s", "100/m", "5000/h", "1/d"] {
             assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
         }
+        for text in ["0%", "50%", "100%"] {
+            assert_eq!(text.parse::<Share>().unwrap().to_string(), text);
+        }
+        for text in ["50", "101%", "-1%", "5.5%", "%"] {
+            assert_eq!(text.parse::<Share>(), Err(InvalidUnit::Share), "{text}");
+        }
         assert_eq!("64".parse::<ByteCount>(), Err(InvalidUnit::Bytes));
         assert_eq!("10".parse::<Span>(), Err(InvalidUnit::Span));
         assert_eq!("-1s".parse::<Span>(), Err(InvalidUnit::Span));
         assert_eq!("99999999999999999d".parse::<Span>(), Err(InvalidUnit::Large));
         assert_eq!("0/m".parse::<Rate>(), Err(InvalidUnit::Zero));
         assert_eq!("100/w".parse::<Rate>(), Err(InvalidUnit::Rate));
+    }
+
+    #[test]
+    fn a_share_is_rounded_down() {
+        let half: Share = "50%".parse().unwrap();
+        assert_eq!([0, 1, 2, 3, 7].map(|all| half.of(all)), [0, 0, 1, 1, 3]);
     }
 }

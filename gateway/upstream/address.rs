@@ -2,6 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::balance::digest;
+use crate::condition::Condition;
 
 /// One address of an upstream, and what is known of it. All workers share it.
 #[derive(Debug)]
@@ -9,6 +10,7 @@ pub struct Address {
     socket: SocketAddr,
     digest: u64,
     in_flight: AtomicU32,
+    condition: Condition,
 }
 
 impl Address {
@@ -19,7 +21,7 @@ impl Address {
             IpAddr::V4(ip) => digest(ip.octets().into_iter().chain(port)),
             IpAddr::V6(ip) => digest(ip.octets().into_iter().chain(port)),
         };
-        Self { socket, digest, in_flight: AtomicU32::new(0) }
+        Self { socket, digest, in_flight: AtomicU32::new(0), condition: Condition::default() }
     }
 
     /// Where to connect to.
@@ -36,6 +38,10 @@ impl Address {
 
     pub(crate) const fn digest(&self) -> u64 {
         self.digest
+    }
+
+    pub(crate) const fn condition(&self) -> &Condition {
+        &self.condition
     }
 
     pub(crate) fn begin(&self) {

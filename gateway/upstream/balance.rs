@@ -31,22 +31,37 @@ impl Balancer {
         }
     }
 
+    /// Those that do not fit have their turn, too, and it passes: the requests that they do not get fall evenly to the rest,
+    /// and not all to whoever is next to them.
     fn in_turn<'l>(&self, list: &'l List, fits: impl Fn(&Address) -> bool) -> Option<&'l Arc<Address>> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        (0..list.turns()).filter_map(|step| list.at(turn.wrapping_add(step))).find(|address| fits(address))
+        let next = || list.at(self.turn.fetch_add(1, Ordering::Relaxed));
+        let mut turns = (0..list.turns().min(TRIES)).filter_map(|_| next());
+        turns.find(|address| fits(address)).or_else(|| first_fit(list, fits))
+    }
+
+    pub(crate) const fn balance(&self) -> Balance {
+        self.balance
     }
 }
+
+/// How many are drawn before all are looked at, one after the other.
+const TRIES: usize = 16;
 
 /// Two are drawn, as likely as their weights say, and the less busy one is taken: nearly as good as asking all, and
 /// unlike the least busy of all it does not send everybody to one that has just come up.
 fn two_choices(list: &List, fits: impl Fn(&Address) -> bool) -> Option<&Arc<Address>> {
-    let draw = || {
-        let start = fastrand::usize(..list.turns().max(1));
-        (0..list.turns()).filter_map(|step| list.at(start.wrapping_add(step))).find(|address| fits(address))
-    };
+    let one = || list.at(fastrand::usize(..list.turns().max(1)));
+    let draw = || (0..TRIES).filter_map(|_| one()).find(|address| fits(address)).or_else(|| first_fit(list, &fits));
     let first = draw()?;
     let other = (0..4).filter_map(|_| draw()).find(|other| !Arc::ptr_eq(first, other));
     other.filter(|other| other.in_flight() < first.in_flight()).or(Some(first))
+}
+
+/// One that fits, if there is one: the first from somewhere on.
+fn first_fit(list: &List, fits: impl Fn(&Address) -> bool) -> Option<&Arc<Address>> {
+    let members = list.members();
+    let (before, from) = members.split_at_checked(fastrand::usize(..members.len().max(1)))?;
+    from.iter().chain(before).map(|member| &member.address).find(|address| fits(address))
 }
 
 /// Each address has a score for each tenant; the highest wins (rendezvous hashing). When an address leaves, only its own
@@ -64,6 +79,12 @@ fn rendezvous<'l>(list: &'l List, tenant: &TenantId, fits: impl Fn(&Address) -> 
         fitting.max_by_key(|member| score(member))
     };
     winner.map(|member| &member.address)
+}
+
+/// Where a tenant stands in the order in which tenants come back to an address that returns: evenly between 0 and 1, and
+/// always the same. It has nothing to do with the score, by which the address won that tenant.
+pub(crate) fn lot(tenant: &TenantId, address: &Address) -> f64 {
+    unit(mixed(digest(tenant.as_str().bytes()).rotate_left(32) ^ address.digest()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "53 bits are kept, which is all that a double has")]

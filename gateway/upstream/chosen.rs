@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::Address;
+use crate::{Address, Verdict};
 
 /// The address of one attempt. The attempt counts as in flight there for as long as this lives.
 #[derive(Debug)]
@@ -18,6 +18,18 @@ pub enum Went {
     Late,
     /// No connection stood: refused, unreachable, too late, or not who it should be.
     Unconnected,
+}
+
+impl Went {
+    /// What it says about the backend. A status says something only if it speaks of the backend and not of the request.
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Answered(502..=504) | Self::Broke | Self::Late => Verdict::Failed,
+            Self::Answered(_) => Verdict::Fine,
+            Self::Unconnected => Verdict::Unconnected,
+        }
+    }
 }
 
 impl Chosen {
@@ -42,5 +54,21 @@ impl Chosen {
 impl Drop for Chosen {
     fn drop(&mut self) {
         self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_speaks_of_the_backend_counts_against_it() {
+        for status in [200, 204, 301, 400, 401, 403, 404, 409, 429, 499, 500, 501, 505, 599] {
+            assert_eq!(Went::Answered(status).verdict(), Verdict::Fine, "{status}");
+        }
+        for went in [Went::Answered(502), Went::Answered(503), Went::Answered(504), Went::Broke, Went::Late] {
+            assert_eq!(went.verdict(), Verdict::Failed, "{went:?}");
+        }
+        assert_eq!(Went::Unconnected.verdict(), Verdict::Unconnected);
     }
 }

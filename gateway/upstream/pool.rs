@@ -16,6 +16,7 @@ pub struct Groups {
     pool: Pool,
     members: u64,
     public: u64,
+    checks: u64,
 }
 
 impl Groups {
@@ -24,8 +25,14 @@ impl Groups {
     pub fn new(id: &UpstreamId, tls: Option<&ClientTls>, pool: Pool) -> Self {
         let keyed = RandomState::new();
         let group = |who: &str| keyed.hash_one((id, tls, who));
-        let (members, public) = (group("members"), group("public"));
-        Self { keyed, pool, members, public }
+        let (members, public, checks) = (group("members"), group("public"), group("checks"));
+        Self { keyed, pool, members, public, checks }
+    }
+
+    /// The group of connections of checks, which no request may use.
+    #[must_use]
+    pub const fn checks(&self) -> u64 {
+        self.checks
     }
 
     /// The group of connections that requests of a tenant may use; `None` for those of a public route.
@@ -52,6 +59,7 @@ mod tests {
         let shared = Groups::new(&id, None, Pool::Shared);
         assert_eq!(shared.of(Some(&acme)), shared.of(Some(&globex)));
         assert_ne!(shared.of(Some(&acme)), shared.of(None));
+        assert!([shared.of(Some(&acme)), shared.of(None)].iter().all(|group| *group != shared.checks()));
         let apart = Groups::new(&id, None, Pool::PerTenant);
         assert_ne!(apart.of(Some(&acme)), apart.of(Some(&globex)));
         assert_eq!(apart.of(Some(&acme)), apart.of(Some(&acme)));

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use terms::UpstreamId;
 
+use crate::health::HealthSettings;
+
 /// One upstream, as it is configured.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -19,6 +21,8 @@ pub struct Settings {
     pub protocol: Protocol,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// How it is known which of its addresses are well.
+    pub health: HealthSettings,
 }
 
 /// An address, or a name that stands for addresses.

@@ -1,12 +1,19 @@
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use terms::{Live, TenantId, UpstreamId};
+use terms::{Live, Span, TenantId, UpstreamId};
+use tokio::sync::Notify;
 
-use crate::balance::Balancer;
+use crate::balance::{Balancer, lot};
+use crate::condition::{State, Turn, milliseconds};
 use crate::list::List;
 use crate::names::Entry;
-use crate::{Address, Chosen, Location, Protocol, Settings, Timeouts, Tried, Went};
+use crate::{
+    Address, Balance, CheckSettings, Chosen, HealthSettings, Location, ProbeError, Protocol, Settings, Timeouts, Tried,
+    Verdict, Went,
+};
 
 /// One backend: where it runs, what is known of its addresses, and which is next.
 #[derive(Debug)]
@@ -17,8 +24,15 @@ pub struct Upstream {
     balancer: Balancer,
     entries: Vec<Entry>,
     pub(crate) list: Live<List>,
-    /// Whoever makes a new list holds this.
+    /// Whoever makes a new list, or leaves an address out, holds this.
     changing: Mutex<()>,
+    changed: Notify,
+    health: HealthSettings,
+    origin: Instant,
+    lanes: RandomState,
+    ejections: AtomicU64,
+    passed: AtomicU64,
+    failed: AtomicU64,
 }
 
 /// No address of the upstream can be asked now.
@@ -27,13 +41,32 @@ pub enum Unavailable {
     /// It has none: no name of it could be looked up yet.
     #[error("the upstream has no address")]
     NoAddress,
+    /// Every one of them failed its checks.
+    #[error("no address of the upstream passes its checks")]
+    Unhealthy {
+        /// When it is worth to ask again.
+        retry_after: Duration,
+    },
+}
+
+/// How many addresses are in which state.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct States {
+    /// They get their share.
+    pub available: u64,
+    /// They were out, and get a part of their share that grows.
+    pub returning: u64,
+    /// They are left out for what became of requests.
+    pub ejected: u64,
+    /// They are out for what became of checks.
+    pub unhealthy: u64,
 }
 
 impl Upstream {
     /// An upstream with these settings.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        let Settings { id, addresses, balance, protocol, timeouts } = settings;
+    pub fn new(settings: Settings, now: Instant) -> Self {
+        let Settings { id, addresses, balance, protocol, timeouts, health } = settings;
         let upstream = Self {
             id,
             protocol,
@@ -42,6 +75,13 @@ impl Upstream {
             entries: addresses.into_iter().map(Entry::new).collect(),
             list: Live::new(List::new([], None, Address::new)),
             changing: Mutex::default(),
+            changed: Notify::new(),
+            health,
+            origin: now,
+            lanes: RandomState::new(),
+            ejections: AtomicU64::new(0),
+            passed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         };
         upstream.relist();
         upstream
@@ -69,31 +109,6 @@ impl Upstream {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         u32::try_from(self.list.glance().members().len()).unwrap_or(u32::MAX).clamp(2, 3)
-    }
-
-    /// The address for the next attempt of a request: one that was not tried yet, if there is one.
-    ///
-    /// # Errors
-    /// There is no address to be asked.
-    pub fn choose(&self, tenant: Option<&TenantId>, tried: &Tried, _now: Instant) -> Result<Chosen, Unavailable> {
-        let list = self.list.glance();
-        let fresh = self.balancer.pick(&list, tenant, |address| !tried.has(address.socket()));
-        let any = || self.balancer.pick(&list, tenant, |_| true);
-        fresh.or_else(any).map(Chosen::new).ok_or(Unavailable::NoAddress)
-    }
-
-    /// Is told how an attempt went. Nothing comes of it yet: no address is left out for having failed. What learns from
-    /// failures is the breaker of the upstream as a whole ([`crate::Breaker`]).
-    pub fn report(&self, _chosen: &Chosen, _went: Went, _now: Instant) {}
-
-    /// Why requests cannot be sent there, if they cannot.
-    #[must_use]
-    pub fn ails(&self) -> Option<String> {
-        let none = self.list.glance().members().is_empty();
-        none.then(|| {
-            let errors: Vec<String> = self.entries.iter().filter_map(Entry::error).collect();
-            if errors.is_empty() { "no name looked up yet".into() } else { errors.join(", ") }
-        })
     }
 
     /// How many addresses it has.
@@ -130,8 +145,11 @@ impl Upstream {
         let wanted = self.entries.iter().flat_map(Entry::sockets);
         let list = List::new(wanted, Some(&self.list.snapshot()), Address::new);
         self.list.replace(list);
+        self.changed.notify_one();
     }
 }
 
+mod choose;
+mod health;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,6 +2,7 @@ mod authority;
 mod defence;
 mod dns;
 mod edge;
+mod health;
 mod issuer;
 mod networks;
 mod response;

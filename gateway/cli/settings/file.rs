@@ -3,6 +3,7 @@
 mod defence;
 mod dns;
 mod edge;
+mod health;
 mod issuer;
 mod response;
 mod upstream;
@@ -20,6 +21,7 @@ pub(crate) use dns::Dns;
 pub(crate) use edge::{
     Authority, Certificate, ClientCertificateMode, ClientCertificates, Clients, ForwardedWord, Guard, Listener, Tls,
 };
+pub(crate) use health::{Check, Ejection, Health, Statuses};
 pub(crate) use issuer::{Issuer, Members};
 pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use futures::future::pending;
 
 use super::*;
-use crate::{AddressSettings, Balance, Protocol, Settings, Timeouts, Tried, Upstream};
+use crate::upstream::tests::settings;
+use crate::{AddressSettings, Settings, Tried, Upstream};
 
 /// Addresses and their TTL.
 type Said = (Vec<[u8; 4]>, u32);
@@ -67,14 +68,11 @@ fn answer(question: &[u8], ips: &[[u8; 4]], ttl: u32) -> Vec<u8> {
 }
 
 fn upstream() -> Arc<Upstream> {
-    let second = Duration::from_secs(1);
-    Arc::new(Upstream::new(Settings {
-        id: "orders".parse().unwrap(),
+    let settings = Settings {
         addresses: vec![AddressSettings { at: "orders.internal:80".parse().unwrap(), weight: 1 }],
-        balance: Balance::RoundRobin,
-        protocol: Protocol::Http1,
-        timeouts: Timeouts::all(second),
-    }))
+        ..settings(&[])
+    };
+    Arc::new(Upstream::new(settings, Instant::now()))
 }
 
 async fn eventually(what: &str, so: impl Fn() -> bool) {

@@ -79,7 +79,7 @@ impl Compiler<'_> {
         Some(Caps { in_flight: in_flight?, per_tenant: per_tenant?, waiting: length, wait: wait.0 })
     }
 
-    fn count(&mut self, written: Option<At<u32>>, default: u32, help: &str) -> Option<NonZeroU32> {
+    pub(super) fn count(&mut self, written: Option<At<u32>>, default: u32, help: &str) -> Option<NonZeroU32> {
         let Some(written) = written else { return NonZeroU32::new(default) };
         let count = NonZeroU32::new(written.value);
         if count.is_none() {

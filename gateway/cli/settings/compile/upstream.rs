@@ -35,6 +35,9 @@ impl Compiler<'_> {
             timeouts,
             retries,
             breaker,
+            health,
+            ejection,
+            slow_return,
             max_in_flight,
             max_in_flight_per_tenant,
             queue,
@@ -42,6 +45,7 @@ impl Compiler<'_> {
         } = entry?;
         let addresses = self.addresses(&addresses);
         let timeouts = self.timeouts(timeouts);
+        let health = self.health(protocol, health, ejection, slow_return);
         let tls_place = tls.as_ref().map_or(&name.spot, |tls| &tls.spot).place(self.file);
         let protocol = match (protocol, &tls) {
             (file::Protocol::H2, None) => {
@@ -75,8 +79,10 @@ impl Compiler<'_> {
         let (addresses, protocol, tls) = (addresses?, protocol?, tls?);
         let security = proxy::Security::new(id.clone()?, tls, pool);
         let security = security.map_err(|unfit| self.findings.push(Finding::error(tls_place, terms::chain(&unfit))));
-        let upstream = Upstream::new(Settings { id: id?, addresses, balance, protocol, timeouts });
-        let defence = Arc::new(Defence::new(defence?, Instant::now()));
+        let now = Instant::now();
+        let upstream =
+            Upstream::new(Settings { id: id?, addresses, balance, protocol, timeouts, health: health? }, now);
+        let defence = Arc::new(Defence::new(defence?, now));
         Some(proxy::Backend::new(Arc::new(upstream), security.ok()?, assertion?, defence))
     }
 

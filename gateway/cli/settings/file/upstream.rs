@@ -11,6 +11,7 @@ use terms::Span;
 use yaml::At;
 
 use super::defence::{Breaker, Queue, Retries};
+use super::health::{Ejection, Health};
 
 /// A backend.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -39,6 +40,17 @@ pub(crate) struct Upstream {
     /// When it is left alone.
     #[serde(default)]
     pub(crate) breaker: Breaker,
+    /// How its addresses are asked whether they are well. Nobody is asked if it is left out.
+    #[serde(default)]
+    pub(crate) health: Option<Health>,
+    /// When an address is left out for what became of requests.
+    #[serde(default)]
+    pub(crate) ejection: Ejection,
+    /// How long an address that was out takes to get its whole share again: at first a tenth of it, then more and more. `0s`:
+    /// at once.
+    #[serde(default = "slow_return")]
+    #[schemars(with = "String", default = "slow_return_text")]
+    pub(crate) slow_return: Span,
     /// How many requests it may have in flight: `4096` if it is left out. A stream counts to its end.
     #[serde(default)]
     pub(crate) max_in_flight: Option<At<u32>>,
@@ -51,6 +63,14 @@ pub(crate) struct Upstream {
     /// What it is told about who asks.
     #[serde(default)]
     pub(crate) assertion: UpstreamAssertion,
+}
+
+const fn slow_return() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+fn slow_return_text() -> String {
+    slow_return().to_string()
 }
 
 /// An address of a backend, perhaps with its weight.
