@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Instant, UNIX_EPOCH};
 
 use admin::Check;
 use audit::{COMMIT_BOUNDS_MICROS, Journal};
@@ -15,7 +15,7 @@ use prometheus::{Error, Registry};
 use proxy::Proxy;
 use terms::UpstreamId;
 use token::Verifier;
-use upstream::{Defence, Upstream};
+use upstream::{Defence, States, Upstream};
 
 /// The parts that count for themselves.
 pub(crate) struct Parts {
@@ -135,7 +135,38 @@ impl Parts {
             let upstreams = self.upstreams.iter();
             upstreams.map(|upstream| (vec![("upstream", upstream.id().as_str())], value(upstream))).collect::<Vec<_>>()
         };
+        let now = Instant::now();
+        let by_state = self.upstreams.iter().flat_map(|upstream| {
+            let States { available, returning, ejected, unhealthy } = upstream.states(now);
+            let states =
+                [("available", available), ("ejected", ejected), ("returning", returning), ("unhealthy", unhealthy)];
+            states.map(|(state, count)| (vec![("upstream", upstream.id().as_str()), ("state", state)], float(count)))
+        });
+        let checked = self.upstreams.iter().filter(|upstream| upstream.check().is_some());
+        let checks = checked.flat_map(|upstream| {
+            let (passed, failed) = upstream.checks();
+            [("passed", passed), ("failed", failed)]
+                .map(|(result, count)| (vec![("upstream", upstream.id().as_str()), ("result", result)], float(count)))
+        });
         vec![
+            family(
+                "cloister_upstream_addresses_by_state",
+                "Addresses of an upstream by what becomes of requests for them",
+                MetricType::GAUGE,
+                by_state.collect(),
+            ),
+            family(
+                "cloister_upstream_checks_total",
+                "Times that an address of an upstream was asked whether it is well",
+                MetricType::COUNTER,
+                checks.collect(),
+            ),
+            family(
+                "cloister_upstream_ejections_total",
+                "Times that an address of an upstream was left out for what became of requests",
+                MetricType::COUNTER,
+                of_each(&|upstream| float(upstream.ejections())),
+            ),
             family(
                 "cloister_upstream_addresses",
                 "Addresses that an upstream has",
