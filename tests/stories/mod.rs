@@ -17,6 +17,7 @@ mod echo;
 mod files;
 mod grpc;
 mod headers;
+mod health;
 mod life;
 mod limits;
 mod matrix;
