@@ -7,6 +7,7 @@
 mod admit;
 mod allocations;
 mod canonicalise;
+mod choose;
 mod decide;
 mod handshake;
 mod journal;
@@ -28,6 +29,7 @@ fn main() {
     canonicalise::bench(&mut criterion);
     decide::bench(&mut criterion);
     token::bench(&mut criterion);
+    choose::bench(&mut criterion);
     journal::bench(&mut criterion);
     admit::bench(&mut criterion);
     mint::bench(&mut criterion);
