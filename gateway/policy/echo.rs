@@ -2,12 +2,10 @@
 
 mod json;
 
-use std::str::FromStr;
-
 use http::HeaderName;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use terms::ByteCount;
+use terms::{ByteCount, Pointer};
 
 /// Where the responses of a route name their tenant, and what becomes of one that names another.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,36 +64,19 @@ pub enum Echoed {
     Differs,
 }
 
-/// A place in JSON (RFC 6901), with `*` for every element of a list.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Pointer(Vec<Step>);
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Step {
-    Each,
-    Key(Box<str>),
-}
-
-/// Why a text is no place in JSON.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum InvalidPointer {
-    /// More steps than JSON may be deep here.
-    #[error("a place in JSON has at most 16 steps")]
-    Deep,
-    /// A `~` that is neither `~0` nor `~1`.
-    #[error("`~` is written `~0`, and a `/` inside of a name `~1`")]
-    Escape,
-    /// It does not begin with a slash.
-    #[error("a place in JSON is written `/tenant/id` or `/items/*/tenant`")]
-    Start,
-}
-
 impl Echo {
     /// What a response to a request of `tenant` says, by the values of the header that should name it.
     #[must_use]
     pub fn of_fields<'v>(values: impl Iterator<Item = &'v [u8]>, tenant: &str) -> Echoed {
         let said = |value: &[u8]| if value == tenant.as_bytes() { Echoed::Match } else { Echoed::Differs };
         values.map(said).max().unwrap_or(Echoed::Missing)
+    }
+
+    /// What a JSON text says of its tenant at this place. Readers differ about a name that stands twice, so a text in which one on
+    /// the way does differs from everything. An empty list names nobody else, and matches.
+    #[must_use]
+    pub fn of_json(place: &Pointer, text: &[u8], tenant: &str) -> Echoed {
+        json::look(place, text, tenant)
     }
 
     /// Whether a response that says this may go to the client. `success`: whether its status is one of success. An error
@@ -133,24 +114,5 @@ impl Echoed {
             Self::Unreadable => "unreadable",
             Self::Differs => "differs",
         }
-    }
-}
-
-impl FromStr for Pointer {
-    type Err = InvalidPointer;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let steps = text.strip_prefix('/').ok_or(InvalidPointer::Start)?.split('/').map(|step| {
-            if step == "*" {
-                return Ok(Step::Each);
-            }
-            let mut after = step.split('~').skip(1);
-            if !after.all(|rest| rest.starts_with(['0', '1'])) {
-                return Err(InvalidPointer::Escape);
-            }
-            Ok(Step::Key(step.replace("~1", "/").replace("~0", "~").into()))
-        });
-        let steps = steps.collect::<Result<Vec<_>, _>>()?;
-        if steps.len() > 16 { Err(InvalidPointer::Deep) } else { Ok(Self(steps)) }
     }
 }

@@ -69,7 +69,7 @@ pub use compile::{Compiled, Source, canonical_bytes, compile};
 pub use cors::Cors;
 pub use decide::{Decision, Denial, RuleId};
 pub use destination::Destination;
-pub use echo::{Echo, EchoMode, EchoPlace, Echoed, InvalidPointer, Missing, Pointer, Success};
+pub use echo::{Echo, EchoMode, EchoPlace, Echoed, Missing, Success};
 pub use explain::{Explanation, Outcome, Stage, Step};
 pub use fields::{FieldRules, InvalidField, request_field, response_field};
 pub use judge::{Asked, Asker, InvalidQuestion, Question};

@@ -98,7 +98,7 @@ impl Watch {
     pub(crate) fn end(&mut self, echo: &Echo, tenant: &str) -> Result<Option<Held>> {
         let Some(body) = self.body.take() else { return Ok(None) };
         if let (EchoPlace::Json(pointer), false) = (&echo.place, body.is_empty()) {
-            self.said = Some(pointer.look(&body, tenant));
+            self.said = Some(Echo::of_json(pointer, &body, tenant));
         }
         let held = self.held.take(); // it goes out below, or never
         self.judge(echo)?;
