@@ -4,7 +4,7 @@ use std::sync::Arc;
 use terms::{IssuerId, RoleName, Subject};
 
 use crate::claims::Claims;
-use crate::{IssuerSettings, TokenError};
+use crate::{ClaimPlace, IssuerSettings, Profile, TokenError};
 
 /// Whom a verified token speaks of. Only [`Verifier::verify`](crate::Verifier::verify) makes one: whoever holds it need
 /// not ask again whether the token was good, only whether it still is (`expires_at`), and what the bearer may do.
@@ -47,7 +47,16 @@ impl Caller {
             return Err(TokenError::Expired);
         }
         let not_before = claims.date("nbf", "`nbf` is not a date")?.map_or(0, |date| date.ceil());
-        let issued_at = claims.date("iat", "`iat` is not a date")?.map_or(0, |date| date.floor());
+        let issued_at = claims.date("iat", "`iat` is not a date")?.map(|date| date.floor());
+        if let Some(longest) = issuer.max_lifetime {
+            // FAIL CLOSED: what does not say since when it is good could be good for ever.
+            let since = issued_at
+                .ok_or(TokenError::Claims("`iat` is missing, and this issuer's tokens have a longest life"))?;
+            if expires_at.saturating_sub(since) > longest.as_secs() {
+                return Err(TokenError::Claims("it is good for longer than this issuer's tokens may be"));
+            }
+        }
+        let issued_at = issued_at.unwrap_or_default();
         if now.saturating_add(leeway) < not_before.max(issued_at) {
             return Err(TokenError::NotYet);
         }
@@ -62,12 +71,15 @@ impl Caller {
             .ok_or(TokenError::Claims("`sub` is missing"))?
             .parse()
             .map_err(|_| TokenError::Claims("`sub` is empty or has other characters than visible ascii"))?;
+        if issuer.profile == Profile::AtJwt {
+            claims.has_those_of_an_access_token()?;
+        }
         let (roles, roles_dropped) = roles(claims, &issuer.roles_claim)?;
         Ok(Self {
             issuer: issuer.id.clone(),
             subject,
             tenant: claims
-                .text(&issuer.tenant_claim, LONGEST, "the tenant is not a text of at most 255 bytes")?
+                .text_at(&issuer.tenant_claim, LONGEST, "the tenant is not a text of at most 255 bytes")?
                 .map(Into::into),
             roles,
             roles_dropped,
@@ -198,13 +210,8 @@ impl fmt::Debug for Caller {
 
 /// A list of names, or one text with spaces between them. A name that is no role's is dropped, since no role of that
 /// name can exist.
-fn roles(claims: &Claims, claim: &str) -> Result<(Arc<[RoleName]>, usize), TokenError> {
-    let listed = claims.texts(claim, "the roles are neither a text nor a list of texts")?.unwrap_or_default();
-    let alone = claims.text(claim, usize::MAX, "").ok().flatten();
-    let names: Vec<&str> = match alone {
-        Some(text) => text.split(' ').filter(|name| !name.is_empty()).collect(),
-        None => listed,
-    };
+fn roles(claims: &Claims, place: &ClaimPlace) -> Result<(Arc<[RoleName]>, usize), TokenError> {
+    let names = claims.words_at(place, "the roles are neither a text nor a list of texts")?;
     let roles: Arc<[RoleName]> = names.iter().filter_map(|name| name.parse().ok()).collect();
     match roles.len() {
         // FAIL CLOSED: a role left out could be the one that forbids.

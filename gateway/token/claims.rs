@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
-use crate::TokenError;
+use terms::Step;
+
 use crate::json::{Bounds, InvalidJson, Json, parse_object};
+use crate::{ClaimPlace, TokenError};
 
 /// The claims of a token as they were written. Nothing of them is believed before the signature has been verified.
 #[derive(Debug)]
@@ -34,25 +36,61 @@ impl Claims {
 
     /// A text of at most this many bytes, or nothing; anything else is an error.
     pub(crate) fn text(&self, name: &str, longest: usize, error: &'static str) -> Result<Option<&str>, TokenError> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Json::Text(text)) if text.len() <= longest => Ok(Some(text)),
-            Some(_) => Err(TokenError::Claims(error)),
+        self.0.get(name).map(|value| text(value, longest, error)).transpose()
+    }
+
+    /// The one text of at most this many bytes at a place, or nothing; anything else is an error.
+    pub(crate) fn text_at(
+        &self,
+        place: &ClaimPlace,
+        longest: usize,
+        error: &'static str,
+    ) -> Result<Option<&str>, TokenError> {
+        match *self.at(place) {
+            [] => Ok(None),
+            [value] => text(value, longest, error).map(Some),
+            [..] => Err(TokenError::Claims(error)),
         }
     }
 
     /// The texts of a list, or the one that stands alone; nothing if the claim is not there.
     pub(crate) fn texts(&self, name: &str, error: &'static str) -> Result<Option<Vec<&str>>, TokenError> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(vec![text])),
-            Some(Json::List(list)) => list
-                .iter()
-                .map(|item| item.as_text().ok_or(TokenError::Claims(error)))
-                .collect::<Result<_, _>>()
-                .map(Some),
-            Some(_) => Err(TokenError::Claims(error)),
+        self.0.get(name).map(|value| texts(value, error)).transpose()
+    }
+
+    /// The words at a place: those of a text that has spaces between them, or of a list that has one in each element. An
+    /// element may have spaces: then it is one word, and no name.
+    pub(crate) fn words_at(&self, place: &ClaimPlace, error: &'static str) -> Result<Vec<&str>, TokenError> {
+        let mut words = Vec::new();
+        for value in self.at(place) {
+            if let Some(text) = value.as_text() {
+                words.extend(text.split(' ').filter(|word| !word.is_empty()));
+            } else {
+                words.extend(texts(value, error)?);
+            }
         }
+        Ok(words)
+    }
+
+    /// Checks for what an access token has besides the claims of every token (RFC 9068 §2.2).
+    pub(crate) fn has_those_of_an_access_token(&self) -> Result<(), TokenError> {
+        let missing = TokenError::Claims("`client_id`, `iat` or `jti` is missing, which RFC 9068 demands");
+        let there = |name: &str| self.0.get(name).and_then(Json::as_text).is_some_and(|text| !text.is_empty());
+        (there("client_id") && there("jti") && self.0.contains_key("iat")).then_some(()).ok_or(missing)
+    }
+
+    /// What stands at a place.
+    fn at(&self, place: &ClaimPlace) -> Vec<&Json> {
+        let pointer = match place {
+            ClaimPlace::Claim(name) => return self.0.get(&**name).into_iter().collect(),
+            ClaimPlace::Inside(pointer) => pointer,
+        };
+        let Some((Step::Key(claim), rest)) = pointer.steps().split_first() else { return Vec::new() };
+        let mut values: Vec<&Json> = self.0.get(&**claim).into_iter().collect();
+        for step in rest {
+            values = values.into_iter().flat_map(|value| further(value, step)).collect();
+        }
+        values
     }
 
     /// A `NumericDate` (RFC 7519 §2): seconds, perhaps with a fraction.
@@ -62,6 +100,29 @@ impl Claims {
             Some(Json::Number(seconds)) if (0.0..=LAST_SECOND).contains(seconds) => Ok(Some(NumericDate(*seconds))),
             Some(_) => Err(TokenError::Claims(error)),
         }
+    }
+}
+
+fn text<'c>(value: &'c Json, longest: usize, error: &'static str) -> Result<&'c str, TokenError> {
+    value.as_text().filter(|text| text.len() <= longest).ok_or(TokenError::Claims(error))
+}
+
+fn texts<'c>(value: &'c Json, error: &'static str) -> Result<Vec<&'c str>, TokenError> {
+    let error = TokenError::Claims(error);
+    match value {
+        Json::Text(text) => Ok(vec![text]),
+        Json::List(list) => list.iter().map(|item| item.as_text().ok_or(error)).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => Err(error),
+    }
+}
+
+/// What one step leads to.
+fn further<'c>(value: &'c Json, step: &Step) -> Vec<&'c Json> {
+    match (value, step) {
+        (Json::Object(members), Step::Key(name)) => members.get(&**name).into_iter().collect(),
+        (Json::List(list), Step::Each) => list.iter().collect(),
+        (Json::List(list), Step::Key(_)) => step.index().and_then(|index| list.get(index)).into_iter().collect(),
+        (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_), _) | (Json::Object(_), Step::Each) => Vec::new(),
     }
 }
 

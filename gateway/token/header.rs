@@ -6,6 +6,16 @@ use crate::{Algorithm, TokenError};
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) kid: Option<String>,
+    pub(crate) kind: Kind,
+}
+
+/// What a token says that it is, if it says so (`typ`, RFC 7515 §4.1.9).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// An access token (RFC 9068 §2.1).
+    AccessToken,
+    /// A JWT of whatever kind, or nothing.
+    Jwt,
 }
 
 /// The longest `kid`, in bytes.
@@ -27,7 +37,8 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// An access token and nothing else (RFC 8725 §3.11, RFC 9068 §2.1), compared without case (RFC 7515 §4.1.9).
-const TYPES: &[&str] = &["JWT", "at+jwt", "application/at+jwt"];
+const TYPES: &[(&str, Kind)] =
+    &[("JWT", Kind::Jwt), ("at+jwt", Kind::AccessToken), ("application/at+jwt", Kind::AccessToken)];
 
 impl Header {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, TokenError> {
@@ -39,11 +50,14 @@ impl Header {
         if let Some((_, why)) = REFUSED.iter().find(|(name, _)| members.contains_key(*name)) {
             return Err(TokenError::Header(why));
         }
-        if let Some(typ) = members.get("typ")
-            && !typ.as_text().is_some_and(|typ| TYPES.iter().any(|known| known.eq_ignore_ascii_case(typ)))
-        {
-            return Err(TokenError::Header("`typ` is not that of an access token"));
-        }
+        let kind = match members.get("typ") {
+            None => Kind::Jwt,
+            Some(typ) => {
+                let typ = typ.as_text().unwrap_or_default();
+                let known = TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(typ));
+                known.ok_or(TokenError::Header("`typ` is not that of an access token"))?.1
+            }
+        };
         let kid = match members.get("kid") {
             None => None,
             Some(Json::Text(kid)) if kid.len() <= LONGEST_KID => Some(kid.clone()),
@@ -55,7 +69,7 @@ impl Header {
             .ok_or(TokenError::Header("`alg` is missing or not a text"))?
             .parse()
             .map_err(|_| TokenError::Algorithm("it is not one for public keys"))?;
-        Ok(Self { algorithm, kid })
+        Ok(Self { algorithm, kid, kind })
     }
 }
 

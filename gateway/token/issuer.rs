@@ -6,8 +6,9 @@ use terms::{IssuerId, Live};
 use tokio::sync::Notify;
 
 use crate::fetch::Source;
+use crate::header::Kind;
 use crate::key_set::KeySet;
-use crate::{Algorithm, IssuerSettings, TokenError};
+use crate::{Algorithm, IssuerSettings, Profile, TokenError};
 
 /// One issuer at work: its settings and the keys that are known of it.
 #[derive(Debug)]
@@ -58,6 +59,13 @@ impl Issuer {
             nudge: Notify::new(),
             nudged: AtomicU64::new(0),
             turn: tokio::sync::Mutex::new(0),
+        }
+    }
+
+    pub(crate) fn takes(&self, kind: Kind) -> Result<(), TokenError> {
+        match (self.settings.profile, kind) {
+            (Profile::Jwt, Kind::Jwt | Kind::AccessToken) | (Profile::AtJwt, Kind::AccessToken) => Ok(()),
+            (Profile::AtJwt, Kind::Jwt) => Err(TokenError::Header("`typ` is not `at+jwt`, as this issuer's must be")),
         }
     }
 

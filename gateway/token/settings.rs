@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use terms::IssuerId;
 
-use crate::Algorithm;
+use crate::{Algorithm, ClaimPlace};
 
 /// One issuer of tokens: what it must say, and what is believed of it.
 #[derive(Clone, Debug)]
@@ -25,16 +25,31 @@ pub struct IssuerSettings {
     pub refresh: Duration,
     /// How long keys may be used after they were last fetched well.
     pub max_stale: Duration,
-    /// The claim that names the tenant.
-    pub tenant_claim: String,
-    /// The claim that names the roles.
-    pub roles_claim: String,
+    /// Where its tokens name the tenant.
+    pub tenant_claim: ClaimPlace,
+    /// Where its tokens name the roles.
+    pub roles_claim: ClaimPlace,
+    /// What its tokens have to be.
+    pub profile: Profile,
+    /// The longest that a token of its may be good for, from `iat` to `exp`. As long as it says, if there is none.
+    pub max_lifetime: Option<Duration>,
     /// How far its clock and ours may differ. At most five minutes; parts of a second are not counted.
     pub leeway: Duration,
     /// The longest token, in bytes.
     pub max_token_bytes: usize,
     /// The most claims in a token.
     pub max_claims: usize,
+}
+
+/// What the tokens of an issuer have to be, besides signed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Profile {
+    /// JWTs that do not say that they are something else. Most issuers name no type; their ID tokens differ from their
+    /// access tokens by `aud` alone.
+    #[default]
+    Jwt,
+    /// Access tokens of RFC 9068: with the type `at+jwt`, and with `client_id`, `iat` and `jti`.
+    AtJwt,
 }
 
 /// Where public keys come from: a JWK set (RFC 7517 §5).
@@ -59,8 +74,10 @@ impl IssuerSettings {
             jwks,
             refresh: Duration::from_secs(600),
             max_stale: Duration::from_secs(3_600),
-            tenant_claim: "tenant_id".into(),
-            roles_claim: "roles".into(),
+            tenant_claim: ClaimPlace::Claim("tenant_id".into()),
+            roles_claim: ClaimPlace::Claim("roles".into()),
+            profile: Profile::Jwt,
+            max_lifetime: None,
             leeway: Duration::from_secs(30),
             max_token_bytes: 8 * 1_024,
             max_claims: 64,
@@ -87,9 +104,6 @@ pub enum Unfit {
     /// No room for a single token.
     #[error("the cache of tokens has no room for one")]
     Cache,
-    /// The claim's name is empty.
-    #[error("`tenant_claim` or `roles_claim` is empty")]
-    Claim,
     /// Zero, or more than 4096.
     #[error("`max_claims` is not between 1 and 4096")]
     Claims,
@@ -145,7 +159,6 @@ pub(crate) fn faults(issuers: &[IssuerSettings], cache_capacity: usize) -> Vec<(
         let checks = [
             (settings.algorithms.is_empty(), Unfit::Algorithms),
             (settings.audiences.is_empty() || settings.audiences.iter().any(String::is_empty), Unfit::Audiences),
-            (settings.tenant_claim.is_empty() || settings.roles_claim.is_empty(), Unfit::Claim),
             (!(1..=4_096).contains(&settings.max_claims), Unfit::Claims),
             (!ids.insert(&settings.id), Unfit::Id),
             (settings.issuer.is_empty() || !names.insert(settings.issuer.as_str()), Unfit::Issuer),
@@ -212,7 +225,6 @@ mod tests {
             jwks: JwksSource::Url("http://idp.example.com".into()),
             refresh: Duration::ZERO,
             leeway: Duration::from_secs(301),
-            tenant_claim: String::new(),
             max_token_bytes: 0,
             max_claims: 0,
             ..good.clone()
@@ -230,7 +242,6 @@ mod tests {
             [
                 Unfit::Algorithms,
                 Unfit::Audiences,
-                Unfit::Claim,
                 Unfit::Claims,
                 Unfit::Id,
                 Unfit::Issuer,

@@ -121,6 +121,7 @@ impl Verifier {
         if claims.len() > issuer.settings.max_claims {
             return Err(TokenError::Claims("there are too many"));
         }
+        issuer.takes(header.kind)?;
         issuer.allows(header.algorithm)?;
         let keys = issuer.keys(now)?;
         let key = keys.choose(header.algorithm, header.kid.as_deref()).inspect_err(|error| {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use terms::{IssuerId, ManualClock, Reason};
 
 use super::*;
-use crate::Algorithm;
 use crate::forge::{self, Issuer as Forge};
+use crate::{Algorithm, ClaimPlace, Profile};
 
 const NOW: u64 = 1_700_000_000;
 

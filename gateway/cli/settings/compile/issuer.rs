@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use terms::{IssuerId, Place};
-use token::{IssuerSettings, JwksSource};
-use yaml::Named;
+use token::{ClaimPlace, IssuerSettings, JwksSource, Profile};
+use yaml::{At, Named};
 
 use super::Compiler;
 use crate::settings::file;
@@ -24,7 +24,18 @@ impl Compiler<'_> {
     }
 
     fn issuer(&mut self, id: IssuerId, entry: file::Issuer) -> Option<IssuerSettings> {
-        let file::Issuer { issuer, audiences, algorithms, jwks, tenant_claim, roles_claim, leeway, .. } = entry;
+        let file::Issuer {
+            issuer,
+            audiences,
+            algorithms,
+            jwks,
+            tenant_claim,
+            roles_claim,
+            profile,
+            max_lifetime,
+            leeway,
+            members: _,
+        } = entry;
         let source = match (&jwks.file, &jwks.url) {
             (Some(file), None) => {
                 if let Err(error) = std::fs::metadata(&file.value) {
@@ -50,6 +61,18 @@ impl Compiler<'_> {
                 return None;
             }
         };
+        let tenant_claim = self.claim(tenant_claim, "tenant_id");
+        let roles_claim = self.claim(roles_claim, "roles");
+        let profile = match profile {
+            file::Profile::Jwt => Profile::Jwt,
+            file::Profile::AtJwt => Profile::AtJwt,
+        };
+        let max_lifetime = max_lifetime.map(|written| {
+            if written.value.0.is_zero() {
+                self.error(&written, "no token is good for no time".into(), "leave it out, or write `15m`");
+            }
+            written.value.0
+        });
         Some(IssuerSettings {
             id,
             issuer: issuer.value,
@@ -58,11 +81,21 @@ impl Compiler<'_> {
             jwks: source,
             refresh: jwks.refresh.0,
             max_stale: jwks.max_stale.0,
-            tenant_claim,
-            roles_claim,
+            tenant_claim: tenant_claim?,
+            roles_claim: roles_claim?,
+            profile,
+            max_lifetime,
             leeway: leeway.0,
             max_token_bytes: 8 << 10,
             max_claims: 64,
         })
+    }
+
+    /// Where a claim stands; this one, if nothing is written.
+    fn claim(&mut self, written: Option<At<String>>, unwritten: &str) -> Option<ClaimPlace> {
+        match written {
+            Some(written) => self.parse(&written),
+            None => unwritten.parse().ok(),
+        }
     }
 }

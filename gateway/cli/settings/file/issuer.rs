@@ -21,12 +21,18 @@ pub(crate) struct Issuer {
     pub(crate) algorithms: Vec<At<Algorithm>>,
     /// Where its keys are.
     pub(crate) jwks: Jwks,
-    /// The claim that names the tenant.
-    #[serde(default = "tenant_claim")]
-    pub(crate) tenant_claim: String,
-    /// The claim that names the roles.
-    #[serde(default = "roles_claim")]
-    pub(crate) roles_claim: String,
+    /// The claim that names the tenant: `tenant_id` if it is left out. `/org/id` leads into a claim (RFC 6901).
+    pub(crate) tenant_claim: Option<At<String>>,
+    /// The claim that names the roles: `roles` if it is left out. A list, or a text with spaces in between;
+    /// `/realm_access/roles` leads into a claim, `/orgs/*/role` to every element of a list.
+    pub(crate) roles_claim: Option<At<String>>,
+    /// What its tokens have to be: any JWT, or access tokens of RFC 9068.
+    #[serde(default)]
+    pub(crate) profile: Profile,
+    /// The longest that a token may be good for, from `iat` to `exp`. As long as it says, if it is left out.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(crate) max_lifetime: Option<At<Span>>,
     /// Who says which tenants and roles a subject has.
     #[serde(default)]
     pub(crate) members: Members,
@@ -36,16 +42,20 @@ pub(crate) struct Issuer {
     pub(crate) leeway: Span,
 }
 
-fn tenant_claim() -> String {
-    "tenant_id".into()
-}
-
-fn roles_claim() -> String {
-    "roles".into()
-}
-
 const fn leeway() -> Span {
     Span(Duration::from_secs(30))
+}
+
+/// What the tokens of an issuer have to be, besides signed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+pub(crate) enum Profile {
+    /// JWTs that do not say that they are something else.
+    #[default]
+    #[serde(rename = "jwt")]
+    Jwt,
+    /// Access tokens of RFC 9068: of the type `at+jwt`, with `client_id`, `iat` and `jti`.
+    #[serde(rename = "at+jwt")]
+    AtJwt,
 }
 
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). There is no `none` and nothing with a shared secret.

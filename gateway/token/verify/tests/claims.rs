@@ -156,3 +156,92 @@ async fn what_is_not_a_token_of_bounded_size_with_one_meaning_is_refused() {
         assert_eq!(setup.reason(&token).await, Some(expected), "{what}");
     }
 }
+
+#[tokio::test]
+async fn tenant_and_roles_are_where_the_issuer_keeps_them() {
+    // Of Keycloak, Cognito, Auth0, and of issuers with lists of memberships.
+    let claims = json!({
+        "realm_access": { "roles": ["viewer", "clerk"] },
+        "cognito:groups": ["viewer"],
+        "https://example.com/tenant": "acme",
+        "org": { "id": "acme", "a/b~c": "acme" },
+        "orgs": [{ "id": "acme", "role": "viewer" }, { "id": "globex", "role": "clerk" }],
+        "scope": "viewer  clerk",
+        "tenant_id": "globex",
+    });
+    for (tenant, roles, expected) in [
+        ("/org/id", "/realm_access/roles", Ok((Some("acme"), vec!["viewer", "clerk"]))),
+        ("/org/a~1b~0c", "cognito:groups", Ok((Some("acme"), vec!["viewer"]))),
+        ("https://example.com/tenant", "scope", Ok((Some("acme"), vec!["viewer", "clerk"]))),
+        ("/orgs/1/id", "/orgs/*/role", Ok((Some("globex"), vec!["viewer", "clerk"]))),
+        ("/orgs/2/id", "/orgs/0/roles", Ok((None, vec![]))),
+        ("/org/id/0", "/scope/0", Ok((None, vec![]))),
+        ("/orgs/01/id", "/org/*/id", Ok((None, vec![]))),
+        ("/orgs/*/id", "roles", Err(Reason::AuthInvalidClaims)), // which of them?
+        ("/org", "roles", Err(Reason::AuthInvalidClaims)),
+        ("/org/id", "/realm_access", Err(Reason::AuthInvalidClaims)),
+        ("/org/id", "orgs", Err(Reason::AuthInvalidClaims)),
+    ] {
+        let setup = Setup::with(|settings| {
+            settings.tenant_claim = tenant.parse().unwrap();
+            settings.roles_claim = roles.parse().unwrap();
+        });
+        let token = setup.token(|all| all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone()));
+        let caller = setup.verify(&token).await;
+        let told = caller.as_ref().map(|caller| {
+            let roles = caller.roles().iter().map(terms::RoleName::as_str).filter(|role| !role.starts_with("billing"));
+            (caller.tenant(), roles.collect::<Vec<_>>())
+        });
+        assert_eq!(told.map_err(|reason| *reason), expected, "{tenant} {roles}");
+    }
+    for text in ["", "/a~2"] {
+        assert!(text.parse::<ClaimPlace>().is_err(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_of_access_tokens_is_held_to_what_they_are() {
+    let setup = Setup::with(|settings| settings.profile = Profile::AtJwt);
+    let whole = json!({ "client_id": "web", "jti": "1" });
+    for (typ, more, missing, expected) in [
+        ("at+jwt", &whole, "", None),
+        ("application/AT+JWT", &whole, "", None),
+        ("JWT", &whole, "", Some(Reason::AuthInvalidHeader)),
+        ("at+jwt", &whole, "client_id", Some(Reason::AuthInvalidClaims)),
+        ("at+jwt", &whole, "jti", Some(Reason::AuthInvalidClaims)),
+        ("at+jwt", &whole, "iat", Some(Reason::AuthInvalidClaims)),
+        ("at+jwt", &json!({ "client_id": "", "jti": "1" }), "", Some(Reason::AuthInvalidClaims)),
+    ] {
+        let mut all = claims();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all.as_object_mut().unwrap().remove(missing);
+        let header = json!({ "typ": typ, "alg": "ES256", "kid": setup.main.kid() });
+        let token = setup.main.sign_raw(header.to_string().as_bytes(), all.to_string().as_bytes());
+        assert_eq!(setup.reason(&token).await, expected, "{typ} {more} without `{missing}`");
+    }
+    let untyped = json!({ "alg": "ES256", "kid": setup.main.kid() }).to_string();
+    let token = setup.main.sign_raw(untyped.as_bytes(), claims().to_string().as_bytes());
+    assert_eq!(setup.reason(&token).await, Some(Reason::AuthInvalidHeader));
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_no_longer_than_its_issuers_may_be() {
+    let setup = Setup::with(|settings| settings.max_lifetime = Some(Duration::from_secs(600)));
+    for (iat, exp, expected) in [
+        (Some(NOW), NOW + 600, None),
+        (Some(NOW), NOW + 601, Some(Reason::AuthInvalidClaims)),
+        (Some(NOW - 100), NOW + 500, None),
+        (Some(NOW + 20), NOW + 600, None),
+        (Some(0), NOW + 10, Some(Reason::AuthInvalidClaims)),
+        (None, NOW + 600, Some(Reason::AuthInvalidClaims)),
+    ] {
+        let token = setup.token(|claims| {
+            claims["exp"] = json!(exp);
+            match &iat {
+                None => drop(claims.as_object_mut().unwrap().remove("iat")),
+                Some(iat) => claims["iat"] = json!(iat),
+            }
+        });
+        assert_eq!(setup.reason(&token).await, expected, "{iat:?} to {exp}");
+    }
+}
