@@ -1,7 +1,9 @@
 //! `tests/run` installs the clients. One that is missing is a failure: it would have told us something.
 
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -125,6 +127,60 @@ async fn grpcio_calls_streams_and_is_told_why_not() {
         "nobody": "UNAUTHENTICATED", "nowhere": "UNIMPLEMENTED", "late": "DEADLINE_EXCEEDED",
     });
     assert_eq!(json_of(python).await, expected);
+}
+
+/// A server whose health service is not ours.
+struct HealthServer {
+    process: Child,
+    said: Lines<BufReader<ChildStdout>>,
+    address: SocketAddr,
+}
+
+impl HealthServer {
+    fn start() -> Self {
+        let mut python = Command::new(tools().join("venv/bin/python"));
+        python.arg(script("health.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = python.spawn().unwrap_or_else(|error| panic!("{error}; tests/run installs it"));
+        let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = said.next().unwrap().unwrap().parse().unwrap();
+        Self { process, said, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    }
+
+    fn set(&mut self, service: &str, status: &str) {
+        writeln!(self.process.stdin.as_mut().unwrap(), "{service} {status}").unwrap();
+        assert_eq!(self.said.next().unwrap().unwrap(), "set");
+    }
+}
+
+impl Drop for HealthServer {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_service_of_grpcio_is_understood() {
+    let mut server = HealthServer::start();
+    server.set("orders.Orders", "SERVING");
+    let policy = POLICY.replace("    upgrade: websocket\n", ""); // such a backend takes none
+    let upstream = |service: &str| {
+        let (address, health) = (server.address, format!("check: grpc, service: {service}, every: 50ms"));
+        format!("{{ addresses: [\"{address}\"], protocol: h2c, health: {{ {health} }} }}")
+    };
+    let setup = Gateway::test().policies(&policy).h2c(server.address).unready();
+    let setup = setup.beside("whole", &upstream("\"\"")).beside("unknown", &upstream("orders.Odrers"));
+    let gateway = setup.defence("health: { check: grpc, service: orders.Orders, every: 50ms }").start().await;
+    let ails = |upstream: &str| gateway.admin("/readyz").1.contains(&format!("{upstream}: every address fails"));
+    gateway.eventually("a service that is not known is not served", || ails("unknown"));
+    gateway.eventually("all were asked", || gateway.metric("cloister_upstream_checks_total") >= 9.0);
+    assert!(!ails("backend") && !ails("whole"));
+    server.set("orders.Orders", "NOT_SERVING");
+    gateway.eventually("the service is out", || ails("backend"));
+    let (_, text) = gateway.admin("/readyz");
+    assert!(text.contains("NOT_SERVING") && text.contains("grpc-status 5") && !ails("whole"), "{text}");
+    server.set("orders.Orders", "SERVING");
+    gateway.eventually("the service is back", || !ails("backend"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
