@@ -90,8 +90,8 @@ impl Proxy {
             return false;
         }
         let now = Instant::now();
-        if defence.breaker().check(now).is_err() {
-            return false; // the client hears of this failure, not of the breaker
+        if defence.breaker().check(now).is_err() || backend.upstream().is_out(now) {
+            return false; // the client hears of this failure, not of the breaker or of checks
         }
         let pause = match failure {
             Failure::Stale => Duration::ZERO, // nobody is asked twice: that connection had ended before

@@ -39,14 +39,12 @@ impl Upstream {
     /// Why requests cannot be sent there, if they cannot.
     #[must_use]
     pub fn ails(&self) -> Option<String> {
-        let (list, now) = (self.list.glance(), self.since(Instant::now()));
+        let (list, now) = (self.list.glance(), Instant::now());
         if list.members().is_empty() {
             let errors: Vec<String> = self.entries.iter().filter_map(Entry::error).collect();
             return Some(if errors.is_empty() { "no name looked up yet".into() } else { errors.join(", ") });
         }
-        let ill = |address: &Address| address.condition().state(now, self.slow_return()) == State::Unhealthy;
-        let mut members = list.members().iter().map(|member| &member.address);
-        if !members.all(|address| ill(address)) {
+        if !self.is_out(now) {
             return None;
         }
         let why =
@@ -55,6 +53,14 @@ impl Upstream {
         let more = list.members().len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         Some(format!("every address fails its checks: {named}{more}"))
+    }
+
+    /// Whether every address fails its checks, so that none is asked.
+    #[must_use]
+    pub fn is_out(&self, now: Instant) -> bool {
+        let (list, now) = (self.list.glance(), self.since(now));
+        let ill = |address: &Address| address.condition().state(now, self.slow_return()) == State::Unhealthy;
+        !list.members().is_empty() && list.members().iter().all(|member| ill(&member.address))
     }
 
     /// How many addresses are in which state.

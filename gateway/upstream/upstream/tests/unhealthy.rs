@@ -54,12 +54,13 @@ fn if_every_address_fails_its_checks_nobody_is_asked_and_it_is_said_why() {
     let world = World::new(5);
     for port in 1..=4 {
         world.check(port, Err(ProbeError::Status(500)));
-        assert_eq!(world.upstream.ails(), None);
+        assert_eq!((world.upstream.ails(), world.upstream.is_out(world.now)), (None, false));
     }
     world.refuses(5);
     world.check(5, LATE);
     let retry_after = Duration::from_secs(10);
     assert_eq!(world.choose(None), Err(Unavailable::Unhealthy { retry_after }));
+    assert!(world.upstream.is_out(world.now));
     assert_eq!(
         world.upstream.ails().unwrap(),
         "every address fails its checks: 10.0.0.1:1 (status 500), 10.0.0.1:2 (status 500), 10.0.0.1:3 (status 500) and 2 more"
