@@ -48,11 +48,11 @@ pub fn lenient(target: &str) -> String {
     }
     let path = path.split('\0').next().unwrap().replace('\\', "/");
     let mut segments = Vec::new();
-    for segment in path.split('/').map(|segment| segment.split(';').next().unwrap().trim()) {
-        match segment {
+    for segment in path.split('/').map(|segment| segment.split(';').next().unwrap()) {
+        match segment.trim() {
             "" | "." => {}
             ".." => drop(segments.pop()),
-            segment => segments.push(segment),
+            _ => segments.push(segment), // spaces are part of a name, and `/admin%20` is another one than `/admin`
         }
     }
     format!("/{}", segments.join("/"))
