@@ -18,7 +18,7 @@ pub use crate::harness::frames::*;
 /// How long to wait for the end of the stream.
 const PATIENT: Duration = Duration::from_secs(2);
 /// How long a flood may last.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 /// TLS that trusts this certificate alone and agrees on HTTP/2.
 pub async fn shake(stream: TcpStream, certificate: &Path) -> TlsStream<TcpStream> {

@@ -70,7 +70,7 @@ pub(super) fn table(heads: &Heads) -> Vec<Row> {
     ]
 }
 
-/// Opens a few streams, waits until they have been read, and ends each of them, thrice over so that it does not take long; and
+/// Opens a few streams, waits until they have been read, and ends each of them, many times so that it does not take long; and
 /// all of that again and again. What is reset before it runs is bounded by another means, and which comes first is chance.
 fn in_step(open: impl Fn(u32) -> Vec<u8>, end: impl Fn(u32) -> Vec<u8>) -> (Vec<Step>, u32) {
     let (times, streams) = (125, 8);
@@ -78,7 +78,7 @@ fn in_step(open: impl Fn(u32) -> Vec<u8>, end: impl Fn(u32) -> Vec<u8>) -> (Vec<
     for time in 0..times {
         let numbers = || (time * streams..(time + 1) * streams).map(|number| 2 * number + 1);
         steps.extend([Step::Frames(numbers().flat_map(&open).collect()), Step::Heard]);
-        steps.extend([Step::Frames(numbers().flat_map(|stream| end(stream).repeat(3)).collect()), Step::Heard]);
+        steps.extend([Step::Frames(numbers().flat_map(|stream| end(stream).repeat(20)).collect()), Step::Heard]);
     }
     (steps, 2 * times * streams + 1)
 }
