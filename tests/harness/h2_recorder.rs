@@ -41,8 +41,13 @@ impl H2Recorder {
 
 async fn serve(stream: TcpStream, kept: Arc<Mutex<Vec<Recorded>>>) {
     let mut builder = h2::server::Builder::new();
-    // By default a hundred unread letters end the connection, which all clients share.
-    builder.data_frame_budget(1 << 30).max_concurrent_streams(1000).max_header_list_size(256 << 10);
+    // By default a hundred unread letters end the connection, which all clients share, and so do twenty streams that are reset
+    // before they are looked at.
+    builder
+        .max_pending_accept_reset_streams(1000)
+        .data_frame_budget(1 << 30)
+        .max_concurrent_streams(1000)
+        .max_header_list_size(256 << 10);
     let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         let (number, body) = {
