@@ -38,4 +38,4 @@ mod tests;
 
 pub use listen::{BindError, Bound, ServeError};
 pub use pages::Admin;
-pub use readiness::{Check, Collect};
+pub use readiness::{Check, Collect, Standing};

@@ -6,10 +6,39 @@ pub trait Check: Send + Sync {
     fn name(&self) -> &str;
 
     /// Says whether it is up. It is asked on every probe, so it looks at what is known already and waits for nothing.
-    ///
-    /// # Errors
-    /// What is wrong, in words for an operator: no secret, no tenant's data.
-    fn check(&self) -> Result<(), String>;
+    fn check(&self) -> Standing;
+}
+
+/// How something stands. What is wrong is told in words for an operator: no secret, no tenant's data.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// So that the gateway should get no traffic.
+    Down(String),
+    /// A part of it is down, and the gateway is of use all the same.
+    Impaired(String),
+    /// As it should be.
+    Up,
+}
+
+impl Standing {
+    /// How so many of a kind stand, of which these ail: all of them, or some.
+    #[must_use]
+    pub fn of_several(count: usize, ill: Vec<String>) -> Self {
+        match ill.len() {
+            0 => Self::Up,
+            all if all == count => Self::Down(ill.join("; ")),
+            _ => Self::Impaired(ill.join("; ")),
+        }
+    }
+
+    /// Whether traffic may come.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        match self {
+            Self::Down(_) => false,
+            Self::Impaired(_) | Self::Up => true,
+        }
+    }
 }
 
 /// Gauges that are cheaper to compute when somebody asks than to keep up to date.
@@ -43,8 +72,13 @@ impl<'a> Readiness<'a> {
     pub(crate) fn of(checks: impl Iterator<Item = &'a dyn Check>) -> Self {
         let checks: Vec<_> = checks
             .map(|check| {
-                let detail = check.check().err();
-                Outcome { name: check.name(), ok: detail.is_none(), detail }
+                let standing = check.check();
+                let ok = standing.is_ready();
+                let detail = match standing {
+                    Standing::Down(detail) | Standing::Impaired(detail) => Some(detail),
+                    Standing::Up => None,
+                };
+                Outcome { name: check.name(), ok, detail }
             })
             .collect();
         Self { ready: checks.iter().all(|outcome| outcome.ok), checks }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::{Admin, Check};
+use crate::{Admin, Check, Standing};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -23,8 +23,8 @@ impl Check for Journal {
         "journal"
     }
 
-    fn check(&self) -> Result<(), String> {
-        if self.broken.load(Ordering::SeqCst) { Err("no space left on device".into()) } else { Ok(()) }
+    fn check(&self) -> Standing {
+        if self.broken.load(Ordering::SeqCst) { Standing::Down("no space left on device".into()) } else { Standing::Up }
     }
 }
 

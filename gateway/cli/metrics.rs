@@ -124,7 +124,7 @@ impl Parts {
     }
 
     fn of_readiness(&self) -> MetricFamily {
-        let up = |check: &Arc<dyn Check>| f64::from(u8::from(check.check().is_ok()));
+        let up = |check: &Arc<dyn Check>| f64::from(u8::from(check.check().is_ready()));
         let checks = self.readiness.iter().map(|check| (vec![("check", check.name())], up(check))).collect();
         family("cloister_ready", "Whether something that must be up is up, as /readyz says", MetricType::GAUGE, checks)
     }

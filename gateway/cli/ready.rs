@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admin::Check;
+use admin::{Check, Standing};
 use audit::Journal;
 use token::Verifier;
 use upstream::Upstream;
@@ -24,7 +24,8 @@ pub(crate) fn checks(
     ]
 }
 
-/// Every upstream has an address that requests can be sent to.
+/// At least one upstream has an address that requests can be sent to. All gateways see the same backends: one that is down
+/// must not take every gateway out of its load balancer, and the other backends with them.
 struct Backends(Vec<Arc<Upstream>>);
 
 impl Check for Backends {
@@ -32,10 +33,9 @@ impl Check for Backends {
         "upstreams"
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Standing {
         let ill = self.0.iter().filter_map(|upstream| Some(format!("{}: {}", upstream.id(), upstream.ails()?)));
-        let ill: Vec<String> = ill.collect();
-        if ill.is_empty() { Ok(()) } else { Err(ill.join("; ")) }
+        Standing::of_several(self.0.len(), ill.collect())
     }
 }
 
@@ -47,8 +47,12 @@ impl Check for Staying {
         "staying"
     }
 
-    fn check(&self) -> Result<(), String> {
-        if self.0.stage() < Stage::Leaving { Ok(()) } else { Err("the gateway was told to end".into()) }
+    fn check(&self) -> Standing {
+        if self.0.stage() < Stage::Leaving {
+            Standing::Up
+        } else {
+            Standing::Down("the gateway was told to end".into())
+        }
     }
 }
 
@@ -60,12 +64,12 @@ impl Check for Recording {
         "journal"
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Standing {
         let stats = self.0.stats();
         if stats.healthy {
-            Ok(())
+            Standing::Up
         } else {
-            Err(format!("the audit log cannot be written ({} failures)", stats.failures))
+            Standing::Down(format!("the audit log cannot be written ({} failures)", stats.failures))
         }
     }
 }
@@ -79,14 +83,12 @@ impl Check for Keys {
         "issuers"
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Standing {
         let issuers = self.0.issuers();
-        if issuers.is_empty() || issuers.iter().any(|issuer| issuer.usable) {
-            return Ok(());
-        }
-        let why = |issuer: &token::IssuerState| {
-            format!("{}: {}", issuer.id, issuer.last_error.as_deref().unwrap_or("no keys fetched yet"))
-        };
-        Err(issuers.iter().map(why).collect::<Vec<_>>().join("; "))
+        let ill = issuers
+            .iter()
+            .filter(|issuer| !issuer.usable)
+            .map(|issuer| format!("{}: {}", issuer.id, issuer.last_error.as_deref().unwrap_or("no keys fetched yet")));
+        Standing::of_several(issuers.len(), ill.collect())
     }
 }
