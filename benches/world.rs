@@ -233,7 +233,7 @@ routes:
 
 pub(crate) fn compile(text: &str, issuers: &[IssuerId]) -> Policy {
     let known = Known {
-        issuers: issuers.iter().map(|id| (id.clone(), MembershipSource::Claims)).collect(),
+        issuers: issuers.iter().map(|id| (id.clone(), MembershipSource::Claims.into())).collect(),
         authorities: policy::KnownNames::default(),
         upstreams: ["orders".parse().expect("an upstream")].into(),
     };

@@ -63,6 +63,7 @@ impl Answer {
             // One answer for all of these: an outsider does not learn which tenants there are, nor that one of them takes no
             // clients from where they are.
             Reason::ClientDenied
+            | Reason::TenantIssuer
             | Reason::TenantMismatch
             | Reason::TenantNotMember
             | Reason::TenantSuspended

@@ -69,20 +69,21 @@ impl<'r> Entered<'r> {
             };
         }
         let policy = routed.rules().policy();
-        let source = match &caller {
-            Principal::Service(_) => Some(MembershipSource::Claims), // its roles come with it
-            Principal::Token(caller) => policy.membership_source(caller.issuer()),
-        };
-        let Some(source) = source else {
-            // FAIL CLOSED: rules that do not know the issuer cannot say who its members are.
-            return Err(routed.refuse_as(Cause::Broken("membership_source"), Who::Caller(caller)));
+        let (members, speaks_for) = match &caller {
+            Principal::Service(_) => (MembershipSource::Claims, None), // its roles come with it
+            Principal::Token(token) => match policy.voucher(token.issuer()) {
+                Some(voucher) => (voucher.members, voucher.tenants.as_deref()),
+                // FAIL CLOSED: rules that do not know the issuer cannot say who its members are.
+                None => return Err(routed.refuse_as(Cause::Broken("voucher"), Who::Caller(caller))),
+            },
         };
         let identity = Identity {
             issuer: caller.issuer(),
             subject: caller.subject(),
             tenant: caller.tenant(),
             roles: caller.roles(),
-            members: source,
+            members,
+            speaks_for,
             confined_to: confined.as_ref().map(Confined::tenants),
         };
         let entered =

@@ -101,7 +101,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
         limits: limits.into_values(),
         tenants,
         members,
-        issuers: known.issuers.iter().map(|(issuer, source)| (issuer.clone(), *source)).collect(),
+        issuers: known.issuers.iter().map(|(issuer, source)| (issuer.clone(), source.clone())).collect(),
         services,
         cases,
     })

@@ -60,6 +60,10 @@ pub(crate) struct TenantEntry {
     /// From which addresses. From everywhere if it is left out.
     #[serde(default)]
     pub(crate) clients: Option<ClientsEntry>,
+    /// Who may speak for it: issuers of tokens, and authorities over the certificates of services. Those that routes accept,
+    /// if it is left out.
+    #[serde(default)]
+    pub(crate) issuers: Option<At<Vec<At<String>>>>,
 }
 
 /// From which addresses the members of a tenant are served. A deny wins.

@@ -144,7 +144,8 @@ impl Policy {
         };
         let issuer = asker.issuer.as_ref().or_else(|| issuers.first());
         // A service carries its roles, as a token of an issuer does that says itself who is a member.
-        let source = |issuer| if by_token { self.membership_source(issuer) } else { Some(MembershipSource::Claims) };
+        let members = |issuer| self.voucher(issuer).map(|voucher| voucher.members);
+        let source = |issuer| if by_token { members(issuer) } else { Some(MembershipSource::Claims) };
         let issuer = issuer.map(|issuer| (issuer, source(issuer)));
         verdict.issuer = issuer;
         // FAIL CLOSED: an issuer that the configuration does not know is one that the route does not accept.
@@ -176,6 +177,7 @@ impl Policy {
             tenant: asker.tenant.as_deref(),
             roles: &asker.roles,
             members,
+            speaks_for: self.voucher(issuer).and_then(|voucher| voucher.tenants.as_deref()),
             confined_to: asker.service.as_ref().map(|service| &service.only),
         };
         let membership = match enter(&identity, &named, &self.tenants, &self.members) {

@@ -2,7 +2,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use tenancy::MembershipSource;
+use tenancy::{MembershipSource, Voucher};
 use terms::{IssuerId, TenantId, UpstreamId};
 
 use crate::Upgrade;
@@ -10,8 +10,8 @@ use crate::Upgrade;
 /// The names in cloister.yaml that policies refer to.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Issuers of tokens, and where the members of each are known from.
-    pub issuers: KnownNames<IssuerId, MembershipSource>,
+    /// Issuers of tokens, and what each vouches for.
+    pub issuers: KnownNames<IssuerId, Voucher>,
     /// Authorities over certificates, and the tenants that each may speak for.
     pub authorities: KnownNames<IssuerId, Arc<HashSet<TenantId>>>,
     /// Backends, and what a connection to each may change to.
@@ -22,6 +22,11 @@ impl Known {
     /// Whether every name is known with what stands behind it. Only then policies can be used.
     pub(crate) fn is_whole(&self) -> bool {
         self.issuers.is_whole() && self.authorities.is_whole() && self.upstreams.is_whole()
+    }
+
+    /// Where the members of an issuer are known from.
+    pub(crate) fn members_of(&self, issuer: &IssuerId) -> Option<MembershipSource> {
+        self.issuers.get(issuer.as_str()).map(|voucher| voucher.members)
     }
 }
 
@@ -97,9 +102,10 @@ impl<N: Borrow<str> + Ord, T> FromIterator<(N, T)> for KnownNames<N, T> {
     }
 }
 
-impl<const COUNT: usize> From<[(IssuerId, MembershipSource); COUNT]> for KnownNames<IssuerId, MembershipSource> {
+/// Issuers that may speak for every tenant.
+impl<const COUNT: usize> From<[(IssuerId, MembershipSource); COUNT]> for KnownNames<IssuerId, Voucher> {
     fn from(names: [(IssuerId, MembershipSource); COUNT]) -> Self {
-        names.into_iter().collect()
+        names.into_iter().map(|(name, members)| (name, members.into())).collect()
     }
 }
 

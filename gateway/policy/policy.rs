@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tenancy::{Members, MembershipSource, Registry};
+use tenancy::{Members, Registry, Voucher};
 use terms::{IssuerId, Permission, RoleName};
 
 use crate::case::Case;
@@ -22,7 +22,7 @@ pub struct Policy {
     pub(crate) limits: Vec<LimitRule>,
     pub(crate) tenants: Registry,
     pub(crate) members: Members,
-    pub(crate) issuers: HashMap<IssuerId, MembershipSource>,
+    pub(crate) issuers: HashMap<IssuerId, Voucher>,
     pub(crate) services: Services,
     pub(crate) cases: Vec<Case>,
 }
@@ -61,10 +61,10 @@ impl Policy {
         &self.members
     }
 
-    /// Where the members of this issuer's tenants are known from.
+    /// What this issuer vouches for.
     #[must_use]
-    pub fn membership_source(&self, issuer: &IssuerId) -> Option<MembershipSource> {
-        self.issuers.get(issuer).copied()
+    pub fn voucher(&self, issuer: &IssuerId) -> Option<&Voucher> {
+        self.issuers.get(issuer)
     }
 
     /// The services.

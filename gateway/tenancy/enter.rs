@@ -18,8 +18,26 @@ pub struct Identity<'a> {
     pub roles: &'a Arc<[RoleName]>,
     /// Where this issuer's members are known from.
     pub members: MembershipSource,
+    /// The tenants that this issuer may speak for; all of them, if nothing is said about that.
+    pub speaks_for: Option<&'a HashSet<TenantId>>,
     /// The tenants that the client's certificate may speak for, if it has shown one.
     pub confined_to: Option<&'a HashSet<TenantId>>,
+}
+
+/// What is known of an issuer, besides how its tokens are verified.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Voucher {
+    /// Where its members are known from.
+    pub members: MembershipSource,
+    /// The tenants that it may speak for; all of them, if nothing is said about that.
+    pub tenants: Option<Arc<HashSet<TenantId>>>,
+}
+
+/// One that may speak for every tenant.
+impl From<MembershipSource> for Voucher {
+    fn from(members: MembershipSource) -> Self {
+        Self { members, tenants: None }
+    }
 }
 
 /// Where it is known from who belongs to a tenant.
@@ -87,6 +105,9 @@ pub struct Outsider {
 /// Why a caller does not get in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Why {
+    /// The issuer of the token does not speak for this tenant, or this tenant does not let it.
+    #[error("the issuer may not speak for this tenant")]
+    Issuer,
     /// The sources do not all name the same tenant, or one that must speak is silent.
     #[error("the sources do not name the same tenant")]
     Mismatch,
@@ -119,6 +140,7 @@ impl Outsider {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self.why {
+            Why::Issuer => Reason::TenantIssuer,
             Why::Mismatch => Reason::TenantMismatch,
             Why::NotMember => Reason::TenantNotMember,
             Why::Suspended => Reason::TenantSuspended,
@@ -159,6 +181,11 @@ pub fn enter(
     let Some(tenant) = registry.get(name) else {
         return refuse(Why::Unknown, None);
     };
+    let speaks = identity.speaks_for.is_none_or(|tenants| tenants.contains(name));
+    let is_let = tenant.issuers.as_ref().is_none_or(|issuers| issuers.contains(identity.issuer));
+    if !speaks || !is_let {
+        return refuse(Why::Issuer, Some(tenant.id.clone()));
+    }
     match tenant.status {
         Status::Active => {}
         Status::Suspended => return refuse(Why::Suspended, Some(tenant.id.clone())),

@@ -15,7 +15,7 @@
 //! ```
 //! use tenancy::{Identity, Members, MembershipSource, Named, Registry, Source, Status, Tenant, enter};
 //!
-//! let registry: Registry = [Tenant { id: "acme".parse()?, status: Status::Active, clients: Default::default() }].into_iter().collect();
+//! let registry: Registry = [Tenant { id: "acme".parse()?, status: Status::Active, clients: Default::default(), issuers: None }].into_iter().collect();
 //! let (issuer, subject) = ("main".parse()?, "user-1".parse()?);
 //! let roles = ["viewer".parse()?].into();
 //! let identity = Identity {
@@ -25,6 +25,7 @@
 //!     roles: &roles,
 //!     members: MembershipSource::Claims,
 //!     confined_to: None,
+//!     speaks_for: None,
 //! };
 //! let host = |tenant| [Named { source: Source::Host, tenant: Some(tenant) }];
 //!
@@ -41,6 +42,6 @@ mod enter;
 mod members;
 mod registry;
 
-pub use enter::{Identity, Membership, MembershipSource, Named, Outsider, Source, Why, confine, enter};
+pub use enter::{Identity, Membership, MembershipSource, Named, Outsider, Source, Voucher, Why, confine, enter};
 pub use members::Members;
 pub use registry::{Registry, Status, Tenant};

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use terms::{Clients, TenantId};
+use terms::{Clients, IssuerId, TenantId};
 
 /// One tenant as it is registered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -11,6 +11,8 @@ pub struct Tenant {
     pub status: Status,
     /// From which addresses.
     pub clients: Clients,
+    /// Who may speak for it, of issuers and authorities; whoever a route accepts, if nothing is said about that.
+    pub issuers: Option<Box<[IssuerId]>>,
 }
 
 /// Whether a tenant is served.

@@ -140,6 +140,8 @@ reasons! {
     RouteUnknown = "route.unknown",
     /// The token under which a request runs has expired.
     StreamExpired = "stream.expired",
+    /// The issuer of the token may not speak for this tenant.
+    TenantIssuer = "tenant.issuer",
     /// The backend's response names another tenant than the one that asked, or does not name it as its route demands.
     TenantLeak = "tenant.leak",
     /// Token, host, path and header do not all name the same tenant.

@@ -35,6 +35,7 @@ pub struct Setup {
     jwks: Option<String>,
     audit: Option<PathBuf>,
     members: Option<String>,
+    issuer: String,
     unready: bool,
 }
 
@@ -144,6 +145,12 @@ impl Setup {
     /// Another folder for the log.
     pub fn audit(mut self, directory: &Path) -> Self {
         self.audit = Some(directory.into());
+        self
+    }
+
+    /// More lines of the issuer `main`, and of others behind it. `FOLDER` stands for the gateway's.
+    pub fn issuer(mut self, lines: &str) -> Self {
+        self.issuer = lines.into();
         self
     }
 
@@ -463,7 +470,7 @@ issuers:
     algorithms: [ES256, RS256]
     jwks: {jwks}
     members: {members}
-upstreams:
+{issuer}upstreams:
   backend:
     addresses: [{addresses}]
     {protocol}
@@ -480,6 +487,7 @@ audit: {{ directory: {log} }}
         defence = setup.defence,
         upstreams = setup.upstreams,
         shutdown = shutdown(&setup.shutdown),
+        issuer = setup.issuer.replace("FOLDER", &folder_text.to_string()),
         members = setup.members.as_deref().unwrap_or("claims"),
     );
     text.push_str(&setup.guard);

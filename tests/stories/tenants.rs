@@ -52,3 +52,24 @@ routes:
     assert_eq!(answer.status, 403);
     assert_eq!(gateway.reason(&answer), "tenant.not_member");
 }
+
+/// Whoever signs well speaks for its own tenants all the same, and no tenant is spoken for by whom it does not know.
+#[tokio::test]
+async fn an_issuer_speaks_for_no_other_tenants_than_its_own() {
+    let ask = async |gateway: &Gateway, tenant| {
+        let answer = gateway.get(tenant, "/orders/1").await;
+        (answer.status, gateway.reason(&answer))
+    };
+    let held = Gateway::test().issuer("    tenants: [acme]\n").start().await;
+    assert_eq!(ask(&held, "acme").await, (200, "allowed".to_owned()));
+    assert_eq!(ask(&held, "globex").await, (403, "tenant.issuer".to_owned()));
+    assert_eq!(held.backend.seen().len(), 1);
+
+    let own = "globex: { status: active, issuers: [other] }";
+    let policies = crate::harness::POLICIES.replacen("globex: { status: active }", own, 1);
+    assert!(policies.contains(own));
+    let other = "  other:\n    issuer: https://other.test/\n    audiences: [a]\n    algorithms: [ES256]\n    jwks: { file: FOLDER/jwks.json }\n";
+    let gateway = Gateway::test().policies(&policies).issuer(other).start().await;
+    assert_eq!(ask(&gateway, "acme").await, (200, "allowed".to_owned()));
+    assert_eq!(ask(&gateway, "globex").await, (403, "tenant.issuer".to_owned()));
+}

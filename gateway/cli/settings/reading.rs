@@ -7,7 +7,7 @@ use certificate::AuthoritySettings;
 use ingress::{CertificateFiles, Shown};
 use policy::{Known, KnownNames, Upgrade};
 use secrets::Environment;
-use tenancy::MembershipSource;
+use tenancy::{MembershipSource, Voucher};
 use terms::{Findings, Place};
 use yaml::Named;
 
@@ -105,9 +105,15 @@ impl Certificate {
 }
 
 fn known(written: &File, findings: &Findings) -> Known {
-    let issuers = names(&written.issuers, findings, |issuer| match issuer.members {
-        Members::Claims => MembershipSource::Claims,
-        Members::Directory => MembershipSource::Directory,
+    let issuers = names(&written.issuers, findings, |issuer| {
+        let members = match issuer.members {
+            Members::Claims => MembershipSource::Claims,
+            Members::Directory => MembershipSource::Directory,
+        };
+        // FAIL CLOSED: a name that is none is left out, and the finding about it keeps the files from being used.
+        let tenants =
+            issuer.tenants.as_ref().map(|tenants| tenants.value.iter().filter_map(|it| it.value.parse().ok()));
+        Voucher { members, tenants: tenants.map(|tenants| Arc::new(tenants.collect())) }
     });
     let upstreams = names(&written.upstreams, findings, |upstream| match upstream.protocol {
         Protocol::H2 | Protocol::H2c => Upgrade::None,

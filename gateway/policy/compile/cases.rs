@@ -15,13 +15,14 @@ use crate::service::Services;
 use yaml::At;
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
-const VISIBLE: [Reason; 11] = [
+const VISIBLE: [Reason; 12] = [
     Reason::AuthInvalidIssuer,
     Reason::AuthInvalidService,
     Reason::AuthMissing,
     Reason::ClientDenied,
     Reason::PolicyDenied,
     Reason::RouteUnknown,
+    Reason::TenantIssuer,
     Reason::TenantMismatch,
     Reason::TenantNotMember,
     Reason::TenantSuspended,
@@ -95,8 +96,7 @@ impl Reader<'_> {
             let finding = Finding::warning(tenant.spot.place(self.file), message);
             findings.push(finding.did_you_mean(tenant.as_str(), names));
         }
-        let directory =
-            |issuer: &IssuerId| self.known.issuers.get(issuer.as_str()) == Some(&MembershipSource::Directory);
+        let directory = |issuer: &IssuerId| self.known.members_of(issuer) == Some(MembershipSource::Directory);
         if let Some(first) = roles.first().filter(|_| issuer.as_ref().is_some_and(directory)) {
             let finding = Finding::error(first.spot.place(self.file), "roles in these tokens count for nothing");
             findings.push(finding.help("the directory says them: look under `members`"));

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
-use tenancy::{Members, MembershipSource, Registry, Status, Tenant};
-use terms::{Clients, Finding, Findings, Network, Networks, RoleName, Subject, TenantId};
+use tenancy::{Members, MembershipSource, Registry, Status, Tenant, Voucher};
+use terms::{Clients, Finding, Findings, IssuerId, Network, Networks, RoleName, Subject, TenantId};
 use yaml::At;
 
-use super::names::{Names, parse};
+use super::names::{Names, parse, shown};
 use super::roles::Draft;
 use super::{Known, Written};
 use crate::file::{ClientsEntry, StatusWord, TenantEntry};
+use crate::known::Standing;
 
 pub(super) fn read(
     files: &[Written],
@@ -15,14 +16,14 @@ pub(super) fn read(
     roles: &Names<Draft>,
     findings: &mut Findings,
 ) -> (Registry, Members) {
-    let tenants = read_tenants(files, findings);
+    let tenants = read_tenants(files, known, findings);
     let members = read_members(files, &tenants, roles, findings);
     refuse_shared_directory(files, known, findings);
     let registry = tenants.iter().filter_map(|(_, _, tenant)| tenant.clone()).collect();
     (registry, members)
 }
 
-fn read_tenants(files: &[Written], findings: &mut Findings) -> Names<Option<Tenant>> {
+fn read_tenants(files: &[Written], known: &Known, findings: &mut Findings) -> Names<Option<Tenant>> {
     let mut tenants = Names::of("tenant");
     for Written { file, entries } in files {
         for named in &entries.tenants {
@@ -34,11 +35,41 @@ fn read_tenants(files: &[Written], findings: &mut Findings) -> Names<Option<Tena
                 StatusWord::Active => Status::Active,
                 StatusWord::Suspended => Status::Suspended,
             });
-            let tenant = id.zip(status).zip(clients).map(|((id, status), clients)| Tenant { id, status, clients });
+            let issuers = named.entry.as_ref().and_then(|tenant| tenant.issuers.as_ref());
+            let issuers = issuers.map(|issuers| read_issuers(file, issuers, known, findings));
+            let tenant = id.zip(status).zip(clients);
+            let tenant = tenant.map(|((id, status), clients)| Tenant { id, status, clients, issuers });
             tenants.give(named.name.as_str(), named.name.spot.place(file), tenant, findings);
         }
     }
     tenants
+}
+
+/// Who may speak for a tenant: issuers of tokens, and authorities over the certificates of services. A name with something wrong behind it is left out, which lets nobody in.
+fn read_issuers(
+    file: &Arc<str>,
+    written: &At<Vec<At<String>>>,
+    known: &Known,
+    findings: &mut Findings,
+) -> Box<[IssuerId]> {
+    if written.value.is_empty() {
+        let finding = Finding::error(written.spot.place(file), "no issuer may speak for this tenant");
+        findings.push(finding.help("leave `issuers` out to take those of the routes, or say `status: suspended`"));
+    }
+    let mut read = Vec::with_capacity(written.value.len());
+    for issuer in &written.value {
+        match (known.issuers.look_up(issuer.as_str()), known.authorities.look_up(issuer.as_str())) {
+            (Standing::Sound(known, _), _) | (_, Standing::Sound(known, _)) => read.push(known.clone()),
+            (Standing::Unsure, _) | (_, Standing::Unsure) => {}
+            (Standing::Unknown, Standing::Unknown) => {
+                let message = format!("issuer `{}` is not configured", shown(issuer.as_str()));
+                let names = known.issuers.all().chain(known.authorities.all());
+                let finding = Finding::error(issuer.spot.place(file), message);
+                findings.push(finding.did_you_mean(issuer.as_str(), names));
+            }
+        }
+    }
+    read.into()
 }
 
 fn read_clients(file: &Arc<str>, entry: &ClientsEntry, findings: &mut Findings) -> Option<Clients> {
@@ -88,7 +119,7 @@ fn read_members(
 
 /// A subject is unique only within its issuer: in a directory that two share, one could speak for the other's people.
 fn refuse_shared_directory(files: &[Written], known: &Known, findings: &mut Findings) {
-    let directory = |(issuer, source): (&terms::IssuerId, &MembershipSource)| match source {
+    let directory = |(issuer, voucher): (&terms::IssuerId, &Voucher)| match voucher.members {
         MembershipSource::Claims => None,
         MembershipSource::Directory => Some(format!("`{issuer}`")),
     };

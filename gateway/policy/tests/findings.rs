@@ -91,7 +91,7 @@ p.yaml:35:11 `nobody` is not known here (known here: `none`)
 p.yaml:37:9 `GET /a` does not parse: a request is a method and an absolute URL: `GET https://acme.example.com/api/orders`
 p.yaml:40:19 issuer `def` is not configured (did you mean `dev`?)
 p.yaml:40:32 role `viewr` is not defined (did you mean `viewer`?)
-p.yaml:41:21 a test of a policy cannot see `limit.rate` (it sees `auth.invalid.issuer`, `auth.invalid.service`, `auth.missing`, `client.denied`, `policy.denied`, `route.unknown`, `tenant.mismatch`, `tenant.not_member`, `tenant.suspended`, `tenant.unknown`, `tenant.unplaced`)
+p.yaml:41:21 a test of a policy cannot see `limit.rate` (it sees `auth.invalid.issuer`, `auth.invalid.service`, `auth.missing`, `client.denied`, `policy.denied`, `route.unknown`, `tenant.issuer`, `tenant.mismatch`, `tenant.not_member`, `tenant.suspended`, `tenant.unknown`, `tenant.unplaced`)
 p.yaml:43:21 `tenant.mismach` is not a reason (did you mean `tenant.mismatch`?)
 "#);
 }
@@ -277,12 +277,21 @@ p.yaml:11:33 role `viewr` is not defined (did you mean `viewer`?)
 #[test]
 fn one_directory_serves_one_issuer() {
     let mut known = known();
-    known.issuers.insert("other".parse().unwrap(), tenancy::MembershipSource::Directory);
+    known.issuers.insert("other".parse().unwrap(), tenancy::MembershipSource::Directory.into());
     let text =
         "tenants: { acme: { status: active } }\nroles: { viewer: {} }\nmembers: { acme: { ada: [viewer, vewer] } }\n";
     insta::assert_snapshot!(compile(&[Source { path: "p.yaml", text }], &known).unwrap_err().to_string(), @r#"
 p.yaml:3:12 the directory serves one issuer, but `corp` and `other` have `members: directory` (a subject is unique only within its issuer; leave one of them `directory`)
 p.yaml:3:34 role `vewer` is not defined (did you mean `viewer`?)
+"#);
+}
+
+#[test]
+fn a_tenant_names_issuers_that_there_are() {
+    let text = "tenants: { acme: { status: active, issuers: [devv] }, globex: { status: active, issuers: [] } }\n";
+    insta::assert_snapshot!(refused(text), @r#"
+p.yaml:1:46 issuer `devv` is not configured (did you mean `dev`?)
+p.yaml:1:90 no issuer may speak for this tenant (leave `issuers` out to take those of the routes, or say `status: suspended`)
 "#);
 }
 

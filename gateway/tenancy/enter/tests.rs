@@ -5,7 +5,8 @@ use crate::Tenant;
 
 /// acme and globex are active, initech is suspended; `ada` is an editor of acme in the directory.
 fn world() -> (Registry, Members) {
-    let tenant = |name: &str, status| Tenant { id: name.parse().unwrap(), status, clients: Default::default() };
+    let tenant =
+        |name: &str, status| Tenant { id: name.parse().unwrap(), status, clients: Default::default(), issuers: None };
     let registry =
         [tenant("acme", Status::Active), tenant("globex", Status::Active), tenant("initech", Status::Suspended)];
     let members = [("acme", "ada"), ("initech", "ada")]
@@ -29,6 +30,7 @@ fn ask(members: MembershipSource, subject: &str, token: Option<&str>, named: &[(
         roles: &roles(&["viewer"]),
         members,
         confined_to: None,
+        speaks_for: None,
     };
     let named: Vec<_> = named.iter().map(|&(source, tenant)| Named { source, tenant }).collect();
     enter(&identity, &named, &registry, &directory)
@@ -74,7 +76,7 @@ fn a_caller_gets_in_only_where_every_source_agrees() {
 
 #[test]
 fn two_registrations_of_one_tenant_never_lift_a_suspension() {
-    let tenant = |status| Tenant { id: "acme".parse().unwrap(), status, clients: Default::default() };
+    let tenant = |status| Tenant { id: "acme".parse().unwrap(), status, clients: Default::default(), issuers: None };
     for order in [[Status::Active, Status::Suspended], [Status::Suspended, Status::Active]] {
         let registry: Registry = order.map(tenant).into_iter().collect();
         assert_eq!(registry.get("acme").unwrap().status, Status::Suspended);
@@ -120,6 +122,7 @@ fn a_certificate_keeps_its_holder_to_the_tenants_of_its_authority() {
             roles: &roles(&["viewer"]),
             members: MembershipSource::Claims,
             confined_to: Some(&only(tenants)),
+            speaks_for: None,
         };
         let entered = enter(&identity, &[], &registry, &directory);
         let entered = entered.as_ref().map(|membership| membership.tenant().as_str()).map_err(Outsider::reason);
@@ -127,4 +130,37 @@ fn a_certificate_keeps_its_holder_to_the_tenants_of_its_authority() {
         assert_eq!(confine(&[Some(token), None], &only(tenants)).map_err(|it| it.reason()), expected.map(|_| ()));
     }
     assert_eq!(confine(&[None, None], &only(&[])), Ok(()));
+}
+
+/// An issuer vouches for its own customers, however well it signs, and a tenant says whom it trusts.
+#[test]
+fn an_issuer_speaks_only_for_the_tenants_that_it_may_and_that_let_it() {
+    let only = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<HashSet<TenantId>>();
+    let lets = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Box<[IssuerId]>>();
+    let refused = Err((Reason::TenantIssuer, Some("acme".to_owned())));
+    for (source, speaks_for, issuers, expected) in [
+        (MembershipSource::Claims, None, None, Ok(())),
+        (MembershipSource::Claims, Some(only(&["acme"])), Some(lets(&["other", "main"])), Ok(())),
+        (MembershipSource::Claims, Some(only(&["globex"])), None, refused.clone()),
+        (MembershipSource::Claims, Some(only(&[])), None, refused.clone()),
+        (MembershipSource::Claims, None, Some(lets(&["other"])), refused.clone()),
+        (MembershipSource::Claims, Some(only(&["acme"])), Some(lets(&["other"])), refused.clone()),
+        (MembershipSource::Directory, Some(only(&["globex"])), None, refused.clone()),
+        (MembershipSource::Directory, None, Some(lets(&[])), refused.clone()),
+    ] {
+        let (_, directory) = world();
+        let acme = Tenant { issuers, ..world().0.get("acme").unwrap().clone() };
+        let identity = Identity {
+            issuer: &"main".parse().unwrap(),
+            subject: &"ada".parse().unwrap(),
+            tenant: Some("acme"),
+            roles: &roles(&[]),
+            members: source,
+            confined_to: None,
+            speaks_for: speaks_for.as_ref(),
+        };
+        let entered = enter(&identity, &[], &[acme].into_iter().collect(), &directory);
+        let told = entered.map(drop).map_err(|it| (it.reason(), it.tenant().map(ToString::to_string)));
+        assert_eq!(told, expected, "{source:?} {speaks_for:?}");
+    }
 }

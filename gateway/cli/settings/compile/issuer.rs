@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use terms::{IssuerId, Place};
+use terms::{IssuerId, Place, TenantId};
 use token::{ClaimPlace, IssuerSettings, JwksSource, Profile};
 use yaml::{At, Named};
 
@@ -34,6 +34,7 @@ impl Compiler<'_> {
             profile,
             max_lifetime,
             leeway,
+            tenants,
             members: _,
         } = entry;
         let source = match (&jwks.file, &jwks.url) {
@@ -61,6 +62,15 @@ impl Compiler<'_> {
                 return None;
             }
         };
+        if let Some(tenants) = &tenants {
+            if tenants.value.is_empty() {
+                let help = "list the tenants that its tokens may speak for, or leave it out for all";
+                self.error(tenants, "an issuer that may speak for nobody".into(), help);
+            }
+            for tenant in &tenants.value {
+                let _known: Option<TenantId> = self.parse(tenant); // its users are in `reading.rs`
+            }
+        }
         let tenant_claim = self.claim(tenant_claim, "tenant_id");
         let roles_claim = self.claim(roles_claim, "roles");
         let profile = match profile {

@@ -36,6 +36,9 @@ pub(crate) struct Issuer {
     /// Who says which tenants and roles a subject has.
     #[serde(default)]
     pub(crate) members: Members,
+    /// The tenants that it may speak for. All of them, if it is left out.
+    #[serde(default)]
+    pub(crate) tenants: Option<At<Vec<At<String>>>>,
     /// How far its clock may differ from ours; at most 5m.
     #[serde(default = "leeway")]
     #[schemars(with = "String")]

@@ -98,8 +98,7 @@ impl Reader<'_> {
             findings.push(finding.help("name whose tokens it accepts, or write `auth: none`"));
         }
         let sources = self.tenant_from(tenant_from, findings);
-        let claims =
-            accepted.iter().find(|issuer| self.known.issuers.get(issuer.as_str()) == Some(&MembershipSource::Claims));
+        let claims = accepted.iter().find(|issuer| self.known.members_of(issuer) == Some(MembershipSource::Claims));
         if let Some(issuer) = claims.filter(|_| !sources.contains(&TenantSource::Token)) {
             let message =
                 format!("tokens of `{issuer}` say themselves who is a member, so the token must name the tenant");
