@@ -14,7 +14,7 @@ use rustls::{HandshakeKind, ServerConnection};
 use terms::{Live, Networks};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -39,6 +39,8 @@ pub(crate) struct Reception {
     pub(crate) handshakes: Semaphore,
     /// Whether the service was told to stop.
     pub(crate) ending: Arc<AtomicBool>,
+    /// Whether who is idle is closed, and who has not yet come in with them.
+    pub(crate) closing: watch::Sender<bool>,
 }
 
 /// How one listener takes connections.
@@ -60,7 +62,13 @@ impl Reception {
     /// Listens to the proxy where there is one, and shakes hands where there is TLS. `None`: the client is gone, or was
     /// sent away.
     pub(crate) async fn receive(&self, tcp: TcpStream, peer: SocketAddr, door: &Door, place: Place) -> Option<Stream> {
-        match self.let_in(tcp, peer, door, place).await {
+        let mut closing = self.closing.subscribe();
+        let entered = tokio::select! {
+            biased;
+            entered = self.let_in(tcp, peer, door, place) => entered,
+            _ = closing.wait_for(|closing| *closing) => Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        match entered {
             Ok(guarded) => Some(Box::new(guarded)),
             Err(error) => {
                 tracing::debug!(%peer, %error, "a connection ended before it was one");

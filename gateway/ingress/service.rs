@@ -10,7 +10,7 @@ use pingora::apps::ServerApp;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::bind::{QUEUE, Socket};
 use crate::cap::{Caps, Place};
@@ -58,6 +58,7 @@ impl<A: ServerApp + Send + Sync + 'static> Ingress<A> {
                 certificates,
                 handshakes,
                 ending: Arc::default(),
+                closing: watch::Sender::new(false),
             }),
             counters,
             linger: Duration::ZERO,
@@ -125,6 +126,7 @@ impl<A: ServerApp + Send + Sync + 'static> Service for Ingress<A> {
         }
         let emptied = tokio::time::timeout(self.linger, self.caps.until_empty()).await.is_ok();
         tracing::debug!(emptied, "what is idle is closed");
+        self.reception.closing.send_replace(true);
         self.app.cleanup().await;
         self.caps.until_empty().await;
     }

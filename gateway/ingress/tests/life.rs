@@ -45,6 +45,20 @@ async fn long_answers_arrive_whole() {
     }
 }
 
+/// Neither the time for a handshake nor that for a head holds up an end.
+#[tokio::test]
+async fn a_shutdown_closes_who_has_not_said_a_word() {
+    for house in [House::plain(GUARD), House::tls(GUARD), House::behind_proxies(GUARD, "127.0.0.1")] {
+        let mut silent = house.connect().await;
+        house.eventually(|house| house.counters().open == 1).await;
+        tokio::time::sleep(ms(50)).await; // until it is listened to
+        house.shutdown.send(true).unwrap();
+        assert_eq!(silent.rest().await.0, "");
+        let House { service, .. } = house;
+        tokio::time::timeout(PATIENCE / 4, service).await.expect("it ends at once").unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_shutdown_lets_requests_end_and_closes_what_is_idle() {
     let mut house = House::plain(GUARD);
