@@ -97,9 +97,18 @@ async fn the_certificate_of_a_backend_is_verified_unless_a_setting_says_that_it_
 
 #[tokio::test]
 async fn tenants_share_connections_or_not_as_the_pool_says_and_never_with_the_public() {
-    for (pool, apart) in [("shared", false), ("per_tenant", true)] {
-        let backend = TlsBackend::plain().await;
-        let settings = format!("{{ addresses: [\"{}\"], pool: {pool} }}", backend.address);
+    let folder = tempfile::tempdir().unwrap();
+    let server = Authority::new(folder.path(), "server");
+    let h2 = format!("protocol: h2, tls: {{ ca: {}, server_name: localhost }}", server.file());
+    let shared_h2 = format!("{h2}, pool: shared");
+    for (pool, apart) in
+        [("", false), ("pool: shared", false), ("pool: per_tenant", true), (h2.as_str(), true), (&shared_h2, false)]
+    {
+        let backend = match pool.contains("tls") {
+            true => TlsBackend::agreeing_to(&["h2"], &server, &[]).await,
+            false => TlsBackend::plain().await,
+        };
+        let settings = format!("{{ addresses: [\"{}\"], {pool} }}", backend.address);
         let policy = POLICY.replace("{ by_tenant: { acme: first, globex: second } }", "first");
         let gateway = Gateway::test().policies(&policy).beside("first", &settings).start().await;
         assert_eq!(statuses(&gateway, &["acme", "globex", "acme", "globex", "acme", "globex"]).await, [200; 6]);

@@ -71,8 +71,12 @@ impl Compiler<'_> {
             file::Balance::RoundRobin => Balance::RoundRobin,
         };
         let pool = match pool {
-            file::Pool::PerTenant => Pool::PerTenant,
-            file::Pool::Shared => Pool::Shared,
+            Some(file::Pool::PerTenant) => Pool::PerTenant,
+            Some(file::Pool::Shared) => Pool::Shared,
+            None => match protocol {
+                Some(Protocol::H2 | Protocol::H2c) => Pool::PerTenant,
+                Some(Protocol::Http1) | None => Pool::Shared,
+            },
         };
         let assertion = self.backend(&name, assertion);
         let defence = self.defence(retries, breaker, (max_in_flight, max_in_flight_per_tenant, queue));

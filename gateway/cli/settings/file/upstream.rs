@@ -28,9 +28,10 @@ pub(crate) struct Upstream {
     /// TLS, and how it is known that it is the one. Without it the connection is plain.
     #[serde(default)]
     pub(crate) tls: Option<At<UpstreamTls>>,
-    /// Whose requests may share a connection.
-    #[serde(default)]
-    pub(crate) pool: Pool,
+    /// Whose requests may share a connection. If it is left out, those of all tenants over HTTP/1, where one follows the
+    /// other, and those of one tenant over HTTP/2, where a client could have the backend end a connection on which others
+    /// are, too.
+    pub(crate) pool: Option<Pool>,
     /// How long it may take.
     #[serde(default)]
     pub(crate) timeouts: Timeouts,
@@ -131,14 +132,13 @@ pub(crate) enum Balance {
 }
 
 /// Whose requests may share a connection.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Pool {
     /// Those of one tenant: for backends that tie something to a connection, or read requests less strictly than they
     /// should. It costs at least one connection per tenant that is busy.
     PerTenant,
     /// All members' requests: each says by itself who asks. Those of public routes have connections of their own.
-    #[default]
     Shared,
 }
 
