@@ -19,9 +19,13 @@ impl Proxy {
         let Stage::Admitted(admitted) = &context.stage else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no peer");
         };
-        let Some(backend) = self.backends().named(admitted.permit.upstream()) else {
+        if context.effort.backend.is_none() {
+            context.effort.backend = self.backends().named(admitted.permit.upstream()).cloned();
+        }
+        let Some(backend) = context.effort.backend.clone() else {
             return Error::e_explain(ErrorType::InternalError, "rules and backends do not fit together");
         };
+        let backend = &*backend;
         let (defence, id) = (backend.defence(), backend.upstream().id());
         context.chosen = None; // what an earlier attempt held
         context.effort.pass = None;
@@ -31,11 +35,11 @@ impl Proxy {
         }
         let tenant = admitted.permit.member().map(|member| member.membership().tenant());
         if context.effort.place.is_none() {
-            if let Err(open) = defence.breaker().check(Instant::now()) {
+            let came = Instant::now();
+            if let Err(open) = defence.breaker().check(came) {
                 return Err(self.open(context, backend, open));
             }
             context.effort.until = deadline::of(session, admitted, backend);
-            let came = Instant::now();
             let place = defence.bulkhead().enter(tenant, context.effort.left(came)).await;
             self.metrics().waited(id, came.elapsed());
             match place {
@@ -44,16 +48,17 @@ impl Proxy {
             }
             defence.budget().earn();
         }
-        match defence.breaker().pass(tenant, Instant::now()) {
+        let now = Instant::now();
+        match defence.breaker().pass(tenant, now) {
             Ok(pass) => context.effort.pass = Some(pass),
             Err(open) => return Err(self.open(context, backend, open)),
         }
-        let chosen = backend.upstream().choose(tenant, &context.tried, Instant::now());
+        let chosen = backend.upstream().choose(tenant, &context.tried, now);
         if let Err(Unavailable::Unhealthy { retry_after }) = chosen {
             return Err(self.unhealthy(context, backend, retry_after));
         }
         context.attempts = context.attempts.saturating_add(1);
-        context.forwarded.get_or_insert_with(Instant::now);
+        context.forwarded.get_or_insert(now);
         match chosen {
             Ok(chosen) => {
                 let times = deadline::times(admitted, backend);
@@ -76,7 +81,7 @@ impl Proxy {
     /// Whether a failed attempt is followed by another one. If so, that one is paid for.
     pub(crate) fn again(&self, session: &Session, context: &mut Context, failure: Failure) -> bool {
         let Stage::Admitted(admitted) = &context.stage else { return false };
-        let Some(backend) = self.backends().named(admitted.permit.upstream()) else { return false };
+        let Some(backend) = context.effort.backend.clone() else { return false };
         let (defence, id) = (backend.defence(), backend.upstream().id());
         let retries = defence.retries();
         let body = match context.received {
@@ -144,8 +149,7 @@ impl Proxy {
 
     /// Whether this status is put aside for another attempt: the client never sees it.
     pub(crate) fn puts_aside(&self, session: &Session, context: &mut Context, status: u16) -> bool {
-        let Stage::Admitted(admitted) = &context.stage else { return false };
-        let Some(backend) = self.backends().named(admitted.permit.upstream()) else { return false };
+        let Some(backend) = &context.effort.backend else { return false };
         let listed = backend.defence().retries().statuses.contains(&status);
         context.effort.put_aside = listed && self.again(session, context, Failure::Answered);
         context.effort.put_aside
@@ -158,12 +162,13 @@ impl Proxy {
         if let Some(pass) = &mut context.effort.pass {
             pass.report(went.verdict(), now);
         }
-        let (Stage::Admitted(admitted), Some(chosen)) = (&context.stage, &context.chosen) else { return };
-        let backend = self.backends().named(admitted.permit.upstream());
-        if let Some(backend) = backend.filter(|_| !context.reported) {
+        let Context { stage, chosen, effort, reported, .. } = context;
+        if let (Stage::Admitted(admitted), Some(chosen), Some(backend), false) =
+            (stage, chosen, &effort.backend, *reported)
+        {
             let tenant = admitted.permit.member().map(|member| member.membership().tenant());
             backend.upstream().report(chosen, tenant, went, now);
-            context.reported = true;
+            *reported = true;
         }
     }
 

@@ -12,7 +12,7 @@ use crate::tcp::Tcp;
 
 /// The backends, by name. Which there are is fixed from start to end of the process.
 #[derive(Debug)]
-pub struct Backends(HashMap<UpstreamId, Backend>);
+pub struct Backends(HashMap<UpstreamId, Arc<Backend>>);
 
 /// One backend: where it is, how a connection to it is made, and what it is told about who asks.
 #[derive(Debug)]
@@ -35,15 +35,15 @@ const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
 impl Backends {
     /// The backends of a configuration.
     pub fn new(backends: impl IntoIterator<Item = Backend>) -> Self {
-        Self(backends.into_iter().map(|backend| (backend.upstream.id().clone(), backend)).collect())
+        Self(backends.into_iter().map(|backend| (backend.upstream.id().clone(), Arc::new(backend))).collect())
     }
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Backend> {
-        self.0.values()
+        self.0.values().map(Arc::as_ref)
     }
 
-    pub(crate) fn named(&self, id: &UpstreamId) -> Option<&Backend> {
+    pub(crate) fn named(&self, id: &UpstreamId) -> Option<&Arc<Backend>> {
         self.0.get(id)
     }
 }

@@ -1,10 +1,15 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use upstream::{InFlight, Pass};
 
+use crate::backends::Backend;
+
 /// What is done for one permitted request, over all of its attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Effort {
+    /// Whom to ask.
+    pub(crate) backend: Option<Arc<Backend>>,
     /// Its place at the backend: taken before the first attempt, held to the end of the response.
     pub(crate) place: Option<InFlight>,
     /// What the breaker gave it for the attempt that is under way.

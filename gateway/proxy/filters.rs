@@ -173,13 +173,13 @@ impl ProxyHttp for Serving {
             session.write_continue_response().await?;
             session.set_keepalive(keepalive); // pingora takes it for an answer, and would close behind it
         }
-        let Some(backend) = self.backends().named(admitted.permit.upstream()) else {
+        let Some(backend) = &context.effort.backend else {
             return Error::e_explain(ErrorType::InternalError, "rules and backends do not fit together");
         };
         if head.version == Version::HTTP_11 {
             backend.may_speak_http1()?;
         }
-        let injected = self.inject(admitted, session.req_header());
+        let injected = self.inject(admitted, backend, session.req_header());
         let injected =
             injected.map_err(|error| Error::because(ErrorType::InternalError, "minting an assertion", error))?;
         let (Some(connection), Some(client)) = (&context.connection, &context.client) else {

@@ -1,6 +1,7 @@
 use assertion::{Forwarded, MintError};
 use pingora::http::RequestHeader;
 
+use crate::backends::Backend;
 use crate::context::Admitted;
 use crate::proxy::Proxy;
 
@@ -9,12 +10,10 @@ impl Proxy {
     pub(crate) fn inject(
         &self,
         admitted: &Admitted,
+        backend: &Backend,
         came: &RequestHeader,
     ) -> Result<Option<assertion::Injected>, MintError> {
         let Some(identity) = admitted.permit.identity() else { return Ok(None) };
-        let Some(backend) = self.backends().named(admitted.permit.upstream()) else {
-            return Err(MintError::Unsignable); // FAIL CLOSED: rules and backends do not fit together
-        };
         let target = match &admitted.forward.target {
             Some(target) => target.as_str(),
             None => std::str::from_utf8(came.raw_path()).map_err(|_| MintError::Unsignable)?,

@@ -113,7 +113,7 @@ pub(crate) fn leave(context: &mut Context) {
             {
                 connection.connection().bid_farewell(word);
             }
-            *running.left.borrow_mut() = Some((std::mem::take(context), why));
+            *running.left.borrow_mut() = Some(Box::new((std::mem::take(context), why)));
         }
     });
 }
@@ -122,7 +122,8 @@ pub(crate) fn leave(context: &mut Context) {
 pub(crate) async fn run<T>(request: Request<'_, T>, cut: impl FnOnce(Context, Reason) + Send) -> Option<T> {
     let request = async {
         let done = Endable { request: Some(request), alarm: None }.await;
-        if let Some((context, why)) = RUNNING.with(|running| running.left.take()) {
+        if let Some(left) = RUNNING.with(|running| running.left.take()) {
+            let (context, why) = *left;
             cut(context, why);
         }
         done
@@ -145,7 +146,8 @@ struct Running {
     hung_up: Cell<bool>,
     /// Why it was ended, while it is dropped for it.
     ended: Cell<Option<Reason>>,
-    left: RefCell<Option<(Context, Reason)>>,
+    /// What it leaves. In a box, since all of this moves each time that its task is polled.
+    left: RefCell<Option<Box<(Context, Reason)>>>,
 }
 
 impl Running {
