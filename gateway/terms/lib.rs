@@ -11,6 +11,7 @@
 //! says the shape; a line below. A word that only one part uses belongs to that part.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod chain;
 mod clients;
 mod clock;
@@ -31,6 +32,7 @@ mod subject;
 mod tenant_id;
 mod units;
 
+pub use addresses::{is_loopback_name, is_private, is_special};
 pub use chain::chain;
 pub use clients::Clients;
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -1,14 +1,24 @@
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url, header};
+use terms::{is_loopback_name, is_private};
+
+use crate::json::{Bounds, Json, parse_object};
+use crate::settings::address;
+use crate::{Reach, Unfit};
 
 /// Where the keys of one issuer are read from.
 #[derive(Debug)]
 pub(crate) enum Source {
+    /// At the address that this document names.
+    Discovery { client: Client, document: Url, issuer: String, reach: Reach },
     File(PathBuf),
     Url(Client, Url),
 }
@@ -18,6 +28,10 @@ pub(crate) enum Source {
 pub(crate) enum FetchError {
     #[error("it is longer than 1 MiB")]
     Large,
+    #[error("the discovery document is not one: {0}")]
+    Discovery(&'static str),
+    #[error("the discovery document names an address that is not asked")]
+    Elsewhere(#[source] Unfit),
     #[error("the file could not be read")]
     Read(#[source] io::Error),
     #[error("the request failed")]
@@ -29,10 +43,17 @@ pub(crate) enum FetchError {
 /// The longest document, in bytes.
 const LONGEST: usize = 1 << 20;
 
+/// How much of a discovery document is looked at.
+const DOCUMENT: Bounds = Bounds { depth: 16, values: 10_000 };
+
 /// A client that goes where it is told: no redirects, no proxy from the environment, a new connection each time (one
 /// that lay idle for ten minutes is likely to be dead), no waiting without end.
-pub(crate) fn client() -> reqwest::Result<Client> {
-    Client::builder()
+pub(crate) fn client(reach: Reach) -> reqwest::Result<Client> {
+    let builder = match reach {
+        Reach::Private => Client::builder(),
+        Reach::Public => Client::builder().dns_resolver(Arc::new(PublicNames)),
+    };
+    builder
         .redirect(Policy::none())
         .no_proxy()
         .pool_max_idle_per_host(0)
@@ -51,7 +72,46 @@ impl Source {
                 reading.map_err(|gone| FetchError::Read(io::Error::other(gone)))?
             }
             Self::Url(client, url) => get(client, url).await,
+            Self::Discovery { client, document, issuer, reach } => {
+                let url = located(&get(client, document).await?, issuer, *reach)?;
+                get(client, &url).await
+            }
         }
+    }
+}
+
+/// Where the keys are, as a discovery document says (OpenID Connect Discovery 1.0 §4.3). It must be the issuer's own: else
+/// whoever may put a file on its host could speak for it.
+fn located(document: &[u8], issuer: &str, reach: Reach) -> Result<Url, FetchError> {
+    let document = parse_object(document, DOCUMENT).map_err(|_| FetchError::Discovery("it is not a json object"))?;
+    let text = |name: &str| document.get(name).and_then(Json::as_text);
+    if text("issuer") != Some(issuer) {
+        return Err(FetchError::Discovery("its `issuer` is another one"));
+    }
+    let place = text("jwks_uri").ok_or(FetchError::Discovery("it has no `jwks_uri`"))?;
+    address(place, reach, "jwks_uri").map_err(FetchError::Elsewhere)
+}
+
+/// Looks names up, and believes no answer that is of a private network.
+#[derive(Debug)]
+pub(crate) struct PublicNames;
+
+/// Why a name is not believed.
+#[derive(Debug, thiserror::Error)]
+#[error("the name stands for {0}, which is private; `private_addresses` allows that")]
+struct PrivateName(IpAddr);
+
+impl Resolve for PublicNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            // FAIL CLOSED: of an answer that lies in one address none is believed.
+            let private = found.iter().map(SocketAddr::ip).find(|ip| is_private(*ip));
+            match private.filter(|_| !is_loopback_name(name.as_str())) {
+                Some(ip) => Err(PrivateName(ip).into()),
+                None => Ok(Box::new(found.into_iter()) as Addrs),
+            }
+        })
     }
 }
 

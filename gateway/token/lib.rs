@@ -56,5 +56,5 @@ pub use caller::Caller;
 pub use error::TokenError;
 pub use issuer::IssuerState;
 pub use place::{ClaimPlace, InvalidClaimPlace};
-pub use settings::{IssuerSettings, JwksSource, Profile, SettingsError, Unfit};
+pub use settings::{IssuerSettings, JwksSource, Profile, Reach, SettingsError, Unfit};
 pub use verify::Verifier;

@@ -86,7 +86,7 @@ impl Issuer {
     fn wait(&self, failures: u32) -> Duration {
         let regular = match self.source {
             Source::File(_) => self.settings.refresh.min(FILE_POLL),
-            Source::Url(..) => self.settings.refresh * 4 / 5,
+            Source::Discovery { .. } | Source::Url(..) => self.settings.refresh * 4 / 5,
         };
         match failures.checked_sub(1) {
             None => regular,

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use terms::IssuerId;
+use reqwest::Url;
+use terms::{IssuerId, is_private};
 
 use crate::{Algorithm, ClaimPlace};
 
@@ -21,6 +22,8 @@ pub struct IssuerSettings {
     pub algorithms: Vec<Algorithm>,
     /// Where its public keys are.
     pub jwks: JwksSource,
+    /// Where they may be fetched from.
+    pub reach: Reach,
     /// How often they are fetched anew. A file is looked at every few seconds in any case.
     pub refresh: Duration,
     /// How long keys may be used after they were last fetched well.
@@ -57,8 +60,20 @@ pub enum Profile {
 pub enum JwksSource {
     /// A file, watched.
     File(PathBuf),
+    /// The document at which the issuer says where they are (OpenID Connect Discovery 1.0 §4), below its `iss`.
+    Discovery,
     /// An address, fetched. `https`, or `http` on this machine.
     Url(String),
+}
+
+/// Where keys may be fetched from.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Reach {
+    /// Also from addresses that are nobody's in particular.
+    Private,
+    /// From addresses that everybody reaches, and from this machine where the address itself says so.
+    #[default]
+    Public,
 }
 
 impl IssuerSettings {
@@ -72,6 +87,7 @@ impl IssuerSettings {
             audiences: vec![audience.into()],
             algorithms: vec![algorithm],
             jwks,
+            reach: Reach::Public,
             refresh: Duration::from_secs(600),
             max_stale: Duration::from_secs(3_600),
             tenant_claim: ClaimPlace::Claim("tenant_id".into()),
@@ -129,8 +145,11 @@ pub enum Unfit {
     #[error("`max_token_bytes` is not between 1 and 65536")]
     TokenBytes,
     /// Not an address that keys are fetched from.
-    #[error("`jwks.url` is not an https address without user and password (http is for this machine only)")]
-    Url,
+    #[error("`{0}` is not an https address without user and password (http is for this machine only)")]
+    Url(&'static str),
+    /// An address that is nobody's in particular.
+    #[error("`{0}` is a private address, which is not asked unless `private_addresses` says so")]
+    Private(&'static str),
 }
 
 impl fmt::Display for SettingsError {
@@ -166,10 +185,9 @@ pub(crate) fn faults(issuers: &[IssuerSettings], cache_capacity: usize) -> Vec<(
             (settings.max_stale < settings.refresh, Unfit::MaxStale),
             (settings.refresh < Duration::from_secs(1), Unfit::Refresh),
             (!(1..=LONGEST_TOKEN).contains(&settings.max_token_bytes), Unfit::TokenBytes),
-            (matches!(&settings.jwks, JwksSource::Url(text) if address(text).is_none()), Unfit::Url),
         ];
-        let found = checks.into_iter().filter(|(wrong, _)| *wrong);
-        faults.extend(found.map(|(_, fault)| (Some(settings.id.clone()), fault)));
+        let found = checks.into_iter().filter(|(wrong, _)| *wrong).map(|(_, fault)| fault);
+        faults.extend(found.chain(settings.place().err()).map(|fault| (Some(settings.id.clone()), fault)));
     }
     if cache_capacity == 0 {
         faults.push((None, Unfit::Cache));
@@ -177,17 +195,42 @@ pub(crate) fn faults(issuers: &[IssuerSettings], cache_capacity: usize) -> Vec<(
     faults
 }
 
-/// The address, if keys may be fetched from it.
-pub(crate) fn address(text: &str) -> Option<reqwest::Url> {
-    let url: reqwest::Url = text.parse().ok()?;
-    let host = url.host_str()?;
-    let this_machine = || {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || bare.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-    };
-    let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && this_machine());
+/// Where keys are, as far as the settings say it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Located {
+    Discovery(Url),
+    File(PathBuf),
+    Url(Url),
+}
+
+impl IssuerSettings {
+    pub(crate) fn place(&self) -> Result<Located, Unfit> {
+        match &self.jwks {
+            JwksSource::File(path) => Ok(Located::File(path.clone())),
+            JwksSource::Url(text) => address(text, self.reach, "jwks.url").map(Located::Url),
+            JwksSource::Discovery => {
+                let below = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));
+                address(&below, self.reach, "issuer").map(Located::Discovery)
+            }
+        }
+    }
+}
+
+/// The address, if keys may be fetched from it. What a name in it stands for is looked at when it is looked up.
+pub(crate) fn address(text: &str, reach: Reach, what: &'static str) -> Result<Url, Unfit> {
+    let url: Url = text.parse().map_err(|_| Unfit::Url(what))?;
+    let host = url.host_str().ok_or(Unfit::Url(what))?;
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+    let this_machine = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
+    let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && this_machine);
     let anonymous = url.username().is_empty() && url.password().is_none();
-    (scheme_fits && anonymous).then_some(url)
+    if !scheme_fits || !anonymous {
+        return Err(Unfit::Url(what));
+    }
+    match reach {
+        Reach::Public if !this_machine && ip.is_some_and(is_private) => Err(Unfit::Private(what)),
+        Reach::Public | Reach::Private => Ok(url),
+    }
 }
 
 #[cfg(test)]
@@ -204,14 +247,23 @@ mod tests {
             ("http://idp.example.com/jwks.json", false),
             ("http://localhost.example.com/jwks.json", false),
             ("http://10.0.0.1/jwks.json", false),
+            ("https://10.0.0.1/jwks.json", false),
+            ("https://169.254.169.254/latest", false),
+            ("https://[fd00::1]/jwks.json", false),
             ("https://user:pass@idp.example.com/", false),
             ("file:///etc/passwd", false),
             ("ftp://idp.example.com/", false),
             ("jwks.json", false),
             ("", false),
         ] {
-            assert_eq!(address(text).is_some(), good, "{text}");
+            assert_eq!(address(text, Reach::Public, "jwks.url").is_ok(), good, "{text}");
         }
+    }
+
+    #[test]
+    fn a_private_address_is_one_only_if_that_is_said() {
+        assert_eq!(address("https://10.0.0.1/", Reach::Public, "issuer"), Err(Unfit::Private("issuer")));
+        assert!(address("https://10.0.0.1/", Reach::Private, "issuer").is_ok());
     }
 
     #[test]
@@ -248,7 +300,7 @@ mod tests {
                 Unfit::Leeway,
                 Unfit::Refresh,
                 Unfit::TokenBytes,
-                Unfit::Url,
+                Unfit::Url("jwks.url"),
                 Unfit::Issuer,
                 Unfit::MaxStale,
                 Unfit::Cache,

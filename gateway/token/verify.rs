@@ -12,8 +12,8 @@ use crate::compact::Compact;
 use crate::fetch::{self, Source};
 use crate::header::Header;
 use crate::issuer::Issuer;
-use crate::settings::{LONGEST_TOKEN, address, faults};
-use crate::{CacheStats, Caller, IssuerSettings, IssuerState, JwksSource, SettingsError, TokenError, Unfit};
+use crate::settings::{LONGEST_TOKEN, Located, faults};
+use crate::{CacheStats, Caller, IssuerSettings, IssuerState, Reach, SettingsError, TokenError, Unfit};
 
 /// Turns the text of a bearer token into a [`Caller`], for all issuers there are.
 #[derive(Debug)]
@@ -46,20 +46,21 @@ impl Verifier {
         if !faults.is_empty() {
             return Err(SettingsError { faults });
         }
-        let mut client = None;
+        let mut clients = Clients::default();
         let mut issuers = Vec::with_capacity(settings.len());
         for settings in settings {
             let unfit = |fault| SettingsError { faults: vec![(Some(settings.id.clone()), fault)] };
-            let source = match &settings.jwks {
-                JwksSource::File(path) => Source::File(path.clone()),
-                JwksSource::Url(text) => {
-                    let url = address(text).ok_or_else(|| unfit(Unfit::Url))?;
-                    let client = match &client {
-                        Some(client) => reqwest::Client::clone(client),
-                        None => client.insert(https().map_err(unfit)?).clone(),
-                    };
-                    Source::Url(client, url)
-                }
+            let reach = settings.reach;
+            let mut client = || clients.get(reach).map_err(unfit);
+            let source = match settings.place().map_err(unfit)? {
+                Located::File(path) => Source::File(path),
+                Located::Url(url) => Source::Url(client()?, url),
+                Located::Discovery(document) => Source::Discovery {
+                    client: client()?,
+                    document,
+                    issuer: settings.issuer.clone(),
+                    reach,
+                },
             };
             issuers.push(Issuer::new(settings, source));
         }
@@ -190,12 +191,32 @@ impl Verifier {
     }
 }
 
+/// One client for all issuers that may be asked at the same addresses.
+#[derive(Default)]
+struct Clients {
+    public: Option<reqwest::Client>,
+    private: Option<reqwest::Client>,
+}
+
+impl Clients {
+    fn get(&mut self, reach: Reach) -> Result<reqwest::Client, Unfit> {
+        let made = match reach {
+            Reach::Public => &mut self.public,
+            Reach::Private => &mut self.private,
+        };
+        match made {
+            Some(client) => Ok(client.clone()),
+            None => Ok(made.insert(https(reach)?).clone()),
+        }
+    }
+}
+
 /// Asks first whether the process has a provider: without one, making a client would panic.
-fn https() -> Result<reqwest::Client, Unfit> {
+fn https(reach: Reach) -> Result<reqwest::Client, Unfit> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         return Err(Unfit::Client("no rustls provider is installed".into()));
     }
-    fetch::client().map_err(|error| Unfit::Client(terms::chain(&error)))
+    fetch::client(reach).map_err(|error| Unfit::Client(terms::chain(&error)))
 }
 
 fn sha256(token: &str) -> [u8; 32] {

@@ -37,7 +37,6 @@ mod pool;
 mod queue;
 mod resolver;
 mod settings;
-mod special;
 mod streak;
 mod tls;
 mod tried;

@@ -6,7 +6,7 @@ use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts,
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
-use crate::special::{is_loopback_name, is_special};
+use terms::{is_loopback_name, is_special};
 
 /// How names are looked up.
 #[derive(Clone, Debug)]

@@ -22,7 +22,7 @@ pub(crate) use edge::{
     Authority, Certificate, ClientCertificateMode, ClientCertificates, Clients, ForwardedWord, Guard, Listener, Tls,
 };
 pub(crate) use health::{Check, Ejection, Health, Statuses};
-pub(crate) use issuer::{Issuer, Members, Profile};
+pub(crate) use issuer::{Discovery, Issuer, Jwks, Members, Profile};
 pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{
     Address, Balance, Binding, Pool, Protocol, Timeouts, Upstream, UpstreamAssertion, UpstreamTls, Weighted,

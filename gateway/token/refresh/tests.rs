@@ -1,3 +1,5 @@
+mod discovery;
+
 use std::io;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -321,14 +323,14 @@ fn settings_that_cannot_be_used_make_no_verifier() {
     let url = JwksSource::Url("http://idp.example.com/".into());
     let settings = IssuerSettings::new(id(0), "https://0.example/", "api", Algorithm::ES256, url);
     let SettingsError { faults } = Verifier::new(vec![settings], Arc::new(ManualClock::at(NOW)), 10).unwrap_err();
-    assert_eq!(faults, [(Some(id(0)), Unfit::Url)]);
+    assert_eq!(faults, [(Some(id(0)), Unfit::Url("jwks.url"))]);
 }
 
 #[test]
 fn waiting_grows_while_reads_fail_and_stays_near_what_was_asked_for() {
     let settings = |jwks| IssuerSettings::new(id(0), "https://0.example/", "api", Algorithm::ES256, jwks);
     drop(rustls::crypto::ring::default_provider().install_default());
-    let source = Source::Url(crate::fetch::client().unwrap(), "https://idp.example.com/".parse().unwrap());
+    let source = Source::Url(crate::fetch::client(crate::Reach::Public).unwrap(), "https://idp.example.com/".parse().unwrap());
     let remote = Issuer::new(settings(JwksSource::Url("https://idp.example.com/".into())), source);
     let seconds: Vec<_> = [0, 1, 2, 3, 6, 100, u32::MAX].map(|failures| remote.wait(failures).as_secs()).into();
     assert_eq!(seconds, [480, 1, 2, 4, 30, 30, 30]);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use terms::{IssuerId, Place, TenantId};
-use token::{ClaimPlace, IssuerSettings, JwksSource, Profile};
+use token::{ClaimPlace, IssuerSettings, JwksSource, Profile, Reach};
 use yaml::{At, Named};
 
 use super::Compiler;
@@ -37,31 +37,8 @@ impl Compiler<'_> {
             tenants,
             members: _,
         } = entry;
-        let source = match (&jwks.file, &jwks.url) {
-            (Some(file), None) => {
-                if let Err(error) = std::fs::metadata(&file.value) {
-                    self.error(
-                        file,
-                        format!("`{}` cannot be read: {error}", file.value),
-                        "a file with a JWK Set (RFC 7517 §5)",
-                    );
-                }
-                JwksSource::File(PathBuf::from(&file.value))
-            }
-            (None, Some(url)) => JwksSource::Url(url.value.clone()),
-            (Some(both), Some(_)) => {
-                self.error(both, "`file` and `url` both say where the keys are".into(), "keep one of them");
-                return None;
-            }
-            (None, None) => {
-                self.error(
-                    &issuer,
-                    "nothing says where the keys of this issuer are".into(),
-                    "give `jwks` a `file` or a `url`",
-                );
-                return None;
-            }
-        };
+        let source = self.source(&issuer, &jwks)?;
+        let reach = if jwks.private_addresses { Reach::Private } else { Reach::Public };
         if let Some(tenants) = &tenants {
             if tenants.value.is_empty() {
                 let help = "list the tenants that its tokens may speak for, or leave it out for all";
@@ -89,6 +66,7 @@ impl Compiler<'_> {
             audiences,
             algorithms: algorithms.into_iter().map(|algorithm| algorithm.value).collect(),
             jwks: source,
+            reach,
             refresh: jwks.refresh.0,
             max_stale: jwks.max_stale.0,
             tenant_claim: tenant_claim?,
@@ -99,6 +77,33 @@ impl Compiler<'_> {
             max_token_bytes: 8 << 10,
             max_claims: 64,
         })
+    }
+
+    fn source(&mut self, issuer: &At<String>, jwks: &file::Jwks) -> Option<JwksSource> {
+        let file::Jwks { file, url, discovery, .. } = jwks;
+        match (file, url, discovery) {
+            (Some(file), None, None) => {
+                if let Err(error) = std::fs::metadata(&file.value) {
+                    let message = format!("`{}` cannot be read: {error}", file.value);
+                    self.error(file, message, "a file with a JWK Set (RFC 7517 §5)");
+                }
+                Some(JwksSource::File(PathBuf::from(&file.value)))
+            }
+            (None, Some(url), None) => Some(JwksSource::Url(url.value.clone())),
+            (None, None, Some(document)) => match document.value {
+                file::Discovery::Oidc => Some(JwksSource::Discovery),
+            },
+            (None, None, None) => {
+                let message = "nothing says where the keys of this issuer are".into();
+                self.error(issuer, message, "give `jwks` a `file`, a `url` or `discovery: oidc`");
+                None
+            }
+            (Some(one), _, _) | (None, Some(one), Some(_)) => {
+                let message = "more than one of `file`, `url` and `discovery` say where the keys are".into();
+                self.error(one, message, "keep one of them");
+                None
+            }
+        }
     }
 
     /// Where a claim stands; this one, if nothing is written.

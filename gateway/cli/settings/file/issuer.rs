@@ -76,7 +76,7 @@ pub(crate) enum AlgorithmName {
     EdDSA,
 }
 
-/// Where an issuer's keys are: a `file` or a `url`.
+/// Where an issuer's keys are: a `file`, a `url`, or where its `discovery` says.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Jwks {
@@ -86,6 +86,12 @@ pub(crate) struct Jwks {
     /// An https URL; http only on loopback.
     #[serde(default)]
     pub(crate) url: Option<At<String>>,
+    /// The issuer's own document says where they are, below its `iss`.
+    #[serde(default)]
+    pub(crate) discovery: Option<At<Discovery>>,
+    /// Whether they may be fetched from private networks.
+    #[serde(default)]
+    pub(crate) private_addresses: bool,
     /// How often to fetch.
     #[serde(default = "refresh")]
     #[schemars(with = "String")]
@@ -102,6 +108,14 @@ const fn refresh() -> Span {
 
 const fn max_stale() -> Span {
     Span(Duration::from_secs(3_600))
+}
+
+/// Which document says where an issuer's keys are.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Discovery {
+    /// `/.well-known/openid-configuration` (OpenID Connect Discovery 1.0).
+    Oidc,
 }
 
 /// Who says which tenants and roles a subject has.

@@ -1,9 +1,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is one that the name of a backend has no business to stand for: this machine, its link, or where
-/// clouds hand out credentials. Whoever can forge one answer of a name server would otherwise choose what is asked with
-/// the identity of our callers.
-pub(crate) fn is_special(ip: IpAddr) -> bool {
+/// Whether an address is one that a name has no business to stand for: this machine, its link, or where
+/// clouds hand out credentials. Whoever can forge one answer of a name server would otherwise choose what is asked on
+/// our behalf.
+#[must_use]
+pub fn is_special(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
             let clouds = [
@@ -24,24 +25,38 @@ pub(crate) fn is_special(ip: IpAddr) -> bool {
                 Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), // AWS
                 Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),  // Google Cloud
             ];
-            let v4 = |high: u16, low: u16| {
-                let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-                is_special(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
-            };
-            // What translates to IPv4 (RFC 6052, RFC 3056, RFC 4291 §2.5.5.1) is what it translates to.
-            let embedded = match ip.segments() {
-                [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-                    v4(high, low)
-                }
-                _ => false,
-            };
+            let embedded = embedded(ip).is_some_and(|ip| is_special(IpAddr::V4(ip)));
             ip.is_multicast() || ip.is_unicast_link_local() || clouds.contains(&ip) || embedded || ip.is_loopback()
         }
     }
 }
 
+/// Whether an address is of a network that is nobody's in particular (RFC 1918, RFC 6598, RFC 4193), or special.
+#[must_use]
+pub fn is_private(ip: IpAddr) -> bool {
+    let own = match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [first, second, ..] = ip.octets();
+            ip.is_private() || (first == 100 && second & 0xc0 == 0x40)
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || embedded(ip).is_some_and(|ip| is_private(IpAddr::V4(ip))),
+    };
+    own || is_special(ip)
+}
+
+/// What translates to IPv4 (RFC 6052, RFC 3056, RFC 4291 §2.5.5.1) is what it translates to.
+fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match ip.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => (high, low),
+        _ => return None,
+    };
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Some(Ipv4Addr::new(a, b, c, d))
+}
+
 /// Whether a name is one of this machine by definition (RFC 6761 §6.3).
-pub(crate) fn is_loopback_name(host: &str) -> bool {
+#[must_use]
+pub fn is_loopback_name(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost")
 }
 
@@ -78,6 +93,29 @@ mod tests {
             ("64:ff9b::cb00:7109", false),
         ] {
             assert_eq!(is_special(ip.parse().unwrap()), special, "{ip}");
+        }
+    }
+
+    #[test]
+    fn what_is_nobodys_in_particular_is_private_in_every_spelling() {
+        for (ip, private) in [
+            ("10.0.0.1", true),
+            ("172.31.255.255", true),
+            ("172.32.0.1", false),
+            ("192.168.1.1", true),
+            ("100.64.0.1", true),
+            ("100.127.255.255", true),
+            ("100.128.0.1", false),
+            ("127.0.0.1", true),
+            ("169.254.169.254", true),
+            ("203.0.113.9", false),
+            ("fd12:3456::1", true),
+            ("fe80::1", true),
+            ("::ffff:10.0.0.1", true),
+            ("64:ff9b::a00:1", true),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_private(ip.parse().unwrap()), private, "{ip}");
         }
     }
 }
