@@ -1,9 +1,11 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use quick_cache::sync::Cache;
 use terms::{IssuerId, Live};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::fetch::Source;
 use crate::header::Kind;
@@ -23,6 +25,15 @@ pub(crate) struct Issuer {
     /// Asks for a fetch before its time.
     pub(crate) nudge: Notify,
     nudged: AtomicU64,
+    /// How many fetches have ended, well or not.
+    pub(crate) fetched: watch::Sender<u64>,
+    /// Whether anybody fetches keys, so that they can be waited for.
+    pub(crate) kept: AtomicBool,
+    /// Whether a fetch that tokens have asked for goes on.
+    pub(crate) asked: AtomicBool,
+    /// Names of keys that were not there when the issuer was asked for them, and until when it is not asked again.
+    unknown: Cache<u64, u64>,
+    named: RandomState,
     /// One fetch at a time; inside, how many have failed since one went well.
     pub(crate) turn: tokio::sync::Mutex<u32>,
 }
@@ -47,6 +58,13 @@ pub struct IssuerState {
 /// At most one fetch out of turn in this many seconds, whatever tokens ask for.
 const NUDGE_SECONDS: u64 = 10;
 
+/// How long a request waits for it.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a name that was asked for in vain is not asked for again, and how many of them are remembered.
+const UNKNOWN_SECONDS: u64 = 30;
+const UNKNOWN: usize = 1_024;
+
 impl Issuer {
     pub(crate) fn new(settings: IssuerSettings, source: Source) -> Self {
         Self {
@@ -58,6 +76,11 @@ impl Issuer {
             last_error: Mutex::new(None),
             nudge: Notify::new(),
             nudged: AtomicU64::new(0),
+            fetched: watch::Sender::new(0),
+            kept: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            unknown: Cache::new(UNKNOWN),
+            named: RandomState::new(),
             turn: tokio::sync::Mutex::new(0),
         }
     }
@@ -91,13 +114,37 @@ impl Issuer {
         }
     }
 
-    /// A token named a key that is not known: perhaps it is new. Fetches anew, if that was not asked for just before.
-    pub(crate) fn look_again(&self, now: u64) {
+    /// What a key is called here. The text is the token's, so it is not kept.
+    pub(crate) fn name_of(&self, kid: Option<&str>) -> u64 {
+        self.named.hash_one(kid)
+    }
+
+    /// A token named a key that is not known: perhaps it is new. Has the keys fetched anew, if that was not done just
+    /// before, and waits for it, so that a key that was put in use a moment ago costs nobody a refusal. `true`: they were
+    /// fetched.
+    ///
+    /// Whatever names tokens make up, there is one fetch in [`NUDGE_SECONDS`], all wait for the same, and none for a name
+    /// that was asked for in vain.
+    pub(crate) async fn look_again(&self, name: u64, now: u64) -> bool {
+        let in_vain = self.unknown.get(&name).is_some_and(|until| now < until);
+        if in_vain || !self.kept.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut fetched = self.fetched.subscribe(); // ORDER: before it is asked for, or its end could be missed
         let last = self.nudged.load(Ordering::Relaxed);
         let due = last.abs_diff(now) >= NUDGE_SECONDS;
         if due && self.nudged.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.asked.store(true, Ordering::Release);
             self.nudge.notify_one();
+        } else if !self.asked.load(Ordering::Acquire) {
+            return false;
         }
+        tokio::time::timeout(LONGEST_WAIT, fetched.changed()).await.is_ok_and(|changed| changed.is_ok())
+    }
+
+    /// There is no key of this name, now that it was asked for.
+    pub(crate) fn note_unknown(&self, name: u64, now: u64) {
+        self.unknown.insert(name, now.saturating_add(UNKNOWN_SECONDS));
     }
 
     pub(crate) fn state(&self, now: u64) -> IssuerState {

@@ -26,6 +26,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 impl Issuer {
     /// Keeps the keys fresh for ever: reads them, waits, reads them again.
     pub(crate) async fn keep_fresh(&self, clock: &dyn Clock) -> Infallible {
+        self.kept.store(true, Ordering::Release);
         let random = RandomState::new();
         for round in 0_u64.. {
             let failures = self.refresh(clock).await;
@@ -46,6 +47,8 @@ impl Issuer {
             true => 0,
             false => in_a_row.saturating_add(1),
         };
+        self.asked.store(false, Ordering::Release);
+        self.fetched.send_modify(|count| *count += 1); // ORDER: last, so that whoever waits finds what was fetched
         *in_a_row
     }
 

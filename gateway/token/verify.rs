@@ -87,7 +87,6 @@ impl Verifier {
     /// # Errors
     ///
     /// See [`TokenError`]. [`TokenError::Unavailable`] is an outage of ours and says nothing about the token.
-    #[expect(clippy::unused_async, reason = "issuers that are asked about each token will be awaited here")]
     pub async fn verify(&self, token: &str, accepted: &IssuerSet) -> Result<Arc<Caller>, TokenError> {
         if token.len() > self.longest {
             return Err(TokenError::TooLarge);
@@ -99,36 +98,61 @@ impl Verifier {
             return Ok(caller);
         }
         self.verified.count_miss();
-        let entry = self.judge(token, fingerprint, accepted, now)?;
+        let entry = match self.judge(token, fingerprint, accepted, now) {
+            Ok(entry) => entry,
+            Err(refused) => self.judge_again(token, fingerprint, accepted, refused).await?,
+        };
         let caller = Arc::clone(&entry.caller);
         self.verified.insert(fingerprint, entry);
         Ok(caller)
     }
 
+    /// Judges a token once more whose key is not known, if it may be a new one: its issuer is asked, and waited for.
+    async fn judge_again(
+        &self,
+        token: &str,
+        fingerprint: [u8; 32],
+        accepted: &IssuerSet,
+        Refused { error, key }: Refused,
+    ) -> Result<Entry, TokenError> {
+        let Some((index, name)) = key else { return Err(error) };
+        let issuer = self.issuers.get(index).ok_or(error)?;
+        if !issuer.look_again(name, self.clock.unix_seconds()).await {
+            return Err(error);
+        }
+        let now = self.clock.unix_seconds();
+        self.judge(token, fingerprint, accepted, now).map_err(|refused| {
+            if let Some((_, name)) = refused.key {
+                issuer.note_unknown(name, now);
+            }
+            refused.error
+        })
+    }
+
     /// Every check there is, in the order in which a token meets them. Nothing costs a signature before the issuer, the
     /// algorithm and the key have been found, and nothing of the claims but `iss` is used before the signature is good.
-    fn judge(&self, token: &str, fingerprint: [u8; 32], accepted: &IssuerSet, now: u64) -> Result<Entry, TokenError> {
+    fn judge(&self, token: &str, fingerprint: [u8; 32], accepted: &IssuerSet, now: u64) -> Result<Entry, Refused> {
         let parts = Compact::parse(token)?;
         let header = Header::parse(&parts.header)?;
         let claims = Claims::parse(&parts.payload)?;
         let index = *self.by_name.get(claims.issuer()?).ok_or(TokenError::Issuer)?;
         let issuer = self.issuers.get(index).ok_or(TokenError::Issuer)?;
         if !accepted.contains(&issuer.settings.id) {
-            return Err(TokenError::Issuer);
+            return Err(TokenError::Issuer.into());
         }
         if token.len() > issuer.settings.max_token_bytes {
-            return Err(TokenError::TooLarge);
+            return Err(TokenError::TooLarge.into());
         }
         if claims.len() > issuer.settings.max_claims {
-            return Err(TokenError::Claims("there are too many"));
+            return Err(TokenError::Claims("there are too many").into());
         }
         issuer.takes(header.kind)?;
         issuer.allows(header.algorithm)?;
         let keys = issuer.keys(now)?;
-        let key = keys.choose(header.algorithm, header.kid.as_deref()).inspect_err(|error| {
-            if matches!(error, TokenError::Key(_)) {
-                issuer.look_again(now);
-            }
+        let kid = header.kid.as_deref();
+        let key = keys.choose(header.algorithm, kid).map_err(|error| {
+            let unknown = matches!(error, TokenError::Key(_));
+            Refused { error, key: unknown.then(|| (index, issuer.name_of(kid))) }
         })?;
         key.verify(parts.signed, parts.signature, header.algorithm)?;
         let caller = Caller::believe(&claims, &issuer.settings, now, fingerprint)?;
@@ -188,6 +212,19 @@ impl Verifier {
     #[must_use]
     pub fn cache_stats(&self) -> CacheStats {
         self.verified.stats()
+    }
+}
+
+/// A token that was refused.
+struct Refused {
+    error: TokenError,
+    /// The issuer and the name of its key, if all that is wrong so far is that the key is not known.
+    key: Option<(usize, u64)>,
+}
+
+impl From<TokenError> for Refused {
+    fn from(error: TokenError) -> Self {
+        Self { error, key: None }
     }
 }
 
