@@ -13,6 +13,7 @@ use crate::member::Entered;
 use crate::origin::{Present, Welcome};
 use crate::room::Room;
 use crate::route::Routed;
+use crate::valid::Valid;
 use crate::{Arrival, Cause, Permit, Preflight, Refusal, Rooms, Rules, Seen};
 
 /// Judges requests, by the rules that are in force when they arrive.
@@ -80,7 +81,8 @@ impl Gate {
             Access::Guarded { .. } | Access::Services { .. } => {
                 let identified = Identified::verify(fitting, &self.tokens, arrival, request).await?; // a token or a certificate names a caller
                 let entered = Entered::enter(identified, arrival, request)?; // the caller is inside the tenant that all name
-                let present = Present::check(entered, arrival)?; // its tenant lets members come from there
+                let valid = Valid::check(entered)?; // its token was not taken back
+                let present = Present::check(valid, arrival)?; // its tenant lets members come from there
                 Granted::decide(present, request)? // a role of the member grants it, and none denies it
             }
         };

@@ -43,6 +43,7 @@ impl Answer {
             | Reason::AuthInvalidAudience
             | Reason::AuthInvalidClaims
             | Reason::AuthInvalidExpired
+            | Reason::AuthInvalidRevoked
             | Reason::AuthInvalidHeader
             | Reason::AuthInvalidIssuer
             | Reason::AuthInvalidKey
@@ -50,7 +51,8 @@ impl Answer {
             | Reason::AuthInvalidNotYet
             | Reason::AuthInvalidSignature
             | Reason::AuthInvalidTooLarge
-            | Reason::StreamExpired => {
+            | Reason::StreamExpired
+            | Reason::StreamRevoked => {
                 Self { challenge: Challenge::Error, ..Self::of(401, "invalid_token", "The token is not accepted", 16) }
             }
 

@@ -29,6 +29,7 @@ mod room;
 mod route;
 mod rules;
 mod tenure;
+mod valid;
 mod verdict;
 mod vouch;
 

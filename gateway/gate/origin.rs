@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use terms::Clients;
 
-use crate::member::{Entered, Member};
+use crate::member::Member;
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
+use crate::valid::Valid;
 use crate::{Arrival, Rules, Who};
 
 /// Proof that a request comes from an address that clients may come from at all. Only [`Welcome::check`] makes one.
@@ -25,8 +26,8 @@ pub(crate) struct Present<'r> {
 }
 
 impl<'r> Present<'r> {
-    pub(crate) fn check(entered: Entered<'r>, arrival: &Arrival) -> Result<Self, Refusal> {
-        let Entered { routed, member } = entered;
+    pub(crate) fn check(valid: Valid<'r>, arrival: &Arrival) -> Result<Self, Refusal> {
+        let Valid { routed, member } = valid;
         let cause = match routed.rules().policy().tenants().get(member.membership().tenant().as_str()) {
             Some(tenant) if tenant.clients.admit(arrival.client) => return Ok(Self { routed, member }),
             Some(_) => Cause::ClientDenied,

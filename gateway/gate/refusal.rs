@@ -77,6 +77,9 @@ pub enum Cause {
     /// There are as many requests in progress as there may be.
     #[error("too many requests are in progress")]
     Overloaded,
+    /// The token was taken back.
+    #[error("the token was taken back")]
+    Revoked,
     /// The token does not name a caller.
     #[error("the token is not accepted")]
     Token(TokenError),
@@ -135,6 +138,7 @@ impl Refusal {
             Cause::NotBearer => Reason::AuthInvalidMalformed,
             Cause::Outsider(outsider) => outsider.reason(),
             Cause::Overloaded => Reason::GatewayOverloaded,
+            Cause::Revoked => Reason::AuthInvalidRevoked,
             Cause::Token(error) => error.reason(),
             Cause::Unplaced => Reason::TenantUnplaced,
             Cause::Unrecorded(_) => Reason::AuditUnavailable,

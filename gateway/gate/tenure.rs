@@ -1,13 +1,15 @@
 use tenancy::Status;
 use terms::{Reason, TenantId};
 
+use crate::valid::is_revoked;
 use crate::{Permit, Principal, Rules};
 
 /// What the right of a request to go on stands on, when it runs long: its token's or certificate's time, and its
 /// tenant. A permit is given
 /// once; this is asked again and again.
 ///
-/// Nothing else of the rules is asked: a request ends on the rules that it began with, unless its tenant is suspended.
+/// Nothing else of the rules is asked: a request ends on the rules that it began with, unless its tenant is suspended or its
+/// token taken back.
 #[derive(Clone, Debug)]
 pub struct Tenure {
     caller: Principal,
@@ -15,8 +17,7 @@ pub struct Tenure {
 }
 
 impl Tenure {
-    /// Whether it still stands, by the rules in force and at this time in seconds since the Unix epoch. A revocation would
-    /// be asked for here, too.
+    /// Whether it still stands, by the rules in force and at this time in seconds since the Unix epoch.
     ///
     /// # Errors
     /// Why it has ended.
@@ -24,6 +25,9 @@ impl Tenure {
         // The leeway is for clocks that differ at the door. Inside, nothing lasts beyond `exp`.
         if now >= self.caller.expires_at() {
             return Err(Reason::StreamExpired);
+        }
+        if is_revoked(&self.caller, &self.tenant, rules) {
+            return Err(Reason::StreamRevoked);
         }
         match rules.policy().tenants().get(self.tenant.as_str()).map(|tenant| tenant.status) {
             Some(Status::Active) => Ok(()),

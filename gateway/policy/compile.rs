@@ -3,6 +3,7 @@
 mod cases;
 mod limits;
 mod names;
+mod revoked;
 mod roles;
 mod routes;
 mod services;
@@ -85,6 +86,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
     let limits = limits::read(files, findings);
     let (tenants, members) = tenants::read(files, known, &drafts, findings);
     let compiled = routes::read(files, known, &limits, &tenants, findings);
+    let revocations = revoked::read(files, known, &tenants, findings);
     let services = services::read(files, known, &drafts, &tenants, findings);
     let cases = cases::read(files, known, &drafts, &tenants, &services, findings);
     if findings.reject() || !known.is_whole() {
@@ -101,6 +103,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
         limits: limits.into_values(),
         tenants,
         members,
+        revocations,
         issuers: known.issuers.iter().map(|(issuer, source)| (issuer.clone(), source.clone())).collect(),
         services,
         cases,

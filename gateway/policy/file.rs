@@ -37,6 +37,9 @@ pub(crate) struct File {
     /// Roles by name.
     #[schemars(with = "Option<Pairs<RoleEntry>>")]
     pub(crate) roles: Vec<Named<RoleEntry>>,
+    /// Tokens that are taken back before their time, at once.
+    #[schemars(with = "Option<Vec<RevokedEntry>>")]
+    pub(crate) revoked: Vec<At<RevokedEntry>>,
     /// Routes. What no route matches is refused.
     #[schemars(with = "Option<Vec<RouteEntry>>")]
     pub(crate) routes: Vec<At<RouteEntry>>,
@@ -103,6 +106,24 @@ pub(crate) struct RoleEntry {
     pub(crate) deny: Vec<At<String>>,
 }
 
+/// Tokens that are taken back: one, those of a session or of a user, or those for a tenant.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct RevokedEntry {
+    /// Whose tokens: a name under `issuers` in cloister.yaml. With `jti`, `sid` and `user`.
+    pub(crate) issuer: Option<At<String>>,
+    /// The `jti` of a token.
+    pub(crate) jti: Option<At<String>>,
+    /// The `sid` of a session.
+    pub(crate) sid: Option<At<String>>,
+    /// The `sub` of a user.
+    pub(crate) user: Option<At<String>>,
+    /// A tenant.
+    pub(crate) tenant: Option<At<String>>,
+    /// Those that were issued before this time: `2026-11-23T12:00:00Z`. All of a user, if it is left out.
+    pub(crate) before: Option<At<String>>,
+}
+
 /// A program that proves itself by a certificate in place of a token.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
@@ -138,7 +159,8 @@ pub(crate) struct LimitEntry {
 
 impl File {
     /// The names of the sections, as [`File::read`] knows them.
-    pub(crate) const SECTIONS: [&str; 7] = ["limits", "members", "roles", "routes", "services", "tenants", "tests"];
+    pub(crate) const SECTIONS: [&str; 8] =
+        ["limits", "members", "revoked", "roles", "routes", "services", "tenants", "tests"];
 
     /// Reads every section of a file, and of each section every entry that can be read.
     pub(crate) fn read(file: &Arc<str>, node: &Node, findings: &mut Findings) -> Self {
@@ -147,6 +169,7 @@ impl File {
             match section {
                 "limits" => read.limits = yaml::named(file, value, findings),
                 "members" => read.members = yaml::named(file, value, findings),
+                "revoked" => read.revoked = yaml::listed(file, value, findings),
                 "roles" => read.roles = yaml::named(file, value, findings),
                 "routes" => read.routes = yaml::listed(file, value, findings),
                 "services" => read.services = yaml::named(file, value, findings),

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tenancy::{Members, Registry, Voucher};
+use tenancy::{Members, Registry, Revocations, Voucher};
 use terms::{IssuerId, Permission, RoleName};
 
 use crate::case::Case;
@@ -22,6 +22,7 @@ pub struct Policy {
     pub(crate) limits: Vec<LimitRule>,
     pub(crate) tenants: Registry,
     pub(crate) members: Members,
+    pub(crate) revocations: Revocations,
     pub(crate) issuers: HashMap<IssuerId, Voucher>,
     pub(crate) services: Services,
     pub(crate) cases: Vec<Case>,
@@ -59,6 +60,12 @@ impl Policy {
     #[must_use]
     pub fn members(&self) -> &Members {
         &self.members
+    }
+
+    /// The tokens that were taken back.
+    #[must_use]
+    pub const fn revocations(&self) -> &Revocations {
+        &self.revocations
     }
 
     /// What this issuer vouches for.

@@ -41,7 +41,9 @@
 mod enter;
 mod members;
 mod registry;
+mod revocations;
 
 pub use enter::{Identity, Membership, MembershipSource, Named, Outsider, Source, Voucher, Why, confine, enter};
 pub use members::Members;
 pub use registry::{Registry, Status, Tenant};
+pub use revocations::{Credential, Revocations, Revoked};

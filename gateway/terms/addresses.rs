@@ -46,9 +46,10 @@ pub fn is_private(ip: IpAddr) -> bool {
 
 /// What translates to IPv4 (RFC 6052, RFC 3056, RFC 4291 §2.5.5.1) is what it translates to.
 fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let (high, low) = match ip.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => (high, low),
-        _ => return None,
+    let ([0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..]) =
+        ip.segments()
+    else {
+        return None;
     };
     let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
     Some(Ipv4Addr::new(a, b, c, d))

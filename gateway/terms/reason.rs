@@ -58,6 +58,8 @@ reasons! {
     AuthInvalidMalformed = "auth.invalid.malformed",
     /// `nbf` or `iat` lies in the future.
     AuthInvalidNotYet = "auth.invalid.not_yet",
+    /// The token was taken back before its time.
+    AuthInvalidRevoked = "auth.invalid.revoked",
     /// No certificate on a route that wants one, or one that is no service's, or that of several.
     AuthInvalidService = "auth.invalid.service",
     /// The signature does not verify.
@@ -140,6 +142,8 @@ reasons! {
     RouteUnknown = "route.unknown",
     /// The token under which a request runs has expired.
     StreamExpired = "stream.expired",
+    /// The token under which a request runs was taken back.
+    StreamRevoked = "stream.revoked",
     /// The issuer of the token may not speak for this tenant.
     TenantIssuer = "tenant.issuer",
     /// The backend's response names another tenant than the one that asked, or does not name it as its route demands.

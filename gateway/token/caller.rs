@@ -18,6 +18,8 @@ pub struct Caller {
     good_until: u64,
     fingerprint: [u8; 32],
     jti: Option<Box<str>>,
+    sid: Option<Box<str>>,
+    issued_at: Option<u64>,
     acr: Option<Box<str>>,
     amr: Box<[Box<str>]>,
     auth_time: Option<u64>,
@@ -56,8 +58,7 @@ impl Caller {
                 return Err(TokenError::Claims("it is good for longer than this issuer's tokens may be"));
             }
         }
-        let issued_at = issued_at.unwrap_or_default();
-        if now.saturating_add(leeway) < not_before.max(issued_at) {
+        if now.saturating_add(leeway) < not_before.max(issued_at.unwrap_or_default()) {
             return Err(TokenError::NotYet);
         }
         let audiences = claims
@@ -87,6 +88,8 @@ impl Caller {
             good_until,
             fingerprint,
             jti: claims.text("jti", LONGEST, "`jti` is not a text of at most 255 bytes")?.map(Into::into),
+            sid: claims.text("sid", LONGEST, "`sid` is not a text of at most 255 bytes")?.map(Into::into),
+            issued_at,
             acr: claims.text("acr", LONGEST, "`acr` is not a text of at most 255 bytes")?.map(Into::into),
             amr: methods(claims)?,
             auth_time: claims.date("auth_time", "`auth_time` is not a date")?.map(|date| date.floor()),
@@ -148,6 +151,18 @@ impl Caller {
         self.jti.as_deref()
     }
 
+    /// The session that it belongs to (OpenID Connect Front-Channel Logout 1.0 §3).
+    #[must_use]
+    pub fn sid(&self) -> Option<&str> {
+        self.sid.as_deref()
+    }
+
+    /// When it was issued (RFC 7519 §4.1.6), in whole seconds since the Unix epoch.
+    #[must_use]
+    pub const fn issued_at(&self) -> Option<u64> {
+        self.issued_at
+    }
+
     /// How sure the issuer is of the subject (RFC 9068 §2.2.1).
     #[must_use]
     pub fn acr(&self) -> Option<&str> {
@@ -168,7 +183,7 @@ impl Caller {
 
     /// About how many bytes this takes, with all that hangs on it.
     pub(crate) fn bytes(&self) -> usize {
-        let texts = [&self.tenant, &self.jti, &self.acr].into_iter().flatten().chain(&self.amr);
+        let texts = [&self.tenant, &self.jti, &self.sid, &self.acr].into_iter().flatten().chain(&self.amr);
         size_of::<Self>()
             + self.subject.as_str().len()
             + texts.map(|text| text.len() + size_of::<Box<str>>()).sum::<usize>()
@@ -194,6 +209,8 @@ impl Caller {
             good_until: expires_at,
             fingerprint: [0; 32],
             jti: None,
+            sid: None,
+            issued_at: None,
             acr: None,
             amr: Box::default(),
             auth_time: None,

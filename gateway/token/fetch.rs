@@ -18,7 +18,12 @@ use crate::{Reach, Unfit};
 #[derive(Debug)]
 pub(crate) enum Source {
     /// At the address that this document names.
-    Discovery { client: Client, document: Url, issuer: String, reach: Reach },
+    Discovery {
+        client: Client,
+        document: Url,
+        issuer: String,
+        reach: Reach,
+    },
     File(PathBuf),
     Url(Client, Url),
 }

@@ -55,12 +55,9 @@ impl Verifier {
             let source = match settings.place().map_err(unfit)? {
                 Located::File(path) => Source::File(path),
                 Located::Url(url) => Source::Url(client()?, url),
-                Located::Discovery(document) => Source::Discovery {
-                    client: client()?,
-                    document,
-                    issuer: settings.issuer.clone(),
-                    reach,
-                },
+                Located::Discovery(document) => {
+                    Source::Discovery { client: client()?, document, issuer: settings.issuer.clone(), reach }
+                }
             };
             issuers.push(Issuer::new(settings, source));
         }

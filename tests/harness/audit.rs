@@ -14,7 +14,7 @@ impl Records {
     /// Asks `cloister audit query`.
     pub fn query(log: &Path, conditions: &[&str]) -> Self {
         let log_text = log.display().to_string();
-        let mut arguments = vec!["audit", "query", "--dir", &log_text, "--format", "json", "--limit", "1000000"];
+        let mut arguments = vec!["audit", "query", "--dir", &log_text, "--format", "json", "--limit", "100000000"];
         arguments.extend(conditions);
         let (code, out, err) = run(&arguments, log);
         assert_eq!(code, 0, "{err}");

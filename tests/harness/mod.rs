@@ -39,4 +39,4 @@ pub use raw_backend::{RawBackend, Then};
 pub use recorder::{Play, Recorded, Recorder};
 pub use tls::TlsIdentity;
 pub use tls_backend::{Authority, TlsBackend};
-pub use world::{POLICIES, claims, now};
+pub use world::{POLICIES, claims, now, rfc3339};

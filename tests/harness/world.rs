@@ -58,6 +58,12 @@ pub fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
+/// A second since the Unix epoch as people write it.
+pub fn rfc3339(seconds: u64) -> String {
+    let time = time::OffsetDateTime::from_unix_timestamp(seconds.try_into().unwrap()).unwrap();
+    time.format(&time::format_description::well_known::Rfc3339).unwrap()
+}
+
 /// The claims of a token that is good for an hour.
 pub fn claims(tenant: &str, user: &str, roles: &[&str]) -> Value {
     let now = now();

@@ -223,6 +223,25 @@ async fn what_runs_long_ends_when_its_tenant_is_suspended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_runs_long_ends_when_its_token_is_taken_back_and_others_go_on() {
+    let gateway = Gateway::test().policies(POLICY).tls().start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let (held, kept) =
+        (hold(&gateway, &token).await, socket(&gateway, &gateway.token("acme", "bob", &["clerk"])).await);
+    let streams = held.len();
+    gateway.eventually("all are told of", || gateway.metric("cloister_streams_open") == 8.0);
+    // Not by SIGHUP: whoever writes the file down waits for nothing else.
+    let taken_back = format!("{POLICY}\nrevoked: [{{ issuer: main, user: ada }}]\n");
+    std::fs::write(gateway.folder.path().join("policies/policy.yaml"), taken_back).unwrap();
+    all_end(held, Instant::now(), Duration::from_secs(1)).await;
+    assert!(!kept.is_finished());
+    kept.abort();
+    gateway.eventually("the other is over", || gateway.metric("cloister_streams_open") == 0.0);
+    let cut = gateway.records(&["--reason", "stream.revoked"]);
+    assert_eq!(cut.finals().len(), streams);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_ends_what_it_held() {
     let gateway = Gateway::test().policies(POLICY).tls().start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);

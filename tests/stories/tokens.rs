@@ -3,7 +3,7 @@
 use serde_json::json;
 use token::forge::Issuer;
 
-use crate::harness::{Gateway, claims, now};
+use crate::harness::{Gateway, POLICIES, claims, now, rfc3339};
 
 #[tokio::test]
 async fn a_good_token_gets_in_and_each_bad_one_is_told_apart_in_the_log_only() {
@@ -79,4 +79,51 @@ async fn keys_that_the_issuer_rotates_are_taken_over_without_a_restart() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 401, "the old key is no longer good");
+}
+
+/// A token that was verified before is remembered, and refused all the same.
+#[tokio::test]
+async fn a_token_that_was_taken_back_is_refused_also_if_it_was_good_a_moment_ago() {
+    let gateway = Gateway::test().start().await;
+    let signed = |user: &str, change: fn(&mut serde_json::Value)| {
+        let mut claims = claims("acme", user, &["viewer"]);
+        claims["iat"] = (now() - 100).into();
+        change(&mut claims);
+        gateway.issuer.sign(&claims)
+    };
+    let tokens = [
+        ("by its name", signed("ada", |claims| claims["jti"] = "t1".into())),
+        ("by its session", signed("ada", |claims| claims["sid"] = "s1".into())),
+        ("by its user", signed("eve", |_| {})),
+        ("by its user and time", signed("bob", |_| {})),
+        ("none of it", signed("ada", |claims| claims["jti"] = "t2".into())),
+        ("issued later", signed("bob", |claims| claims["iat"] = now().into())),
+    ];
+    let ask = async |token: &String| gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(token)).await;
+    for (what, token) in &tokens {
+        assert_eq!(ask(token).await.status, 200, "{what}");
+    }
+    let revoked = r#"
+revoked:
+  - { issuer: main, jti: t1 }
+  - { issuer: main, sid: s1 }
+  - { issuer: main, user: eve }
+  - { issuer: main, user: bob, before: "BEFORE" }
+"#;
+    let before = rfc3339(now() - 50);
+    gateway.reload(&format!("{}{}", POLICIES, revoked.replace("BEFORE", &before)));
+    for (what, token) in &tokens {
+        let answer = ask(token).await;
+        let expected = if what.starts_with("by") { (401, "auth.invalid.revoked") } else { (200, "allowed") };
+        assert_eq!((answer.status, gateway.reason(&answer).as_str()), expected, "{what}");
+    }
+    assert_eq!(ask(&tokens[0].1).await.field("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+
+    let tenant = format!("revoked: [{{ tenant: acme, before: \"{before}\" }}]\n");
+    gateway.reload(&format!("{}{tenant}", POLICIES));
+    for (what, token) in &tokens {
+        let expected = if *what == "issued later" { 200 } else { 401 };
+        assert_eq!(ask(token).await.status, expected, "{what}");
+    }
+    assert_eq!(gateway.get("globex", "/orders/1").await.status, 200, "another tenant's");
 }

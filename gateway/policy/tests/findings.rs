@@ -114,7 +114,7 @@ fn a_file_that_is_not_yaml_does_not_hide_what_is_wrong_with_the_others() {
 a.yaml:1:8 this is not YAML: unclosed bracket '['
 b.yaml:4:13 upstream `nowhere` is not configured
 c.yaml:3:1 a file is one YAML document
-d.yaml:1:1 a policy file is a mapping of sections (known here: `limits`, `members`, `roles`, `routes`, `services`, `tenants`, `tests`)
+d.yaml:1:1 a policy file is a mapping of sections (known here: `limits`, `members`, `revoked`, `roles`, `routes`, `services`, `tenants`, `tests`)
 e.yaml:1:10 this is not YAML: YAML merge keys are not allowed by configured policy
 "#);
 }
@@ -283,6 +283,31 @@ fn one_directory_serves_one_issuer() {
     insta::assert_snapshot!(compile(&[Source { path: "p.yaml", text }], &known).unwrap_err().to_string(), @r#"
 p.yaml:3:12 the directory serves one issuer, but `corp` and `other` have `members: directory` (a subject is unique only within its issuer; leave one of them `directory`)
 p.yaml:3:34 role `vewer` is not defined (did you mean `viewer`?)
+"#);
+}
+
+#[test]
+fn what_is_taken_back_says_what_it_is_and_whose() {
+    let text = "tenants: { acme: { status: active } }\nrevoked:\n\
+        - { issuer: dev, jti: a, sid: b }\n\
+        - { jti: a }\n\
+        - { issuer: dev, tenant: acme, before: \"2026-11-23T12:00:00Z\" }\n\
+        - { tenant: acme }\n\
+        - { issuer: dev, jti: a, before: \"2026-11-23T12:00:00Z\" }\n\
+        - { issuer: devv, user: ada }\n\
+        - { tenant: amce, before: \"2026-11-23T12:00:00Z\" }\n\
+        - { issuer: dev, user: ada, before: yesterday }\n\
+        - { issuer: dev, user: \"a b\" }\n";
+    insta::assert_snapshot!(refused(text), @r#"
+p.yaml:3:3 what is taken back is one of `jti`, `sid`, `user` and `tenant` (write one entry for each)
+p.yaml:4:3 `issuer` goes with `jti`, `sid` or `user`, and not with `tenant` (a token, a session and a user are an issuer's; a tenant's tokens are of whichever issuer)
+p.yaml:5:3 `issuer` goes with `jti`, `sid` or `user`, and not with `tenant` (a token, a session and a user are an issuer's; a tenant's tokens are of whichever issuer)
+p.yaml:6:3 all tokens for a tenant, whenever issued (give `before`, or say `status: suspended`)
+p.yaml:7:3 a token or a session is taken back whole (take `before` away)
+p.yaml:8:13 issuer `devv` is not configured (did you mean `dev`?)
+p.yaml:9:13 tenant `amce` is not registered (did you mean `acme`?)
+p.yaml:10:37 `yesterday` is not a time (such as 2026-11-23T12:00:00Z (RFC 3339))
+p.yaml:11:24 `a b` does not parse: a subject has only visible ascii characters
 "#);
 }
 

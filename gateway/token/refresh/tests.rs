@@ -336,7 +336,8 @@ fn settings_that_cannot_be_used_make_no_verifier() {
 fn waiting_grows_while_reads_fail_and_stays_near_what_was_asked_for() {
     let settings = |jwks| IssuerSettings::new(id(0), "https://0.example/", "api", Algorithm::ES256, jwks);
     drop(rustls::crypto::ring::default_provider().install_default());
-    let source = Source::Url(crate::fetch::client(crate::Reach::Public).unwrap(), "https://idp.example.com/".parse().unwrap());
+    let source =
+        Source::Url(crate::fetch::client(crate::Reach::Public).unwrap(), "https://idp.example.com/".parse().unwrap());
     let remote = Issuer::new(settings(JwksSource::Url("https://idp.example.com/".into())), source);
     let seconds: Vec<_> = [0, 1, 2, 3, 6, 100, u32::MAX].map(|failures| remote.wait(failures).as_secs()).into();
     assert_eq!(seconds, [480, 1, 2, 4, 30, 30, 30]);

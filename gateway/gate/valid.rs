@@ -1,0 +1,36 @@
+use tenancy::Credential;
+
+use crate::member::{Entered, Member};
+use crate::refusal::{Cause, Refusal};
+use crate::route::Routed;
+use crate::{Principal, Rules, Who};
+
+/// Proof that a member's token was not taken back. Only [`Valid::check`] makes one.
+pub(crate) struct Valid<'r> {
+    pub(crate) routed: Routed<'r>,
+    pub(crate) member: Member,
+}
+
+impl<'r> Valid<'r> {
+    pub(crate) fn check(entered: Entered<'r>) -> Result<Self, Refusal> {
+        let Entered { routed, member } = entered;
+        if is_revoked(member.caller(), member.membership().tenant(), routed.rules()) {
+            return Err(routed.refuse_as(Cause::Revoked, Who::Member(member)));
+        }
+        Ok(Self { routed, member })
+    }
+}
+
+/// Whether what a caller proved itself with was taken back. Certificates are by the lists of their authorities.
+pub(crate) fn is_revoked(caller: &Principal, tenant: &terms::TenantId, rules: &Rules) -> bool {
+    caller.token().is_some_and(|token| {
+        let credential = Credential {
+            issuer: token.issuer(),
+            subject: token.subject(),
+            jti: token.jti(),
+            sid: token.sid(),
+            issued_at: token.issued_at(),
+        };
+        rules.policy().revocations().revoke(&credential, tenant)
+    })
+}
