@@ -221,7 +221,7 @@ impl ProxyHttp for Serving {
             return Error::e_explain(ErrorType::InternalError, "no permit, no body");
         };
         upload::came(&mut context.upload, admitted, body.as_ref().map_or(0, Bytes::len), end_of_stream);
-        if end_of_stream && context.responded.is_none() {
+        if end_of_stream {
             deadline::asked(admitted, &context.effort);
         }
         let Some(chunk) = body else { return Ok(()) };

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Outcome, ask, outcome};
 use crate::harness::{Gateway, POLICIES, Play, Recorded, Recorder, Setup};
@@ -83,6 +84,37 @@ async fn the_first_byte_and_the_bytes_between_have_each_their_time() {
             assert_eq!(ask(&gateway, method, &format!("/orders/{path}")).await, expected, "{method} {path}");
         }
     }
+}
+
+/// A backend that announces its response while the body is still coming in owes it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_announcement_is_no_first_byte() {
+    let announced = |_: &Recorded| {
+        let rest = Play::bytes("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        vec![
+            Play::bytes("HTTP/1.1 103 Early Hints\r\n\r\n"),
+            Play::Body,
+            Play::Pause(Duration::from_millis(1_500)),
+            rest,
+        ]
+    };
+    let backend = Recorder::playing(announced).await;
+    let setup = Gateway::test().timeouts("{ connect: 1s, first_byte: 300ms, read: 5s, write: 1s, idle: 5s }");
+    let gateway = setup.upstream(backend.address).start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let head = format!(
+        "POST /orders/1 HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\nContent-Length: 4\r\n\r\n"
+    );
+    let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.unwrap());
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 103 "), "{}", answer.escape_ascii());
+    stream.write_all(b"body").await.unwrap();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.escape_ascii().to_string().contains("HTTP/1.1 504 "), "{}", answer.escape_ascii());
 }
 
 #[tokio::test(flavor = "multi_thread")]
