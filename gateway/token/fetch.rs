@@ -11,7 +11,7 @@ use reqwest::{Client, StatusCode, Url, header};
 use terms::{is_loopback_name, is_private};
 
 use crate::json::{Bounds, Json, parse_object};
-use crate::settings::address;
+use crate::settings::{address, is_on_this_machine};
 use crate::{Reach, Unfit};
 
 /// Where the keys of one issuer are read from.
@@ -78,7 +78,7 @@ impl Source {
             }
             Self::Url(client, url) => get(client, url).await,
             Self::Discovery { client, document, issuer, reach } => {
-                let url = located(&get(client, document).await?, issuer, *reach)?;
+                let url = located(&get(client, document).await?, document, issuer, *reach)?;
                 get(client, &url).await
             }
         }
@@ -87,14 +87,19 @@ impl Source {
 
 /// Where the keys are, as a discovery document says (OpenID Connect Discovery 1.0 §4.3). It must be the issuer's own: else
 /// whoever may put a file on its host could speak for it.
-fn located(document: &[u8], issuer: &str, reach: Reach) -> Result<Url, FetchError> {
+pub(crate) fn located(document: &[u8], from: &Url, issuer: &str, reach: Reach) -> Result<Url, FetchError> {
     let document = parse_object(document, DOCUMENT).map_err(|_| FetchError::Discovery("it is not a json object"))?;
     let text = |name: &str| document.get(name).and_then(Json::as_text);
     if text("issuer") != Some(issuer) {
         return Err(FetchError::Discovery("its `issuer` is another one"));
     }
     let place = text("jwks_uri").ok_or(FetchError::Discovery("it has no `jwks_uri`"))?;
-    address(place, reach, "jwks_uri").map_err(FetchError::Elsewhere)
+    let url = address(place, reach, "jwks_uri").map_err(FetchError::Elsewhere)?;
+    // FAIL CLOSED: that we may ask this machine is for the operator to say, and not for a document from elsewhere.
+    if reach == Reach::Public && is_on_this_machine(&url) && !is_on_this_machine(from) {
+        return Err(FetchError::Elsewhere(Unfit::Private("jwks_uri")));
+    }
+    Ok(url)
 }
 
 /// Looks names up, and believes no answer that is of a private network.

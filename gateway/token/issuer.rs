@@ -61,6 +61,9 @@ const NUDGE_SECONDS: u64 = 10;
 /// How long a request waits for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
+/// How many requests wait for it at once.
+const MOST_WAITING: usize = 256;
+
 /// How long a name that was asked for in vain is not asked for again, and how many of them are remembered.
 const UNKNOWN_SECONDS: u64 = 30;
 const UNKNOWN: usize = 1_024;
@@ -130,6 +133,7 @@ impl Issuer {
         if in_vain || !self.kept.load(Ordering::Acquire) {
             return false;
         }
+        let others = self.fetched.receiver_count();
         let mut fetched = self.fetched.subscribe(); // ORDER: before it is asked for, or its end could be missed
         let last = self.nudged.load(Ordering::Relaxed);
         let due = last.abs_diff(now) >= NUDGE_SECONDS;
@@ -138,6 +142,9 @@ impl Issuer {
             self.nudge.notify_one();
         } else if !self.asked.load(Ordering::Acquire) {
             return false;
+        }
+        if others >= MOST_WAITING {
+            return false; // made-up names must not fill the gateway with requests that wait for an issuer that hangs
         }
         tokio::time::timeout(LONGEST_WAIT, fetched.changed()).await.is_ok_and(|changed| changed.is_ok())
     }
@@ -157,5 +164,26 @@ impl Issuer {
             failures: self.failures.load(Ordering::Relaxed),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::JwksSource;
+
+    #[tokio::test]
+    async fn no_more_than_some_requests_wait_for_an_issuer_that_hangs() {
+        let keys = JwksSource::File("nowhere".into());
+        let settings = IssuerSettings::new("main".parse().unwrap(), "https://a/", "api", Algorithm::ES256, keys);
+        let issuer = Issuer::new(settings, Source::File("nowhere".into()));
+        issuer.kept.store(true, Ordering::Release);
+        issuer.asked.store(true, Ordering::Release);
+        let mut waiting: Vec<_> = (1..MOST_WAITING).map(|_| issuer.fetched.subscribe()).collect();
+        assert_eq!(issuer.look_again(1, 0).now_or_never(), None, "there is a place");
+        waiting.push(issuer.fetched.subscribe());
+        assert_eq!(issuer.look_again(1, 0).now_or_never(), Some(false), "and now there is none");
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
-use terms::{IssuerId, is_private};
+use terms::{IssuerId, is_loopback_name, is_private};
 
 use crate::{Algorithm, ClaimPlace};
 
@@ -231,6 +231,14 @@ pub(crate) fn address(text: &str, reach: Reach, what: &'static str) -> Result<Ur
         Reach::Public if !this_machine && ip.is_some_and(is_private) => Err(Unfit::Private(what)),
         Reach::Public | Reach::Private => Ok(url),
     }
+}
+
+/// Whether an address says itself that it is on this machine.
+pub(crate) fn is_on_this_machine(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        is_loopback_name(host) || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
+    })
 }
 
 #[cfg(test)]

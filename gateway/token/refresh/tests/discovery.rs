@@ -67,6 +67,31 @@ async fn a_name_that_stands_for_a_private_address_is_not_believed() {
     assert!(look_up("localhost").await.is_ok(), "it says itself what it is");
 }
 
+/// Whoever writes the document would otherwise choose what is asked of our own services.
+#[test]
+fn a_document_from_elsewhere_does_not_send_us_to_this_machine() {
+    let issuer = "https://idp.example.com";
+    let from = |text: &str| text.parse::<reqwest::Url>().unwrap();
+    let look = |place: &str, at: &str, reach| {
+        let document = json!({ "issuer": issuer, "jwks_uri": place }).to_string();
+        crate::fetch::located(document.as_bytes(), &from(at), issuer, reach).is_ok()
+    };
+    for place in [
+        "http://127.0.0.1:9901/metrics",
+        "http://localhost/",
+        "https://a.localhost/",
+        "https://2130706433/",
+        "https://0x7f.1/",
+        "https://[::1]/",
+    ] {
+        assert!(!look(place, "https://idp.example.com/.well-known/openid-configuration", Reach::Public), "{place}");
+        assert!(look(place, "http://127.0.0.1:8080/.well-known/openid-configuration", Reach::Public), "{place}");
+    }
+    let mapped = "https://[::ffff:127.0.0.1]/"; // it does not say it plainly, so it is refused wherever it stands
+    assert!(!look(mapped, "http://127.0.0.1:8080/.well-known/openid-configuration", Reach::Public));
+    assert!(look("https://keys.example.com/", "https://idp.example.com/", Reach::Public));
+}
+
 #[test]
 fn an_issuer_that_is_no_address_has_no_document() {
     for (issuer, reach, fault) in [
