@@ -168,13 +168,13 @@ const TABLE: &[(&str, Fate)] = &[
     ("X-Own: {40000}|X-Tenant-Id: forged", Refused("head_too_large")),
 ];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_somebody_else_by_a_field() {
     is_somebody_else(Arena::open(Gateway::test()).await).await;
 }
 
 /// What a backend of HTTP/1 cannot be told, this one might be.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_somebody_else_by_a_field_to_a_backend_of_http_2() {
     is_somebody_else(open_h2c().await).await;
 }
@@ -199,12 +199,12 @@ async fn is_somebody_else(arena: Arena) {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_shape_of_a_request_makes_somebody_else_of_anybody() {
     makes_somebody_else(Arena::open(Gateway::test()).await).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_shape_of_a_request_makes_somebody_else_of_anybody_to_a_backend_of_http_2() {
     makes_somebody_else(open_h2c().await).await;
 }

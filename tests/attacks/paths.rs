@@ -188,7 +188,7 @@ routes:
     allow: { "*": "admin:all" }
 "#;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_path_is_judged_as_what_the_backend_gets_or_not_at_all() {
     let arena = Arena::open(Gateway::test().policies(POLICIES)).await;
     let attack = |(target, _): &(&str, Path)| Attack {
@@ -205,7 +205,7 @@ async fn a_path_is_judged_as_what_the_backend_gets_or_not_at_all() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_shape_of_a_request_makes_another_path_of_it() {
     let arena = Arena::open(Gateway::test().policies(POLICIES)).await;
     let upgrade = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{Gateway, Play, Recorder, raw};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_byte_that_reaches_the_backend_is_kept() {
     let recorder = Recorder::start().await;
     let gateway = Gateway::test().upstream(recorder.address).start().await;
@@ -21,7 +21,7 @@ async fn every_byte_that_reaches_the_backend_is_kept() {
     assert!(bytes.ends_with("\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), "{bytes}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_real_backend_might_read_in_two_ways_is_spoilt() {
     for bytes in [
         "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
@@ -47,7 +47,7 @@ async fn what_a_real_backend_might_read_in_two_ways_is_spoilt() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn it_plays_what_it_is_given() {
     let late = Play::Pause(Duration::from_millis(20));
     for (plays, expected) in [
@@ -65,7 +65,7 @@ async fn it_plays_what_it_is_given() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_goes_through_a_tunnel_is_kept_too() {
     // The answer to the key below, which the gateway looks at (RFC 6455 §1.3).
     const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\

@@ -407,7 +407,7 @@ pub const TABLE: &[Row] = &[
     ),
 ];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_request_is_smuggled_in_http_1() {
     let arena = Arena::open(Gateway::test()).await;
     let token = arena.gateway.token("acme", "ada", &["clerk"]);
@@ -417,7 +417,7 @@ async fn no_request_is_smuggled_in_http_1() {
     assert_none(TABLE.iter().zip(&outcomes).filter_map(|((_, _, expected), outcome)| complaint(outcome, expected)));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_shape_of_a_request_makes_smuggling_easier() {
     let arena = Arena::open(Gateway::test()).await;
     let token = arena.gateway.token("acme", "ada", &["clerk"]);

@@ -290,7 +290,7 @@ fn in_pieces(block: &[u8]) -> Vec<u8> {
     pieces.concat()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_request_is_smuggled_in_http_2() {
     let arena = Arena::open(Gateway::test()).await;
     let token = arena.gateway.token("acme", "ada", &["clerk"]);
@@ -300,7 +300,7 @@ async fn no_request_is_smuggled_in_http_2() {
     assert_none(TABLE.iter().zip(&outcomes).filter_map(|((_, _, expected), outcome)| complaint(outcome, expected)));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn frames_out_of_order_become_no_request() {
     let arena = Arena::open(Gateway::test()).await;
     let head = block(&fields("{post}", &arena.gateway.token("acme", "ada", &["clerk"])));
@@ -310,7 +310,7 @@ async fn frames_out_of_order_become_no_request() {
     assert_none(FRAMES.iter().zip(&outcomes).filter_map(|((_, _, expected), outcome)| complaint(outcome, expected)));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_shape_of_a_request_makes_smuggling_easier_in_http_2() {
     let arena = Arena::open(Gateway::test()).await;
     let token = arena.gateway.token("acme", "ada", &["clerk"]);

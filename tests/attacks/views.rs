@@ -30,12 +30,12 @@ enum Body {
 
 const SAMPLES: usize = 500;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_policy_matched_is_what_the_backend_gets() {
     views(Arena::open(Gateway::test().policies(POLICIES)).await).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_policy_matched_is_what_a_backend_of_http_2_gets() {
     views(Arena::open_h2c(Gateway::test().policies(POLICIES)).await).await;
 }

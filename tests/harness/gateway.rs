@@ -162,13 +162,20 @@ impl Gateway {
         self.eventually_within(PATIENCE, what, so);
     }
 
-    /// Waits until something is so that takes its time.
+    /// Waits until something is so that takes its time. What the test serves goes on meanwhile: in a runtime with a single
+    /// thread its backends would stand still, so this panics there.
     pub fn eventually_within(&self, patience: Duration, what: &str, so: impl Fn() -> bool) {
-        let deadline = Instant::now() + patience;
-        while !so() {
-            assert!(Instant::now() < deadline, "waited in vain until {what}; cloister said:\n{}", self.process.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        tokio::task::block_in_place(|| {
+            let deadline = Instant::now() + patience;
+            while !so() {
+                assert!(
+                    Instant::now() < deadline,
+                    "waited in vain until {what}; cloister said:\n{}",
+                    self.process.said()
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
     }
 
     /// A token that is good for an hour.

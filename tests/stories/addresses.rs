@@ -20,7 +20,7 @@ async fn forwarded_for(gateway: &Gateway, tenant: &str, field: &str, value: &str
     gateway.send(request).await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_learns_of_the_client_what_a_believed_proxy_says_and_nothing_that_a_client_says() {
     let ours = "{ trusted_proxies: [\"127.0.0.1\", \"10.0.0.0/8\"] }";
     for (clients, value, plain, forwarded) in [
@@ -47,7 +47,7 @@ async fn a_backend_learns_of_the_client_what_a_believed_proxy_says_and_nothing_t
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn only_a_believed_proxy_says_that_there_was_tls() {
     for (clients, field, value, proto) in [
         ("{}", "x-forwarded-proto", "https", "http"),
@@ -62,7 +62,7 @@ async fn only_a_believed_proxy_says_that_there_was_tls() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_come_at_all_is_told_nothing_of_routes_or_tenants() {
     let clients = "{ trusted_proxies: [\"127.0.0.1\"], deny: [\"203.0.113.0/24\"] }";
     let gateway = Gateway::test().clients(clients).start().await;
@@ -77,7 +77,7 @@ async fn who_may_not_come_at_all_is_told_nothing_of_routes_or_tenants() {
     assert_eq!(gateway.backend.seen().len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_chooses_from_where_its_members_come_and_an_outsider_cannot_tell_it_from_another() {
     let trusted = "{ trusted_proxies: [\"127.0.0.1\"] }";
     let gateway = Gateway::test().policies(&choosy()).clients(trusted).start().await;
@@ -100,7 +100,7 @@ async fn a_tenant_chooses_from_where_its_members_come_and_an_outsider_cannot_tel
     assert_eq!(record.finals().len(), 1, "the tenant has it in its own records");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_client_behind_the_proxy_protocol_is_the_client_everywhere() {
     let gateway = Gateway::test().policies(&choosy()).listener("proxy_protocol: [\"127.0.0.1\"]").start().await;
     for (source, status) in [("192.0.2.1", "200"), ("198.51.100.9", "403")] {

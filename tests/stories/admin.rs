@@ -2,7 +2,7 @@
 
 use crate::harness::{Gateway, run};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_counted_by_route_status_and_reason() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);
@@ -37,7 +37,7 @@ async fn every_request_is_counted_by_route_status_and_reason() {
     assert_eq!(families.len(), count, "no two parts count under one name");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn it_says_that_it_lives_and_whether_it_is_ready() {
     let gateway = Gateway::test().start().await;
     assert_eq!(gateway.admin("/livez").0, 200);
@@ -49,7 +49,7 @@ async fn it_says_that_it_lives_and_whether_it_is_ready() {
     assert_eq!(gateway.admin("/nowhere").0, 404);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trace_is_kept_and_the_span_is_ours() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);
@@ -65,7 +65,7 @@ async fn a_trace_is_kept_and_the_span_is_ours() {
     assert_eq!(gateway.records(&[]).of(&answer.request_id())["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_probe_tells_ready_from_not_ready_from_gone() {
     let probe = |address: std::net::SocketAddr, path: &str| {
         run(&["probe", &format!("http://{address}{path}")], std::path::Path::new("/"))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::harness::{Gateway, PATIENCE, raw};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_request_has_one_final_record_also_those_that_never_parsed() {
     let gateway = Gateway::test().start().await;
     let served = gateway.get("acme", "/orders/1").await;
@@ -26,7 +26,7 @@ async fn every_request_has_one_final_record_also_those_that_never_parsed() {
     assert_eq!(unparsed.finals().len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_query_finds_by_tenant_subject_reason_and_route() {
     let gateway = Gateway::test().start().await;
     gateway.get("acme", "/orders/1").await;
@@ -41,7 +41,7 @@ async fn a_query_finds_by_tenant_subject_reason_and_route() {
     assert_eq!(count(&["--from", "2020-01-01T00:00:00Z", "--to", "2020-01-02T00:00:00Z"]), 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_token_query_body_path_or_person_is_ever_written_anywhere() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada-canary-subject", &["clerk"]);
@@ -79,7 +79,7 @@ fn read_all(folder: &std::path::Path, into: &mut Vec<u8>) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tail_shows_each_record_as_it_comes() {
     let gateway = Gateway::test().start().await;
     let tail = Tail::start(gateway.log());

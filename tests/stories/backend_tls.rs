@@ -24,7 +24,7 @@ async fn statuses(gateway: &Gateway, tenants: &[&str]) -> Vec<u16> {
 }
 
 /// The pool of the framework compares of a client certificate its serial number alone. Two authorities give out the same.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn two_client_certificates_with_one_serial_number_never_share_a_connection() {
     let folder = tempfile::tempdir().unwrap();
     let [server, ca_a, ca_b] = ["server", "a", "b"].map(|name| Authority::new(folder.path(), name));
@@ -53,7 +53,7 @@ async fn two_client_certificates_with_one_serial_number_never_share_a_connection
 }
 
 /// Nor does it compare which authority a connection was verified by.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn who_believes_another_authority_is_not_served_over_a_connection_that_this_one_verified() {
     let folder = tempfile::tempdir().unwrap();
     let [server, other] = ["server", "other"].map(|name| Authority::new(folder.path(), name));
@@ -72,7 +72,7 @@ async fn who_believes_another_authority_is_not_served_over_a_connection_that_thi
     assert!(backend.of("globex").is_empty(), "not a byte of it left");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_certificate_of_a_backend_is_verified_unless_a_setting_says_that_it_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let server = Authority::new(folder.path(), "server");
@@ -95,7 +95,7 @@ async fn the_certificate_of_a_backend_is_verified_unless_a_setting_says_that_it_
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn tenants_share_connections_or_not_as_the_pool_says_and_never_with_the_public() {
     let folder = tempfile::tempdir().unwrap();
     let server = Authority::new(folder.path(), "server");
@@ -125,7 +125,7 @@ async fn tenants_share_connections_or_not_as_the_pool_says_and_never_with_the_pu
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_ca_and_a_new_certificate_of_ours_are_taken_over_while_requests_come() {
     let folder = tempfile::tempdir().unwrap();
     let [server, other, clients] = ["server", "other", "clients"].map(|name| Authority::new(folder.path(), name));
@@ -162,7 +162,7 @@ async fn a_new_ca_and_a_new_certificate_of_ours_are_taken_over_while_requests_co
 
 /// What was to be HTTP/2 must not become HTTP/1 because a handshake has agreed on nothing: gRPC would be lost, and whoever
 /// says what is spoken could choose how the end of a request is found.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_is_to_speak_http2_is_asked_in_http2_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let server = Authority::new(folder.path(), "server");
@@ -180,7 +180,7 @@ async fn a_backend_that_is_to_speak_http2_is_asked_in_http2_or_not_at_all() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_a_backend_does_not_answer_has_its_own_time() {
     let folder = tempfile::tempdir().unwrap();
     let server = Authority::new(folder.path(), "server");

@@ -15,7 +15,7 @@ fn write(folder: &Path, name: &str) {
     std::fs::write(folder.join(format!("{name}.key")), certified.signing_key.serialize_pem()).unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_renewed_certificate_is_served_without_a_restart_and_cuts_no_connection() {
     let gateway = Gateway::test().tls().start().await;
     let (address, path) = (gateway.tls_address.unwrap(), gateway.folder.path().join("tls.pem"));
@@ -54,7 +54,7 @@ fn pem(certificate: &CertificateDer<'_>) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn openssl_is_refused_for_a_name_without_a_certificate_and_resumes_for_one_with() {
     let gateway = Gateway::test().tls().start().await;
     let address = gateway.tls_address.unwrap().to_string();

@@ -23,7 +23,7 @@ fn setup(partners: &TestAuthority, friends: &TestAuthority) -> Setup {
 const ACME: &str = "acme.example.test";
 const GLOBEX: &str = "globex.example.test";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_for_another_host_than_the_handshake_was_for_is_sent_back_whatever_its_shape() {
     let (partners, friends) = (TestAuthority::new("partners"), TestAuthority::new("friends"));
     let gateway = setup(&partners, &friends).start().await;
@@ -65,7 +65,7 @@ async fn a_request_for_another_host_than_the_handshake_was_for_is_sent_back_what
     assert_eq!(gateway.records(&["--id", &id]).of(&id)["reason"], "request.misdirected");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn http_2_is_held_to_its_name_as_well_on_each_of_its_streams() {
     let (partners, friends) = (TestAuthority::new("partners"), TestAuthority::new("friends"));
     let gateway = setup(&partners, &friends).start().await;
@@ -97,7 +97,7 @@ async fn get(send: &mut SendRequest<Bytes>, host: &str, token: &str) -> u16 {
     head.status.as_u16()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_counts_for_its_own_tenant_and_host_alone() {
     let (partners, friends) = (TestAuthority::new("partners"), TestAuthority::new("friends"));
     let gateway = setup(&partners, &friends).start().await;
@@ -126,7 +126,7 @@ async fn a_certificate_counts_for_its_own_tenant_and_host_alone() {
     assert_eq!(query.finals().len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn trust_that_is_taken_away_is_gone_on_open_connections_and_in_resumed_sessions() {
     let (partners, mut friends) = (TestAuthority::new("partners"), TestAuthority::new("friends"));
     let gateway = setup(&partners, &friends).start().await;

@@ -48,7 +48,7 @@ async fn a_response_that_was_put_aside_leaves_nothing_behind_in_the_one_that_is_
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_preflight_shows_no_certificate_and_is_answered_only_where_none_is_demanded_to_connect() {
     let partners = TestAuthority::new("partners");
     let policy = r#"
@@ -95,7 +95,7 @@ routes:
     assert_eq!(gateway.backend.seen().len(), 1, "no preflight gets to the backend");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn services_reach_the_upstream_of_their_tenant_over_connections_of_its_own() {
     let partners = TestAuthority::new("partners");
     let policy = r#"

@@ -26,7 +26,7 @@ fn post(path: &str, token: &str, more: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\n{more}\r\n")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_told_to_send_its_body_once_the_request_is_admitted() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);
@@ -45,7 +45,7 @@ async fn a_client_is_told_to_send_its_body_once_the_request_is_admitted() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_comes_without_the_body_and_the_connection_ends_with_it() {
     let gateway = Gateway::test().start().await;
     let viewer = gateway.token("acme", "ada", &["viewer"]);
@@ -69,7 +69,7 @@ async fn a_refusal_comes_without_the_body_and_the_connection_ends_with_it() {
     assert_eq!(gateway.backend.seen().len(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_is_away_is_told_of_also_to_who_waits_to_send() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gateway = Gateway::test().upstream(nobody).start().await;
@@ -80,7 +80,7 @@ async fn a_backend_that_is_away_is_told_of_also_to_who_waits_to_send() {
 }
 
 /// A backend that reads the head and breaks off after the client was told to go on: the answer is an answer all the same.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_after_100_is_whole_and_on_record() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -107,7 +107,7 @@ fn old(method: &str, path: &str, token: &str, more: &str) -> String {
     format!("{method} {path} HTTP/1.0\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\n{more}\r\n")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_http_1_0_gets_what_it_can_read() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);
@@ -139,7 +139,7 @@ async fn a_client_of_http_1_0_gets_what_it_can_read() {
     assert_eq!(gateway.records(&["--reason", "request.malformed.host"]).finals()[0]["proto"], "1.0");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_of_http_1_0_could_not_read_is_not_sent() {
     let backend = GrpcBackend::start().await;
     let public = r#"
@@ -158,7 +158,7 @@ async fn once(gateway: &Gateway, request: &str) -> (String, bool) {
     hear(&mut stream, Duration::from_millis(700)).await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_without_a_body_in_their_answer_and_requests_in_a_row_keep_to_their_bounds() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);

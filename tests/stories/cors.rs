@@ -37,7 +37,7 @@ async fn preflight(gateway: &Gateway, path: &str, origin: &str, method: &str, fi
         .await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_preflight_is_answered_without_a_token_for_what_is_listed_and_refused_for_the_rest() {
     let gateway = world().start().await;
     let (app, own, other) =
@@ -89,7 +89,7 @@ async fn a_preflight_is_answered_without_a_token_for_what_is_listed_and_refused_
     assert!(record.get("tenant").is_none(), "nobody has shown who they are");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_quite_a_preflight_goes_the_way_of_every_request() {
     let gateway = world().start().await;
     let options = || gateway.request("OPTIONS", "acme", "/shared/1");
@@ -120,7 +120,7 @@ async fn what_is_not_quite_a_preflight_goes_the_way_of_every_request() {
     assert_eq!((own.status, gateway.backend.seen().len()), (200, 1));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_may_read_what_its_origin_is_listed_for_refusals_included_and_the_backend_has_no_say() {
     let gateway = world().start().await;
     let ask = async |origin: &str, token: Option<String>| {
@@ -169,7 +169,7 @@ async fn a_page_may_read_what_its_origin_is_listed_for_refusals_included_and_the
     assert_eq!(open.field("access-control-allow-credentials"), None);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn preflights_are_limited_by_address_where_the_route_is() {
     let gateway = world().start().await;
     let mut refused = None;

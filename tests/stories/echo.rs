@@ -43,7 +43,7 @@ fn with(status: &str, fields: &str, body: &str) -> String {
 const ACME: &str = r#"{"tenant":{"id":"acme"},"secret":"ours"}"#;
 const GLOBEX: &str = r#"{"secret":"theirs","tenant":{"id":"globex"}}"#;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_response_of_another_tenant_is_answered_with_502_and_no_byte_of_it_leaves() {
     let backend = RawBackend::start().await;
     let gateway = world(&backend).start().await;
@@ -164,7 +164,7 @@ async fn a_response_of_another_tenant_is_answered_with_502_and_no_byte_of_it_lea
     assert!(differs >= 17, "{differs}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_goes_out_whole_over_every_version_and_connections_are_used_again() {
     let backend = RawBackend::start().await;
     let gateway = world(&backend).tls().start().await;
@@ -201,7 +201,7 @@ async fn what_is_held_goes_out_whole_over_every_version_and_connections_are_used
     assert!(kept, "each request took a new connection to the backend");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_breaks_off_is_not_sent_in_part() {
     let backend = RawBackend::start().await;
     let gateway = world(&backend).start().await;
@@ -211,7 +211,7 @@ async fn a_response_that_breaks_off_is_not_sent_in_part() {
     assert_eq!((answer.status, gateway.reason(&answer).as_str()), (502, "upstream.unavailable"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shadow_only_reports() {
     let backend = RawBackend::start().await;
     let gateway = world(&backend).start().await;

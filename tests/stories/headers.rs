@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::harness::Gateway;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_forged_tenant_header_never_reaches_the_backend() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);
@@ -36,7 +36,7 @@ async fn a_forged_tenant_header_never_reaches_the_backend() {
     assert_eq!(seen.field("true-client-ip"), None);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_underscore_does_not_make_another_header_of_it() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);
@@ -48,7 +48,7 @@ async fn an_underscore_does_not_make_another_header_of_it() {
     assert!(gateway.backend.seen().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_header_makes_another_method_or_path_of_what_was_judged() {
     let gateway = Gateway::test().start().await;
     for (name, value) in
@@ -63,7 +63,7 @@ async fn no_header_makes_another_method_or_path_of_what_was_judged() {
     assert!(gateway.backend.seen().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_header_cannot_nominate_our_headers_away() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);
@@ -78,14 +78,14 @@ async fn a_connection_header_cannot_nominate_our_headers_away() {
     assert!(gateway.backend.last().fields.get("connection").is_none_or(|value| value == "keep-alive"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_callers_token_stays_with_the_gateway() {
     let gateway = Gateway::test().start().await;
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
     assert_eq!(gateway.backend.last().field("authorization"), None);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_public_route_gives_no_identity_and_takes_none_from_the_client() {
     let gateway = Gateway::test().start().await;
     let request =
@@ -97,7 +97,7 @@ async fn a_public_route_gives_no_identity_and_takes_none_from_the_client() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_can_prove_who_asked_with_the_published_keys() {
     let gateway = Gateway::test().start().await;
     assert_eq!(gateway.get("acme", "/orders/1?page=2").await.status, 200);
@@ -122,7 +122,7 @@ async fn a_backend_can_prove_who_asked_with_the_published_keys() {
     assert!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap() <= 60);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_only_cloister_may_say_does_not_come_back_from_a_backend() {
     let gateway = Gateway::test().start().await;
     let answer = gateway.get("acme", "/orders/1").await;

@@ -25,7 +25,7 @@ async fn sigterm_lets_a_running_request_end_and_then_stops_at_once() {
     assert!(records.all().iter().any(|record| record["kind"] == "log.closed"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn clients_that_stall_are_cut_and_on_record() {
     let gateway = Gateway::test().guard("{ head: 300ms, idle: 300ms }").start().await;
     let answer = crate::harness::raw(gateway.address, b"GET /orders/1 HTTP/1.1\r\nHost: acme.exam").await;
@@ -35,7 +35,7 @@ async fn clients_that_stall_are_cut_and_on_record() {
     });
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn more_connections_than_one_address_may_have_are_turned_away() {
     let gateway = Gateway::test().guard("{ connections_per_ip: 3 }").start().await;
     let held: Vec<_> = (0..3).map(|_| std::net::TcpStream::connect(gateway.address).unwrap()).collect();
@@ -67,7 +67,7 @@ impl Drop for SmallDisk {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_stops_service_with_503_and_room_brings_it_back_without_a_restart() {
     // To fill a disk one must have one of one's own; who may not mount sees this promise kept in the part `audit`.
     let Some(disk) = SmallDisk::mount() else { return };

@@ -2,7 +2,7 @@
 
 use crate::harness::Gateway;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_request_after_the_burst_is_told_when_to_come_again() {
     let gateway = Gateway::test().start().await;
     for left in (0..3).rev() {
@@ -19,7 +19,7 @@ async fn the_request_after_the_burst_is_told_when_to_come_again() {
     assert_eq!(gateway.backend.seen().len(), 3);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn one_users_limit_is_not_anothers() {
     let gateway = Gateway::test().start().await;
     for user in ["ada", "bob"] {
@@ -33,7 +33,7 @@ async fn one_users_limit_is_not_anothers() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_policies_does_not_give_back_what_was_spent() {
     let gateway = Gateway::test().start().await;
     for _ in 0..3 {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::harness::{Gateway, golden};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_role_may_do_in_its_own_tenant_what_the_table_says_and_nothing_in_another() {
     let gateway = Gateway::test().start().await;
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];

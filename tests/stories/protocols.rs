@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::harness::{Answer, Gateway, raw};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_web_socket_echoes_through_and_its_record_ends_with_it() {
     let gateway = Gateway::test().start().await;
     let mut request = format!("ws://{}/socket", gateway.address).into_client_request().unwrap();
@@ -29,7 +29,7 @@ async fn a_web_socket_echoes_through_and_its_record_ends_with_it() {
     assert_eq!(gateway.records(&["--id", &id]).of(&id)["status"], 101);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_is_refused_where_the_route_does_not_allow_it() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);
@@ -41,7 +41,7 @@ async fn an_upgrade_is_refused_where_the_route_does_not_allow_it() {
     assert_eq!(gateway.records(&["--reason", "request.malformed.upgrade"]).finals().len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn events_arrive_one_by_one_and_not_all_at_the_end() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);
@@ -58,7 +58,7 @@ async fn events_arrive_one_by_one_and_not_all_at_the_end() {
     assert!(first.unwrap() < started.elapsed(), "the first event came before the last");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_large_upload_passes_and_the_gateway_does_not_keep_it() {
     let mut gateway = Gateway::test().start().await;
     let before = resident(gateway.process().id());
@@ -79,7 +79,7 @@ fn resident(id: i32) -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_over_the_routes_bound_is_refused_declared_or_not() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);
@@ -97,7 +97,7 @@ async fn a_body_over_the_routes_bound_is_refused_declared_or_not() {
     assert_eq!(refused.finals().len(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn http_2_over_tls_takes_the_same_way() {
     let gateway = Gateway::test().tls().start().await;
     let client = reqwest::Client::builder()
@@ -121,7 +121,7 @@ async fn http_2_over_tls_takes_the_same_way() {
     assert_eq!(client.get(url("acme")).send().await.unwrap().status(), 401);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grpc_client_is_told_in_its_own_words() {
     let gateway = Gateway::test().start().await;
     let request = gateway.request("POST", "acme", "/orders/1").header("content-type", "application/grpc").body("x");
@@ -130,7 +130,7 @@ async fn a_grpc_client_is_told_in_its_own_words() {
     assert_eq!(answer.field("grpc-status"), Some("16"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_serves_many_requests_and_a_refusal_does_not_end_it() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);
@@ -159,7 +159,7 @@ async fn a_connection_serves_many_requests_and_a_refusal_does_not_end_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_is_away_or_late_is_told_as_such() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gateway = Gateway::test().upstream(nobody).start().await;
@@ -171,7 +171,7 @@ async fn a_backend_that_is_away_or_late_is_told_as_such() {
     assert_eq!(record["attempts"], 3, "a connection that never stood is tried twice more");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn http_2_without_tls_is_served_where_a_listener_says_so_and_judged_like_any_other() {
     let gateway = Gateway::test().listener("h2c: true").start().await;
     let host = "acme.example.test";

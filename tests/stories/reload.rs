@@ -2,7 +2,7 @@
 
 use crate::harness::{Gateway, POLICIES};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn new_policies_come_into_force_and_the_log_says_so() {
     let gateway = Gateway::test().start().await;
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
@@ -16,7 +16,7 @@ async fn new_policies_come_into_force_and_the_log_says_so() {
     assert_eq!(changes.count(), 2, "one at the start, one for the change");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn broken_policies_change_nothing() {
     let gateway = Gateway::test().start().await;
     let broken = [

@@ -25,7 +25,7 @@ const PATHS: [(&str, &str); 19] = [
     ("/orders/%zz", "request.malformed.path.encoding"),
 ];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_ambiguous_path_is_refused_with_its_own_reason_whoever_asks() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);
@@ -40,7 +40,7 @@ async fn an_ambiguous_path_is_refused_with_its_own_reason_whoever_asks() {
     assert!(gateway.backend.seen().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn heads_with_two_readings_are_refused() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);
@@ -92,7 +92,7 @@ async fn heads_with_two_readings_are_refused() {
     assert!(gateway.backend.seen().is_empty(), "{:?}", gateway.backend.seen());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_shape_of_a_request_skips_a_check() {
     let gateway = Gateway::test().start().await;
     let shapes = [
@@ -112,7 +112,7 @@ async fn no_shape_of_a_request_skips_a_check() {
     assert!(gateway.backend.seen().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_backend_receives_the_path_that_was_judged() {
     let gateway = Gateway::test().start().await;
     for (sent, received) in [

@@ -107,7 +107,7 @@ const SHAPES: &[(&str, &str, &[u8], Then, Fate)] = &[
     ("GET", "nothing", b"", Then::Close, Unavailable),
 ];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_response_that_two_readers_could_read_differently_never_reaches_a_client() {
     let backend = RawBackend::start().await;
     let gateway = Gateway::test().upstream(backend.address).start().await;
@@ -138,7 +138,7 @@ async fn a_response_that_two_readers_could_read_differently_never_reaches_a_clie
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_behind_a_response_are_never_the_response_to_the_next_request() {
     let backend = RawBackend::start().await;
     let gateway = Gateway::test().upstream(backend.address).start().await;
@@ -155,7 +155,7 @@ async fn bytes_behind_a_response_are_never_the_response_to_the_next_request() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_speaks_of_the_backend_or_of_its_connection_stays_behind_and_the_rest_passes_untouched() {
     let backend = RawBackend::start().await;
     let gateway = Gateway::test().upstream(backend.address).settings("response: { remove: [X-Build] }\n").start().await;
@@ -198,7 +198,7 @@ async fn what_speaks_of_the_backend_or_of_its_connection_stays_behind_and_the_re
     assert_eq!(body(&answer), "ok");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_is_too_large_is_refused() {
     let backend = RawBackend::start().await;
     let settings = "response: { head_bytes: 4KiB, field_bytes: 1KiB, fields: 20 }\n";
@@ -217,7 +217,7 @@ async fn a_head_that_is_too_large_is_refused() {
     assert_eq!(gateway.records(&["--reason", "upstream.malformed"]).finals().len(), 3);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn informational_responses_pass_clean_and_not_without_end() {
     let backend = RawBackend::start().await;
     let gateway = Gateway::test().upstream(backend.address).start().await;
@@ -233,7 +233,7 @@ async fn informational_responses_pass_clean_and_not_without_end() {
     assert!(ask(&gateway, "GET").await.starts_with("HTTP/1.1 502 "));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn broken_chunks_end_the_response_and_are_recorded_as_what_they_are() {
     let backend = RawBackend::start().await;
     let gateway = Gateway::test().upstream(backend.address).start().await;
@@ -251,7 +251,7 @@ async fn broken_chunks_end_the_response_and_are_recorded_as_what_they_are() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn browsers_are_told_how_to_protect_people_also_by_refusals() {
     let backend = RawBackend::start().await;
     let gateway = Gateway::test().upstream(backend.address).tls().start().await;
@@ -292,7 +292,7 @@ async fn browsers_are_told_how_to_protect_people_also_by_refusals() {
     assert_eq!(public.fields.get_all("vary").iter().collect::<Vec<_>>(), ["Accept"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_browsers_are_told_can_be_set_and_what_cannot_work_is_said_at_load() {
     let settings = "response: { hsts: preload, hsts_max_age: 730d, content_type_options: none, frame_options: deny, \
                     referrer_policy: none, guarded_cache: no_store }\n";
@@ -316,7 +316,7 @@ async fn what_browsers_are_told_can_be_set_and_what_cannot_work_is_said_at_load(
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_route_says_what_is_done_to_fields_and_cannot_touch_what_cloister_writes() {
     let route = "  - id: dressed
     match: { host: \"{tenant}.example.test\", path: \"/dressed\" }

@@ -27,7 +27,7 @@ tests:
   - { as: { service: billing }, do: GET https://acme.example.test/feed, expect: { allow: viewer } }
 "#;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_acts_for_its_tenant_with_its_roles_and_is_on_record_by_its_name() {
     let partners = TestAuthority::new("partners");
     let gateway = Gateway::test()
@@ -82,7 +82,7 @@ async fn a_service_acts_for_its_tenant_with_its_roles_and_is_on_record_by_its_na
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_says_about_its_certificate_never_reaches_the_backend() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["viewer"]);

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::harness::{Gateway, Play, Recorder};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn extensions_protocols_and_compressed_frames_come_through_as_they_are() {
     const HEAD: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
@@ -48,7 +48,7 @@ async fn extensions_protocols_and_compressed_frames_come_through_as_they_are() {
     assert_eq!((&record["in"], &record["out"], &record["end"]), (&6.into(), &9.into(), &"complete".into()), "{record}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_large_message_comes_back_whole_and_is_counted() {
     let gateway = Gateway::test().start().await;
     let mut request = format!("ws://{}/socket", gateway.address).into_client_request().unwrap();

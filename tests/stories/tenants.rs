@@ -2,7 +2,7 @@
 
 use crate::harness::Gateway;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_one_tenant_does_not_open_another() {
     let gateway = Gateway::test().start().await;
     let token = gateway.token("acme", "ada", &["clerk"]);
@@ -14,7 +14,7 @@ async fn a_token_of_one_tenant_does_not_open_another() {
     assert!(gateway.backend.seen().is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn suspended_and_unknown_tenants_are_refused_and_look_the_same_to_an_outsider() {
     let gateway = Gateway::test().start().await;
     let mut bodies = Vec::new();
@@ -28,7 +28,7 @@ async fn suspended_and_unknown_tenants_are_refused_and_look_the_same_to_an_outsi
     assert_eq!(bodies[0], bodies[1]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_of_the_directory_is_a_member_only_where_it_says_so() {
     let policies = r#"
 tenants: { acme: { status: active }, globex: { status: active } }
@@ -54,7 +54,7 @@ routes:
 }
 
 /// Whoever signs well speaks for its own tenants all the same, and no tenant is spoken for by whom it does not know.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_issuer_speaks_for_no_other_tenants_than_its_own() {
     let ask = async |gateway: &Gateway, tenant| {
         let answer = gateway.get(tenant, "/orders/1").await;

@@ -5,7 +5,7 @@ use token::forge::Issuer;
 
 use crate::harness::{Gateway, POLICIES, claims, now, rfc3339};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_good_token_gets_in_and_each_bad_one_is_told_apart_in_the_log_only() {
     let gateway = Gateway::test().start().await;
     let sign = |change: &dyn Fn(&mut serde_json::Value)| {
@@ -45,7 +45,7 @@ async fn a_good_token_gets_in_and_each_bad_one_is_told_apart_in_the_log_only() {
     assert_eq!(gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(&good)).await.status, 200);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_not_a_bearer_token_is_refused() {
     let gateway = Gateway::test().start().await;
     let answer = gateway.send(gateway.request("GET", "acme", "/orders/1").header("authorization", "Basic YTpi")).await;
@@ -53,7 +53,7 @@ async fn a_token_that_is_not_a_bearer_token_is_refused() {
     assert_eq!(gateway.reason(&answer), "auth.invalid.malformed");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_issuer_without_keys_is_an_outage_and_not_a_bad_token() {
     let gateway = Gateway::test().jwks("{ url: \"http://127.0.0.1:9/jwks.json\" }").unready().start().await;
     let answer = gateway.get("acme", "/orders/1").await;
@@ -65,7 +65,7 @@ async fn an_issuer_without_keys_is_an_outage_and_not_a_bad_token() {
     assert!(checks.contains("issuers"), "{checks}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_that_the_issuer_rotates_are_taken_over_without_a_restart() {
     let gateway = Gateway::test().start().await;
     let next = Issuer::es256("key-2");
@@ -82,7 +82,7 @@ async fn keys_that_the_issuer_rotates_are_taken_over_without_a_restart() {
 }
 
 /// A token that was verified before is remembered, and refused all the same.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_was_taken_back_is_refused_also_if_it_was_good_a_moment_ago() {
     let gateway = Gateway::test().start().await;
     let signed = |user: &str, change: fn(&mut serde_json::Value)| {

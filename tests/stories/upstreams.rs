@@ -33,7 +33,7 @@ fn audience(backend: &Backend) -> String {
     claims["aud"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn each_tenant_reaches_its_own_upstream_and_the_record_and_the_assertion_name_it() {
     let other = Backend::start().await;
     let settings = format!("{{ addresses: [\"{}\"] }}", other.address);
@@ -56,7 +56,7 @@ async fn each_tenant_reaches_its_own_upstream_and_the_record_and_the_assertion_n
     assert!(gateway.backend.seen().iter().all(|seen| seen.field("x-tenant-id") != Some("globex")));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_without_an_upstream_is_refused_and_reaches_nobody_elses() {
     let other = Backend::start().await;
     let settings = format!("{{ addresses: [\"{}\"] }}", other.address);
