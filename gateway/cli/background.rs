@@ -1,13 +1,16 @@
 //! The background tasks run on a runtime of their own, beside the workers; each ends when the gateway does, after the
 //! last request.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::life::{Life, Stage};
 
@@ -15,6 +18,9 @@ use crate::life::{Life, Stage};
 pub(crate) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 type Run = Box<dyn FnOnce(Shutdown) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// How long tasks may take to end.
+const TIDY: Duration = Duration::from_secs(1);
 
 /// Something that goes on beside the requests.
 pub(crate) struct Task {
@@ -60,8 +66,9 @@ impl Background {
 impl BackgroundService for Background {
     async fn start(&self, _: ShutdownWatch) {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        let mut set = JoinSet::new();
+        let (mut set, mut names) = (JoinSet::new(), HashSet::new());
         for Task { name, run, may_end } in tasks {
+            names.insert(name);
             let life = self.life.clone();
             let ended = Box::pin(async move { life.reaches(Stage::Over).await });
             let task = run(ended);
@@ -70,12 +77,29 @@ impl BackgroundService for Background {
                 (name, may_end)
             });
         }
-        while let Some(ended) = set.join_next().await {
-            match ended {
-                Ok((name, may_end)) if may_end || self.life.stage() >= Stage::Over => {
-                    tracing::debug!(task = name, "ended")
+        let late = async {
+            self.life.reaches(Stage::Over).await;
+            sleep(TIDY).await;
+        };
+        let mut late = std::pin::pin!(late);
+        loop {
+            let ended = tokio::select! {
+                ended = set.join_next() => ended,
+                () = &mut late => {
+                    tracing::warn!(tasks = ?names, "background tasks did not end in time");
+                    break;
                 }
-                Ok((name, _)) => tracing::error!(task = name, "a background task ended before its time"),
+            };
+            let Some(ended) = ended else { break };
+            match ended {
+                Ok((name, may_end)) => {
+                    names.remove(name);
+                    if may_end || self.life.stage() >= Stage::Over {
+                        tracing::debug!(task = name, "ended");
+                    } else {
+                        tracing::error!(task = name, "a background task ended before its time");
+                    }
+                }
                 Err(error) => tracing::error!(error = terms::chain(&error), "a background task broke"),
             }
         }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use audit::Journal;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::life::{Life, Stage};
 
@@ -21,9 +21,6 @@ pub(crate) struct Spans {
     /// For requests that run then.
     pub(crate) grace: Duration,
 }
-
-/// How long the background tasks may take to end.
-const TIDY: Duration = Duration::from_secs(1);
 
 /// Waits for the signal to end, and drains before pingora hears of it: pingora would sleep its whole grace period, however
 /// idle it is.
@@ -45,9 +42,7 @@ impl ShutdownSignalWatch for Drain {
             tracing::error!("signals cannot be awaited");
         }
         self.life.go(Stage::Over);
-        if timeout(TIDY, self.life.reaches(Stage::Tidy)).await.is_err() {
-            tracing::warn!("a background task did not end in time");
-        }
+        self.life.reaches(Stage::Tidy).await;
         ShutdownSignal::FastShutdown
     }
 }

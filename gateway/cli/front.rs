@@ -1,7 +1,7 @@
 //! The ingress as a service of pingora's, which stops when we say so: pingora itself would tell it only after its own
 //! grace period.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,23 +9,29 @@ use ingress::Ingress;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
 use proxy::Application;
+use token::Verifier;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::life::{Life, Stage};
 use crate::upgrade::Spare;
 use crate::watchdog::Hearts;
 
+/// How long the first clients wait for the keys of issuers. Whoever hangs longer has requests answered with 503.
+const HEAD_START: Duration = Duration::from_secs(3);
+
 /// The ingress, and the life that it is a part of.
 pub(crate) struct Front {
     ingress: Ingress<Application>,
+    tokens: Arc<Verifier>,
     life: Life,
     spare: Spare,
     hearts: Option<(Hearts, usize, Duration)>,
 }
 
 impl Front {
-    pub(crate) const fn new(ingress: Ingress<Application>, life: Life, spare: Spare) -> Self {
-        Self { ingress, life, spare, hearts: None }
+    pub(crate) const fn new(ingress: Ingress<Application>, tokens: Arc<Verifier>, life: Life, spare: Spare) -> Self {
+        Self { ingress, tokens, life, spare, hearts: None }
     }
 
     /// Lets so many workers show that they live, each so often.
@@ -45,6 +51,13 @@ impl Service for Front {
         };
         if let Some((hearts, workers, every)) = &self.hearts {
             hearts.start(*workers, *every);
+        }
+        // Who comes meanwhile waits to be accepted, and is served by whoever served before where one still does: a restart
+        // and an upgrade must not make refusals out of keys that come in a moment.
+        tokio::select! {
+            () = self.tokens.asked_once() => {}
+            () = sleep(HEAD_START) => tracing::warn!("serving, although not all issuers have answered"),
+            () = self.life.reaches(Stage::Leaving) => {}
         }
         self.life.go(Stage::Serving);
         tokio::join!(self.ingress.start_service(fds, stopped, tasks_per_listener), tell);

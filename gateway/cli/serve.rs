@@ -199,7 +199,7 @@ impl Gateway {
             sockets: Arc::clone(&spare),
             taken: watch::Sender::new(false),
         });
-        let mut front = Front::new(ingress, life.clone(), spare);
+        let mut front = Front::new(ingress, Arc::clone(&tokens), life.clone(), spare);
         let mut tasks = tasks(Works {
             admin,
             tokens,
@@ -304,10 +304,12 @@ fn tasks(works: Works) -> Vec<Task> {
                 supervisor.ready("serving");
             })
         }),
-        Task::lasting(
-            "streams",
-            move |_| async move { proxy.watch_streams(life.reaches(Stage::Draining), grace).await },
-        ),
+        Task::lasting("streams", move |shutdown| async move {
+            tokio::select! {
+                () = proxy.watch_streams(life.reaches(Stage::Draining), grace) => {}
+                () = shutdown => {} // the last of them has ended before its time
+            }
+        }),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ]

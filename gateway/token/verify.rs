@@ -198,6 +198,15 @@ impl Verifier {
         join_all(self.issuers.iter().map(|issuer| issuer.refresh(&*self.clock))).await;
     }
 
+    /// Waits until the keys of each issuer were asked for once, with whatever outcome. While [`Verifier::run`] runs.
+    pub async fn asked_once(&self) {
+        join_all(self.issuers.iter().map(async |issuer| {
+            let mut fetched = issuer.fetched.subscribe();
+            drop(fetched.wait_for(|count| *count > 0).await); // it cannot fail: the sender is here
+        }))
+        .await;
+    }
+
     /// How each issuer does, in the order in which they were given.
     #[must_use]
     pub fn issuers(&self) -> Vec<IssuerState> {

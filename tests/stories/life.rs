@@ -19,6 +19,8 @@ async fn sigterm_lets_a_running_request_end_and_then_stops_at_once() {
     assert_eq!(answer.text(), "slow");
     assert!(gateway.process().wait().success());
     assert!(told.elapsed() < Duration::from_secs(4), "it does not wait for its whole grace");
+    let said = gateway.process().said();
+    assert!(!said.contains("WARN"), "and nothing that runs beside requests had to be broken off: {said}");
     let records = crate::harness::Records::query(gateway.log(), &[]);
     assert_eq!(records.of(&answer.request_id())["end"], "complete");
     let records = crate::harness::Records::query(gateway.log(), &["--all"]);

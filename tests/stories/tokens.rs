@@ -1,5 +1,7 @@
 //! Who gets in with which token.
 
+use std::io::{Read as _, Write as _};
+
 use serde_json::json;
 use token::forge::Issuer;
 
@@ -51,6 +53,23 @@ async fn a_token_that_is_not_a_bearer_token_is_refused() {
     let answer = gateway.send(gateway.request("GET", "acme", "/orders/1").header("authorization", "Basic YTpi")).await;
     assert_eq!(answer.status, 401);
     assert_eq!(gateway.reason(&answer), "auth.invalid.malformed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_before_the_first_keys_are_there_waits_for_them_and_is_served() {
+    let issuer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("{{ url: \"http://{}/jwks.json\" }}", issuer.local_addr().unwrap());
+    let gateway = Gateway::test().jwks(&url).unready().start().await;
+    let keys = gateway.issuer.jwks();
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = issuer.accept().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(500)); // as an issuer does that is far away
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", keys.len());
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(keys.as_bytes())).unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    });
+    assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
+    answers.join().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
