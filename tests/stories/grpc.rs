@@ -138,13 +138,18 @@ async fn a_call_ends_when_its_client_waits_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backend_that_does_not_speak_h2c_is_told_as_unavailable() {
-    let http1 = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
-    let gateway = Gateway::test().policies(POLICY).tls().h2c(http1).start().await;
-    let call = connect(&gateway).await.call("Get", Some(&gateway.token("acme", "ada", &["clerk"])), b"").await;
-    assert_eq!((call.status, call.field("grpc-status")), (200, Some("14")));
-    let id = call.field("x-request-id").unwrap();
-    assert_eq!(gateway.records(&["--id", id]).of(id)["reason"], "upstream.unavailable");
+async fn a_backend_that_does_not_speak_h2c_is_told_apart_from_one_that_hangs_up() {
+    for (said, status, reason) in [
+        ("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "13", "upstream.malformed"),
+        ("", "14", "upstream.unavailable"),
+    ] {
+        let backend = answering(said).await;
+        let gateway = Gateway::test().policies(POLICY).tls().h2c(backend).start().await;
+        let call = connect(&gateway).await.call("Get", Some(&gateway.token("acme", "ada", &["clerk"])), b"").await;
+        assert_eq!((call.status, call.field("grpc-status")), (200, Some(status)));
+        let id = call.field("x-request-id").unwrap();
+        assert_eq!(gateway.records(&["--id", id]).of(id)["reason"], reason);
+    }
 }
 
 /// All calls share one connection to the backend. Three answers of 16 MiB that nobody reads must not fill it.
@@ -193,6 +198,8 @@ async fn answering(text: &'static str) -> std::net::SocketAddr {
         while let Ok((mut stream, _)) = listener.accept().await {
             drop(stream.read(&mut [0; 16_384]).await);
             drop(stream.write_all(text.as_bytes()).await);
+            // Whoever says something waits until it was read: its end would come first now and then.
+            while !text.is_empty() && stream.read(&mut [0; 16_384]).await.is_ok_and(|read| read > 0) {}
         }
     });
     address
