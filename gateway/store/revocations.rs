@@ -1,0 +1,209 @@
+use rusqlite::{Row, named_params};
+use tenancy::Revoked;
+
+use crate::{Store, StoreError};
+
+/// Tokens that were taken back, and what is known of that. Times are seconds since the Unix epoch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Revocation {
+    /// Which tokens.
+    pub revoked: Revoked,
+    /// When it may be forgotten, because none of them is good any longer. Never, if nothing is said.
+    pub until: Option<u64>,
+    /// When it was made, or made last.
+    pub made: u64,
+}
+
+/// A row, before it is known to be one that this program wrote.
+struct Kept {
+    kind: String,
+    issuer: String,
+    name: String,
+    before: Option<i64>,
+    until: Option<i64>,
+    made: i64,
+}
+
+impl Store {
+    /// Takes tokens back, and forgets what may be forgotten `now`. On disk when it returns. Taken back twice, what takes
+    /// more back stays: the later `before`, the later `until`.
+    ///
+    /// # Errors
+    /// Nothing was taken back.
+    pub fn revoke(&self, revocation: &Revocation, now: u64) -> Result<(), StoreError> {
+        let Revocation { revoked, until, made } = revocation;
+        let (kind, issuer, name, before) = key(revoked);
+        self.change(|transaction| {
+            transaction
+                .execute("DELETE FROM revocations WHERE until <= :now", named_params! { ":now": seconds(now) })?;
+            let mut statement = transaction.prepare_cached(
+                "INSERT INTO revocations (kind, issuer, name, before, until, made)
+                 VALUES (:kind, :issuer, :name, :before, :until, :made)
+                 ON CONFLICT DO UPDATE SET made = max(made, excluded.made),
+                    before = CASE WHEN before IS NULL OR excluded.before IS NULL THEN NULL
+                                  ELSE max(before, excluded.before) END,
+                    until = CASE WHEN until IS NULL OR excluded.until IS NULL THEN NULL
+                                 ELSE max(until, excluded.until) END",
+            )?;
+            statement.execute(named_params! {
+                ":kind": kind, ":issuer": issuer, ":name": name, ":before": before.map(seconds),
+                ":until": until.map(seconds), ":made": seconds(*made),
+            })?;
+            Ok(())
+        })
+    }
+
+    /// Gives tokens back: those that were taken back in just this way. `false`: there was nothing of the kind.
+    ///
+    /// # Errors
+    /// Nothing was given back.
+    pub fn restore(&self, revoked: &Revoked) -> Result<bool, StoreError> {
+        let (kind, issuer, name, _) = key(revoked);
+        self.change(|transaction| {
+            let sql = "DELETE FROM revocations WHERE kind = :kind AND issuer = :issuer AND name = :name";
+            let parameters = named_params! { ":kind": kind, ":issuer": issuer, ":name": name };
+            transaction.execute(sql, parameters).map(|deleted| deleted > 0)
+        })
+    }
+
+    /// All that are in force `now`, in an order that stays.
+    ///
+    /// # Errors
+    /// The store cannot be read, in whole or in part.
+    pub fn revocations(&self, now: u64) -> Result<Vec<Revocation>, StoreError> {
+        let all = self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT kind, issuer, name, before, until, made FROM revocations
+                 WHERE until IS NULL OR until > :now ORDER BY made, kind, issuer, name",
+            )?;
+            statement.query_map(named_params! { ":now": seconds(now) }, kept)?.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        all.into_iter().map(|kept| self.revocation(kept)).collect()
+    }
+
+    /// FAIL CLOSED: what is not as this program writes it is an error, and not left out.
+    fn revocation(&self, kept: Kept) -> Result<Revocation, StoreError> {
+        let Kept { kind, issuer, name, before, until, made } = kept;
+        let before = before.map(i64::cast_unsigned);
+        let issuer = || issuer.parse().map_err(|_| self.damaged("issuer", &issuer));
+        let revoked = match (kind.as_str(), before) {
+            ("token", _) => Revoked::Token { issuer: issuer()?, jti: name.into() },
+            ("session", _) => Revoked::Session { issuer: issuer()?, sid: name.into() },
+            ("subject", before) => {
+                let subject = name.parse().map_err(|_| self.damaged("name", &name))?;
+                Revoked::Subject { issuer: issuer()?, subject, before }
+            }
+            ("tenant", Some(before)) => {
+                Revoked::Tenant { tenant: name.parse().map_err(|_| self.damaged("name", &name))?, before }
+            }
+            _ => return Err(self.damaged("kind", kind)),
+        };
+        Ok(Revocation { revoked, until: until.map(i64::cast_unsigned), made: made.cast_unsigned() })
+    }
+}
+
+/// What tells a revocation from others: its kind, issuer and name; and the time, if it is about what was issued before.
+fn key(revoked: &Revoked) -> (&'static str, &str, &str, Option<u64>) {
+    match revoked {
+        Revoked::Session { issuer, sid } => ("session", issuer.as_str(), sid, None),
+        Revoked::Subject { issuer, subject, before } => ("subject", issuer.as_str(), subject.as_str(), *before),
+        Revoked::Tenant { tenant, before } => ("tenant", "", tenant.as_str(), Some(*before)),
+        Revoked::Token { issuer, jti } => ("token", issuer.as_str(), jti, None),
+    }
+}
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
+    Ok(Kept {
+        kind: row.get("kind")?,
+        issuer: row.get("issuer")?,
+        name: row.get("name")?,
+        before: row.get("before")?,
+        until: row.get("until")?,
+        made: row.get("made")?,
+    })
+}
+
+/// Times beyond what SQLite counts are the end of time.
+fn seconds(time: u64) -> i64 {
+    i64::try_from(time).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(jti: &str) -> Revoked {
+        Revoked::Token { issuer: "main".parse().unwrap(), jti: jti.into() }
+    }
+
+    fn ada(before: Option<u64>) -> Revoked {
+        Revoked::Subject { issuer: "main".parse().unwrap(), subject: "ada".parse().unwrap(), before }
+    }
+
+    fn every_kind() -> Vec<Revoked> {
+        let session = Revoked::Session { issuer: "main".parse().unwrap(), sid: "s1".into() };
+        let tenant = Revoked::Tenant { tenant: "acme".parse().unwrap(), before: 50 };
+        vec![session, ada(None), tenant, token("t1")]
+    }
+
+    fn of(store: &Store, now: u64) -> Vec<Revoked> {
+        store.revocations(now).unwrap().into_iter().map(|kept| kept.revoked).collect()
+    }
+
+    #[test]
+    fn what_was_taken_back_is_there_after_a_restart_and_for_every_other_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let other = Store::open_existing(folder.path()).unwrap();
+        let mut version = other.version().unwrap();
+        for revoked in every_kind() {
+            store.revoke(&Revocation { revoked, until: None, made: 100 }, 100).unwrap();
+            assert_ne!(other.version().unwrap(), version);
+            version = other.version().unwrap();
+        }
+        assert_eq!(of(&other, 100), every_kind());
+        drop((store, other));
+        let again = Store::open(folder.path()).unwrap();
+        assert_eq!((of(&again, 100), again.version().unwrap()), (every_kind(), version));
+    }
+
+    #[test]
+    fn taken_back_twice_what_takes_more_back_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for (before, until, kept) in [
+            (Some(50), Some(500), (Some(50), Some(500))),
+            (Some(40), Some(400), (Some(50), Some(500))),
+            (Some(60), None, (Some(60), None)),
+            (None, Some(900), (None, None)),
+            (Some(70), Some(900), (None, None)),
+        ] {
+            store.revoke(&Revocation { revoked: ada(before), until, made: 100 }, 100).unwrap();
+            let all = store.revocations(100).unwrap();
+            assert_eq!(all.iter().map(|it| (&it.revoked, it.until)).collect::<Vec<_>>(), [(&ada(kept.0), kept.1)]);
+        }
+    }
+
+    #[test]
+    fn what_may_be_forgotten_is_and_what_is_given_back_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.revoke(&Revocation { revoked: token("t1"), until: Some(200), made: 100 }, 100).unwrap();
+        assert_eq!(of(&store, 199), [token("t1")]);
+        assert_eq!(of(&store, 200), []);
+        store.revoke(&Revocation { revoked: token("t2"), until: None, made: 200 }, 200).unwrap();
+        assert_eq!(of(&store, 0), [token("t2")], "the other one is not even kept");
+        assert!(store.restore(&token("t2")).unwrap());
+        assert!(!store.restore(&token("t2")).unwrap());
+        assert_eq!(of(&store, 0), []);
+    }
+
+    #[test]
+    fn a_row_that_this_program_would_not_write_is_an_error_and_not_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let sql = "INSERT INTO revocations VALUES ('tenant', '', 'Not A Tenant', 5, NULL, 1)";
+        store.change(|transaction| transaction.execute(sql, [])).unwrap();
+        assert!(matches!(store.revocations(0), Err(StoreError::Damaged(_, "name", _))));
+    }
+}
