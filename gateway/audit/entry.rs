@@ -239,6 +239,37 @@ pub enum Note<'a> {
         /// Why the new ones were refused. At most 400 characters are kept.
         why: &'a str,
     },
+    /// Tokens were taken back before their time, or given back.
+    Tokens {
+        /// Which of both.
+        turn: Turn,
+        /// What they have in common.
+        of: TokensOf<'a>,
+        /// Only those that were issued before, in seconds since the Unix epoch.
+        before: Option<u64>,
+    },
+}
+
+/// What became of tokens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Turn {
+    /// They are good again, as far as they would be without.
+    Restored,
+    /// They are not good any longer.
+    Revoked,
+}
+
+/// What tokens have in common. What a token or a session is called is not in the record: nothing else there names it.
+#[derive(Clone, Copy, Debug)]
+pub enum TokensOf<'a> {
+    /// They belong to one session at this issuer.
+    Session(&'a IssuerId),
+    /// They speak of one subject of this issuer, as [`crate::Journal::pseudonym`] hides it.
+    Subject(&'a IssuerId, Pseudonym),
+    /// They are for this tenant.
+    Tenant(&'a TenantId),
+    /// It is one, of this issuer.
+    Token(&'a IssuerId),
 }
 
 /// What a [`Note`] is about.

@@ -51,7 +51,7 @@ mod tests;
 mod verify;
 
 pub use committer::Committer;
-pub use entry::{Decision, Digest, Echo, End, Entry, Files, Note, Outcome, Protocol};
+pub use entry::{Decision, Digest, Echo, End, Entry, Files, Note, Outcome, Protocol, TokensOf, Turn};
 pub use handle::{Open, Witness};
 pub use handover::{Handed, NotHandedOver, Predecessor};
 pub use journal::{Journal, NotClosed, Settings, Unavailable};

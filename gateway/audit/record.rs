@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use crate::line::Line;
-use crate::{Entry, Files, Note, Outcome};
+use crate::{Entry, Files, Note, Outcome, TokensOf, Turn};
 
 /// The JSON Schema of every record that the log holds: requests (`stage`) and the log's own (`kind`).
 #[must_use]
@@ -160,6 +160,31 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
                 line.hex(r#","old":""#, u128::from(old.as_u64()), 16);
             }
             line.text(r#","why":""#, why, 400);
+        }
+        Note::Tokens { turn, of, before } => {
+            let kind = match turn {
+                Turn::Restored => "tokens.restored",
+                Turn::Revoked => "tokens.revoked",
+            };
+            own(line, kind, at, instance);
+            let (what, issuer) = match of {
+                TokensOf::Session(issuer) => ("session", Some(issuer)),
+                TokensOf::Subject(issuer, _) => ("subject", Some(issuer)),
+                TokensOf::Tenant(_) => ("tenant", None),
+                TokensOf::Token(issuer) => ("token", Some(issuer)),
+            };
+            line.word(r#","of":""#, what);
+            if let Some(issuer) = issuer {
+                line.word(r#","iss":""#, issuer.as_str());
+            }
+            match of {
+                TokensOf::Subject(_, subject) => line.word(r#","sub":""#, subject.as_str()),
+                TokensOf::Tenant(tenant) => line.word(r#","tenant":""#, tenant.as_str()),
+                TokensOf::Session(_) | TokensOf::Token(_) => {}
+            }
+            if let Some(before) = before {
+                line.number(r#","before":"#, before);
+            }
         }
     }
     line.raw("}");

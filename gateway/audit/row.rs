@@ -41,6 +41,8 @@ pub struct Row<'a> {
     pub old: Option<&'a str>,
     pub new: Option<&'a str>,
     pub why: Option<String>,
+    pub of: Option<&'a str>,
+    pub before: Option<u64>,
     pub log: Option<&'a str>,
     pub records: Option<u64>,
     pub dropped_bytes: Option<u64>,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use audit::Journal;
 use canonical::CanonicalRequest;
 use policy::Access;
+use tenancy::Revocations;
 use terms::{Clients, Live};
 use token::Verifier;
 
@@ -24,6 +25,7 @@ pub struct Gate {
     demanding: DemandingHosts,
     rules: Arc<Live<Rules>>,
     tokens: Arc<Verifier>,
+    revocations: Arc<Live<Revocations>>,
     journal: Arc<Journal>,
 }
 
@@ -50,13 +52,20 @@ impl Gate {
         tokens: Arc<Verifier>,
         journal: Arc<Journal>,
     ) -> Self {
-        Self { clients, rooms, demanding: DemandingHosts::default(), rules, tokens, journal }
+        let revocations = Arc::new(Live::new(Revocations::default()));
+        Self { clients, rooms, demanding: DemandingHosts::default(), rules, tokens, revocations, journal }
     }
 
     /// The same gate, for listeners that demand certificates of the clients of these hosts.
     #[must_use]
     pub fn demanding_certificates(self, demanding: DemandingHosts) -> Self {
         Self { demanding, ..self }
+    }
+
+    /// The same gate, which also knows of tokens that were taken back while it works.
+    #[must_use]
+    pub fn revoking(self, revocations: Arc<Live<Revocations>>) -> Self {
+        Self { revocations, ..self }
     }
 
     /// Every check there is, in the order in which a request meets them. Each yields a proof that the next one takes;
@@ -81,7 +90,7 @@ impl Gate {
             Access::Guarded { .. } | Access::Services { .. } => {
                 let identified = Identified::verify(fitting, &self.tokens, arrival, request).await?; // a token or a certificate names a caller
                 let entered = Entered::enter(identified, arrival, request)?; // the caller is inside the tenant that all name
-                let valid = Valid::check(entered)?; // its token was not taken back
+                let valid = Valid::check(entered, &self.revocations.glance())?; // its token was not taken back
                 let present = Present::check(valid, arrival)?; // its tenant lets members come from there
                 Granted::decide(present, request)? // a role of the member grants it, and none denies it
             }
@@ -105,6 +114,12 @@ impl Gate {
     #[must_use]
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.snapshot()
+    }
+
+    /// The tokens that were taken back, besides those of the rules.
+    #[must_use]
+    pub fn revocations(&self) -> Arc<Revocations> {
+        self.revocations.snapshot()
     }
 
     /// Where decisions are kept.

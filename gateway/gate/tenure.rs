@@ -1,4 +1,4 @@
-use tenancy::Status;
+use tenancy::{Revocations, Status};
 use terms::{Reason, TenantId};
 
 use crate::valid::is_revoked;
@@ -17,16 +17,16 @@ pub struct Tenure {
 }
 
 impl Tenure {
-    /// Whether it still stands, by the rules in force and at this time in seconds since the Unix epoch.
+    /// Whether it still stands, by the rules and the revocations in force and at this time in seconds since the Unix epoch.
     ///
     /// # Errors
     /// Why it has ended.
-    pub fn stands(&self, rules: &Rules, now: u64) -> Result<(), Reason> {
+    pub fn stands(&self, rules: &Rules, kept: &Revocations, now: u64) -> Result<(), Reason> {
         // The leeway is for clocks that differ at the door. Inside, nothing lasts beyond `exp`.
         if now >= self.caller.expires_at() {
             return Err(Reason::StreamExpired);
         }
-        if is_revoked(&self.caller, &self.tenant, rules) {
+        if is_revoked(&self.caller, &self.tenant, rules, kept) {
             return Err(Reason::StreamRevoked);
         }
         match rules.policy().tenants().get(self.tenant.as_str()).map(|tenant| tenant.status) {

@@ -1,4 +1,4 @@
-use tenancy::Credential;
+use tenancy::{Credential, Revocations};
 
 use crate::member::{Entered, Member};
 use crate::refusal::{Cause, Refusal};
@@ -12,17 +12,18 @@ pub(crate) struct Valid<'r> {
 }
 
 impl<'r> Valid<'r> {
-    pub(crate) fn check(entered: Entered<'r>) -> Result<Self, Refusal> {
+    pub(crate) fn check(entered: Entered<'r>, kept: &Revocations) -> Result<Self, Refusal> {
         let Entered { routed, member } = entered;
-        if is_revoked(member.caller(), member.membership().tenant(), routed.rules()) {
+        if is_revoked(member.caller(), member.membership().tenant(), routed.rules(), kept) {
             return Err(routed.refuse_as(Cause::Revoked, Who::Member(member)));
         }
         Ok(Self { routed, member })
     }
 }
 
-/// Whether what a caller proved itself with was taken back. Certificates are by the lists of their authorities.
-pub(crate) fn is_revoked(caller: &Principal, tenant: &terms::TenantId, rules: &Rules) -> bool {
+/// Whether what a caller proved itself with was taken back: in the policy, or by somebody who said so to the gateway.
+/// Certificates are taken back by the lists of their authorities.
+pub(crate) fn is_revoked(caller: &Principal, tenant: &terms::TenantId, rules: &Rules, kept: &Revocations) -> bool {
     caller.token().is_some_and(|token| {
         let credential = Credential {
             issuer: token.issuer(),
@@ -31,6 +32,6 @@ pub(crate) fn is_revoked(caller: &Principal, tenant: &terms::TenantId, rules: &R
             sid: token.sid(),
             issued_at: token.issued_at(),
         };
-        rules.policy().revocations().revoke(&credential, tenant)
+        rules.policy().revocations().revoke(&credential, tenant) || kept.revoke(&credential, tenant)
     })
 }

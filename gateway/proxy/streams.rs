@@ -14,6 +14,7 @@ use gate::{Rules, Tenure};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
+use tenancy::Revocations;
 use terms::{Reason, RequestId};
 
 use crate::context::Admitted;
@@ -138,8 +139,8 @@ impl Stream {
     }
 
     /// Looks whether it may go on.
-    fn look(&self, rules: &Rules, now: u64) {
-        if let Some(Err(why)) = self.tenure.as_ref().map(|tenure| tenure.stands(rules, now)) {
+    fn look(&self, rules: &Rules, revocations: &Revocations, now: u64) {
+        if let Some(Err(why)) = self.tenure.as_ref().map(|tenure| tenure.stands(rules, revocations, now)) {
             self.end(why);
         } else if !self.due.load(Ordering::Relaxed) && self.since.elapsed() >= OPENED_AFTER {
             self.due.store(true, Ordering::Release);
@@ -175,8 +176,8 @@ impl Streams {
     }
 
     /// Ends every stream that may not go on by these rules, at this time in seconds since the Unix epoch.
-    pub(crate) fn look(&self, rules: &Rules, now: u64) {
-        self.each(|stream| stream.look(rules, now));
+    pub(crate) fn look(&self, rules: &Rules, revocations: &Revocations, now: u64) {
+        self.each(|stream| stream.look(rules, revocations, now));
     }
 
     /// Ends all of them.
@@ -266,7 +267,9 @@ impl Proxy {
     /// Looks after all requests that run long, from start to shutdown, and then until the grace is nearly over: what has not
     /// ended by then is ended, since a stream never does so by itself.
     pub async fn watch_streams(&self, shutdown: impl Future<Output = ()> + Send, grace: Duration) {
-        let look = || self.streams().look(&self.gate().rules(), self.clock().unix_seconds());
+        let look = || {
+            self.streams().look(&self.gate().rules(), &self.gate().revocations(), self.clock().unix_seconds());
+        };
         let mut ticks = tokio::time::interval(LOOK);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {

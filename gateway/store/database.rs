@@ -50,6 +50,14 @@ const STEPS: [&str; 1] = ["
         made INTEGER NOT NULL,
         PRIMARY KEY (kind, issuer, name)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE revocation_events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        turn TEXT NOT NULL CHECK (turn IN ('restored', 'revoked')),
+        kind TEXT NOT NULL,
+        issuer TEXT NOT NULL,
+        name TEXT NOT NULL,
+        before INTEGER
+    ) STRICT;
 "];
 
 impl Store {
@@ -150,7 +158,11 @@ impl Store {
         })
     }
 
-    fn transaction<T>(&self, run: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    /// Changes something whole or not at all.
+    pub(crate) fn transaction<T>(
+        &self,
+        run: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let done = connection.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|transaction| {
             let done = run(&transaction)?;

@@ -31,4 +31,4 @@ mod database;
 mod revocations;
 
 pub use database::{Store, StoreError};
-pub use revocations::Revocation;
+pub use revocations::{Event, Revocation, Turn};

@@ -1,4 +1,4 @@
-use rusqlite::{Row, named_params};
+use rusqlite::{Row, Transaction, named_params};
 use tenancy::Revoked;
 
 use crate::{Store, StoreError};
@@ -14,14 +14,31 @@ pub struct Revocation {
     pub made: u64,
 }
 
-/// A row, before it is known to be one that this program wrote.
+/// Something that was done with tokens and is not in the audit log yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    id: i64,
+    /// Whether they were taken back or given back.
+    pub turn: Turn,
+    /// Which tokens.
+    pub revoked: Revoked,
+}
+
+/// What became of tokens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Turn {
+    /// They were given back.
+    Restored,
+    /// They were taken back.
+    Revoked,
+}
+
+/// Which tokens, before it is known that this program wrote it.
 struct Kept {
     kind: String,
     issuer: String,
     name: String,
     before: Option<i64>,
-    until: Option<i64>,
-    made: i64,
 }
 
 impl Store {
@@ -34,6 +51,7 @@ impl Store {
         let Revocation { revoked, until, made } = revocation;
         let (kind, issuer, name, before) = key(revoked);
         self.change(|transaction| {
+            note(transaction, Turn::Revoked, revoked)?;
             transaction
                 .execute("DELETE FROM revocations WHERE until <= :now", named_params! { ":now": seconds(now) })?;
             let mut statement = transaction.prepare_cached(
@@ -62,7 +80,11 @@ impl Store {
         self.change(|transaction| {
             let sql = "DELETE FROM revocations WHERE kind = :kind AND issuer = :issuer AND name = :name";
             let parameters = named_params! { ":kind": kind, ":issuer": issuer, ":name": name };
-            transaction.execute(sql, parameters).map(|deleted| deleted > 0)
+            let restored = transaction.execute(sql, parameters)? > 0;
+            if restored {
+                note(transaction, Turn::Restored, revoked)?;
+            }
+            Ok(restored)
         })
     }
 
@@ -76,17 +98,57 @@ impl Store {
                 "SELECT kind, issuer, name, before, until, made FROM revocations
                  WHERE until IS NULL OR until > :now ORDER BY made, kind, issuer, name",
             )?;
-            statement.query_map(named_params! { ":now": seconds(now) }, kept)?.collect::<rusqlite::Result<Vec<_>>>()
+            let row = |row: &Row<'_>| Ok((kept(row)?, row.get("until")?, row.get("made")?));
+            let all = statement.query_map(named_params! { ":now": seconds(now) }, row)?;
+            all.collect::<rusqlite::Result<Vec<(Kept, Option<i64>, i64)>>>()
         })?;
-        all.into_iter().map(|kept| self.revocation(kept)).collect()
+        let revocation = |(kept, until, made): (Kept, Option<i64>, i64)| {
+            let revoked = self.revoked(kept)?;
+            Ok(Revocation { revoked, until: until.map(i64::cast_unsigned), made: made.cast_unsigned() })
+        };
+        all.into_iter().map(revocation).collect()
+    }
+
+    /// What was done and is not in the audit log yet, the oldest first; so many at most.
+    ///
+    /// # Errors
+    /// The store cannot be read, in whole or in part.
+    pub fn revocation_events(&self, most: u32) -> Result<Vec<Event>, StoreError> {
+        let all = self.read(|connection| {
+            let sql = "SELECT id, turn, kind, issuer, name, before FROM revocation_events ORDER BY id LIMIT :most";
+            let mut statement = connection.prepare_cached(sql)?;
+            let row = |row: &Row<'_>| Ok((row.get("id")?, row.get("turn")?, kept(row)?));
+            let all = statement.query_map(named_params! { ":most": most }, row)?;
+            all.collect::<rusqlite::Result<Vec<(i64, String, Kept)>>>()
+        })?;
+        let event = |(id, turn, kept): (i64, String, Kept)| {
+            let turn = match turn.as_str() {
+                "restored" => Turn::Restored,
+                "revoked" => Turn::Revoked,
+                _ => return Err(self.damaged("turn", turn)),
+            };
+            Ok(Event { id, turn, revoked: self.revoked(kept)? })
+        };
+        all.into_iter().map(event).collect()
+    }
+
+    /// Forgets what was done up to this event: it is in the audit log.
+    ///
+    /// # Errors
+    /// It is not forgotten, and will be in the log twice.
+    pub fn recorded(&self, last: &Event) -> Result<(), StoreError> {
+        self.transaction(|transaction| {
+            transaction.execute("DELETE FROM revocation_events WHERE id <= :id", named_params! { ":id": last.id })?;
+            Ok(())
+        })
     }
 
     /// FAIL CLOSED: what is not as this program writes it is an error, and not left out.
-    fn revocation(&self, kept: Kept) -> Result<Revocation, StoreError> {
-        let Kept { kind, issuer, name, before, until, made } = kept;
+    fn revoked(&self, kept: Kept) -> Result<Revoked, StoreError> {
+        let Kept { kind, issuer, name, before } = kept;
         let before = before.map(i64::cast_unsigned);
         let issuer = || issuer.parse().map_err(|_| self.damaged("issuer", &issuer));
-        let revoked = match (kind.as_str(), before) {
+        Ok(match (kind.as_str(), before) {
             ("token", _) => Revoked::Token { issuer: issuer()?, jti: name.into() },
             ("session", _) => Revoked::Session { issuer: issuer()?, sid: name.into() },
             ("subject", before) => {
@@ -97,8 +159,7 @@ impl Store {
                 Revoked::Tenant { tenant: name.parse().map_err(|_| self.damaged("name", &name))?, before }
             }
             _ => return Err(self.damaged("kind", kind)),
-        };
-        Ok(Revocation { revoked, until: until.map(i64::cast_unsigned), made: made.cast_unsigned() })
+        })
     }
 }
 
@@ -113,14 +174,24 @@ fn key(revoked: &Revoked) -> (&'static str, &str, &str, Option<u64>) {
 }
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
-    Ok(Kept {
-        kind: row.get("kind")?,
-        issuer: row.get("issuer")?,
-        name: row.get("name")?,
-        before: row.get("before")?,
-        until: row.get("until")?,
-        made: row.get("made")?,
-    })
+    Ok(Kept { kind: row.get("kind")?, issuer: row.get("issuer")?, name: row.get("name")?, before: row.get("before")? })
+}
+
+/// Has the audit log learn of it, whichever process made the change and whether or not a gateway runs.
+fn note(transaction: &Transaction<'_>, turn: Turn, revoked: &Revoked) -> rusqlite::Result<()> {
+    let (kind, issuer, name, before) = key(revoked);
+    let turn = match turn {
+        Turn::Restored => "restored",
+        Turn::Revoked => "revoked",
+    };
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO revocation_events (turn, kind, issuer, name, before)
+         VALUES (:turn, :kind, :issuer, :name, :before)",
+    )?;
+    statement.execute(named_params! {
+        ":turn": turn, ":kind": kind, ":issuer": issuer, ":name": name, ":before": before.map(seconds),
+    })?;
+    Ok(())
 }
 
 /// Times beyond what SQLite counts are the end of time.
@@ -196,6 +267,27 @@ mod tests {
         assert!(store.restore(&token("t2")).unwrap());
         assert!(!store.restore(&token("t2")).unwrap());
         assert_eq!(of(&store, 0), []);
+    }
+
+    #[test]
+    fn what_was_done_waits_for_the_audit_log_until_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for revoked in every_kind() {
+            store.revoke(&Revocation { revoked, until: None, made: 100 }, 100).unwrap();
+        }
+        assert!(store.restore(&ada(None)).unwrap());
+        assert!(!store.restore(&ada(None)).unwrap(), "and that is nothing to tell");
+        drop(store);
+        let store = Store::open(folder.path()).unwrap();
+        let told = |events: &[Event]| events.iter().map(|it| (it.turn, it.revoked.clone())).collect::<Vec<_>>();
+        let revoked = every_kind().into_iter().map(|it| (Turn::Revoked, it));
+        let all: Vec<_> = revoked.chain([(Turn::Restored, ada(None))]).collect();
+        let events = store.revocation_events(10).unwrap();
+        assert_eq!(told(&events), all);
+        let two = store.revocation_events(2).unwrap();
+        store.recorded(two.last().unwrap()).unwrap();
+        assert_eq!(told(&store.revocation_events(10).unwrap()), all[2..]);
     }
 
     #[test]

@@ -16,6 +16,15 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     let new = Digest::from([1; 32]);
     let what = Files::Policy;
     journal.note(&Note::Changed { what, old: None, new }).unwrap();
+    let of_each = [
+        TokensOf::Session(&ISSUER),
+        TokensOf::Subject(&ISSUER, sub),
+        TokensOf::Tenant(&TENANT),
+        TokensOf::Token(&ISSUER),
+    ];
+    for of in of_each {
+        journal.note(&Note::Tokens { turn: Turn::Revoked, of, before: Some(1_795_000_000) }).unwrap();
+    }
     journal.flush_and_close(Duration::from_secs(10)).unwrap();
     assert_eq!(thread.join().unwrap(), Ok(()));
 
@@ -36,10 +45,21 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     let ends = [(1, "complete"), (2, "upstream_failed"), (3, "complete"), (4, "abandoned")];
     assert_eq!(finals(&folder), ends.map(|(n, end)| (n, end.to_owned())));
     let kinds: Vec<_> = records.iter().filter_map(|record| record["kind"].as_str()).collect();
-    assert_eq!(kinds, ["log.opened", "policy.changed", "log.closed"]);
+    assert_eq!(
+        kinds,
+        [
+            "log.opened",
+            "policy.changed",
+            "tokens.revoked",
+            "tokens.revoked",
+            "tokens.revoked",
+            "tokens.revoked",
+            "log.closed"
+        ]
+    );
 
     let report = verified(&folder);
-    assert_eq!((report.records, report.finals, report.own, report.closed), (7, 4, 3, true));
+    assert_eq!((report.records, report.finals, report.own, report.closed), (11, 4, 7, true));
     assert!(report.torn.is_none());
     let schema: Value = serde_json::from_str(record_schema()).unwrap();
     for record in &records {
