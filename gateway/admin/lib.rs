@@ -2,9 +2,10 @@
 //!
 //! *What it decides:* nothing about requests. It says whether the process lives (`/livez`), whether it should get
 //! traffic and what is down if not (`/readyz`), what it counted (`/metrics`), what it is (`/version`), and which keys
-//! its assertions are signed with (`/.well-known/cloister/jwks.json`).
+//! its assertions are signed with (`/.well-known/cloister/jwks.json`). Operators who show the token of the configuration have
+//! it take tokens back (`/revocations`).
 //!
-//! *What it must never do:* change anything; show a token, a secret or a tenant's data; be reachable by the clients of
+//! *What it must never do:* change anything for anybody else; show a token, a secret or a tenant's data; be reachable by the clients of
 //! the gateway. It listens on loopback unless told otherwise, and then says so in the log.
 //!
 //! *Who gives it what:* cli the registry of metrics, one [`Check`] per thing that can be down, one [`Collect`] per
@@ -22,6 +23,7 @@
 //!     readiness: vec![],
 //!     jwks: Arc::new(|| r#"{"keys":[]}"#.to_owned()),
 //!     version: "0.1.0",
+//!     operations: None,
 //! };
 //! let bound = page.bind("127.0.0.1:0".parse()?)?;
 //! assert_ne!(bound.address().port(), 0);
@@ -31,11 +33,13 @@
 #![forbid(unsafe_code)]
 
 mod listen;
+mod operations;
 mod pages;
 mod readiness;
 #[cfg(test)]
 mod tests;
 
 pub use listen::{BindError, Bound, ServeError};
+pub use operations::{Desk, Guessable, Operations, Refusal};
 pub use pages::Admin;
 pub use readiness::{Check, Collect, Standing};

@@ -13,7 +13,7 @@ use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 use serde_json::json;
 
 use crate::readiness::Readiness;
-use crate::{Check, Collect};
+use crate::{Check, Collect, Operations};
 
 /// What the admin listener shows.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct Admin {
     pub jwks: Arc<dyn Fn() -> String + Send + Sync>,
     /// The version of the program, for `/version`.
     pub version: &'static str,
+    /// What operators may change; nothing, if nobody is known as one.
+    pub operations: Option<Operations>,
 }
 
 impl fmt::Debug for Admin {
@@ -38,13 +40,15 @@ impl fmt::Debug for Admin {
 }
 
 impl Admin {
-    pub(crate) fn router(self) -> Router {
+    pub(crate) fn router(mut self) -> Router {
+        let operations = self.operations.take().map_or_else(Router::new, Operations::router);
         Router::new()
             .route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(readyz))
             .route("/version", get(version))
             .route("/.well-known/cloister/jwks.json", get(jwks))
+            .merge(operations)
             .layer(map_response(finish))
             .with_state(Arc::new(self))
     }
@@ -58,7 +62,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
         Ok(text) => ([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written as text");
-            problem(StatusCode::INTERNAL_SERVER_ERROR)
+            problem(StatusCode::INTERNAL_SERVER_ERROR, None)
         }
     }
 }
@@ -80,9 +84,10 @@ async fn jwks(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
 /// Gives a page that does not exist, or not for this method, a body that says so (the router leaves it empty, but sets
 /// `Allow`), and forbids everyone to keep what may change with the next question.
 async fn finish(mut response: axum::response::Response) -> axum::response::Response {
-    if matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+    let bare = response.headers().get(CONTENT_TYPE).is_none();
+    if bare && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
         let (head, _) = response.into_parts();
-        response = problem(head.status);
+        response = problem(head.status, None);
         if let Some(allow) = head.headers.get(axum::http::header::ALLOW) {
             response.headers_mut().insert(axum::http::header::ALLOW, allow.clone());
         }
@@ -93,13 +98,16 @@ async fn finish(mut response: axum::response::Response) -> axum::response::Respo
     response
 }
 
-/// A problem document (RFC 9457) that says no more than the status does.
-fn problem(status: StatusCode) -> axum::response::Response {
-    let body = json!({
+/// A problem document (RFC 9457) that says what the status does, and perhaps more.
+pub(crate) fn problem(status: StatusCode, detail: Option<&str>) -> axum::response::Response {
+    let mut body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
     });
+    if let (Some(detail), Some(body)) = (detail, body.as_object_mut()) {
+        body.insert("detail".into(), detail.into());
+    }
     let response = Response::builder().status(status).header(CONTENT_TYPE, "application/problem+json");
     response.body(body.to_string().into()).unwrap_or_else(|_| status.into_response())
 }

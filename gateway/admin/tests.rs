@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::{Admin, Check, Standing};
+use crate::{Admin, Check, Desk, Guessable, Operations, Refusal, Standing};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -45,12 +45,17 @@ fn admin(journal: &Arc<Journal>) -> Admin {
         readiness: vec![journal.clone()],
         jwks: Arc::new(|| r#"{"keys":[]}"#.into()),
         version: "1.2.3",
+        operations: Some(Operations::new(TOKEN.as_bytes(), Arc::new(Notes)).unwrap()),
     }
 }
 
 fn start() -> Running {
     let journal = Arc::new(Journal::default());
-    let bound = admin(&journal).bind(LOOPBACK).unwrap();
+    serve(admin(&journal), journal)
+}
+
+fn serve(admin: Admin, journal: Arc<Journal>) -> Running {
+    let bound = admin.bind(LOOPBACK).unwrap();
     let address = bound.address();
     let (shutdown, asked) = oneshot::channel();
     let mut tasks = JoinSet::new();
@@ -62,8 +67,12 @@ fn start() -> Running {
 
 impl Running {
     async fn ask(&self, head: &str) -> String {
+        self.ask_with(head, "").await
+    }
+
+    async fn ask_with(&self, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(format!("{head}\r\nHost: admin\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        stream.write_all(format!("{head}\r\nHost: admin\r\nConnection: close\r\n\r\n{body}").as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
@@ -176,4 +185,78 @@ async fn a_head_that_is_too_large_is_refused() {
     let fields = "X-A: b\r\n".repeat(65);
     let answer = running.ask(&format!("GET /livez HTTP/1.1\r\n{}", fields.trim_end())).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A desk that takes `known` back, and has done so.
+struct Notes;
+
+impl Desk for Notes {
+    fn revoke(&self, which: &[u8]) -> Result<(), Refusal> {
+        match which {
+            b"known" => Ok(()),
+            b"broken" => Err(Refusal::Unavailable),
+            _ => Err(Refusal::Unclear("it is not known".into())),
+        }
+    }
+
+    fn restore(&self, which: &[u8]) -> Result<bool, Refusal> {
+        Ok(which == b"known")
+    }
+
+    fn revocations(&self) -> Result<String, Refusal> {
+        Ok("[]".into())
+    }
+}
+
+#[tokio::test]
+async fn whoever_does_not_show_the_token_changes_and_learns_nothing() {
+    let running = start();
+    let (long, double) = (format!("Bearer {TOKEN}0"), format!("Bearer {TOKEN}\r\nAuthorization: Bearer {TOKEN}"));
+    let short = format!("Bearer {}", TOKEN.split_at(31).0);
+    for shown in ["", "Bearer", "Bearer ", TOKEN, &format!("Basic {TOKEN}"), &long, &short, &double] {
+        for method in ["GET", "POST", "DELETE", "PUT"] {
+            let head = format!("{method} /revocations HTTP/1.1\r\nAuthorization: {shown}\r\nContent-Length: 0");
+            let answer = running.ask(&head).await;
+            assert!(answer.starts_with("HTTP/1.1 401"), "{head}: {answer}");
+            assert!(answer.contains("www-authenticate: Bearer\r\n"), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn operators_are_told_what_became_of_their_wish() {
+    let running = start();
+    for (method, body, status, said) in [
+        ("GET", "", 200, "[]"),
+        ("POST", "known", 204, ""),
+        ("POST", "other", 400, r#""detail":"it is not known""#),
+        ("POST", "broken", 503, "Service Unavailable"),
+        ("DELETE", "known", 204, ""),
+        ("DELETE", "other", 404, "it is not taken back in this way"),
+        ("PUT", "known", 405, "Method Not Allowed"),
+    ] {
+        let length = body.len();
+        let head =
+            format!("{method} /revocations HTTP/1.1\r\nAuthorization: bearer {TOKEN}\r\nContent-Length: {length}");
+        let answer = running.ask_with(&head, body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{method} {body}: {answer}");
+        assert!(answer.contains(said), "{method} {body}: {answer}");
+    }
+    let long = format!("POST /revocations HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 16385");
+    assert!(running.ask_with(&long, &"x".repeat(16_385)).await.starts_with("HTTP/1.1 413"));
+}
+
+#[test]
+fn a_token_that_could_be_guessed_is_not_taken() {
+    assert_eq!(Operations::new(&TOKEN.as_bytes()[1..], Arc::new(Notes)).unwrap_err(), Guessable);
+}
+
+#[tokio::test]
+async fn without_a_token_there_is_nothing_to_ask_for() {
+    let journal = Arc::new(Journal::default());
+    let running = serve(Admin { operations: None, ..admin(&journal) }, journal);
+    let head = format!("GET /revocations HTTP/1.1\r\nAuthorization: Bearer {TOKEN}");
+    assert!(running.ask(&head).await.starts_with("HTTP/1.1 404"));
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::which::Which;
+
 /// Cloister: a security gateway for multi-tenant SaaS.
 ///
 /// It verifies who asks, keeps tenants apart, enforces roles and limits, tells your backends in one signed header who is
@@ -43,6 +45,9 @@ pub(crate) enum Command {
     /// Read the audit log.
     #[command(subcommand)]
     Audit(Audit),
+    /// Take tokens back before their time, and see which are.
+    #[command(subcommand)]
+    Revocations(Revocations),
     /// Ask a URL and exit 0 if the answer is 2xx: a health check for images that have no curl.
     Probe {
         /// For example http://127.0.0.1:9901/readyz
@@ -131,6 +136,36 @@ pub(crate) struct Explain {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Revocations {
+    /// Take tokens back: they are refused within a second, and what runs under them ends.
+    ///
+    /// It is kept in the state folder, so this runs where the gateway does, as its user or as root. On disk when it
+    /// returns, whether or not a gateway runs.
+    Add {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        files: Files,
+    },
+    /// List what is taken back here. Policy files (`revoked:`) may take back more.
+    List {
+        /// The configuration that names the state folder.
+        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+        config: PathBuf,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Let tokens be good again that were taken back in just this way. A time (`--before`) need not be given again for a user.
+    Remove {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        files: Files,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -18,6 +18,7 @@ mod audit_log;
 mod background;
 mod check;
 mod demonstrate;
+mod desk;
 mod drain;
 mod explain;
 mod failure;
@@ -31,6 +32,8 @@ mod print;
 mod probe;
 mod ready;
 mod renew;
+mod revocations;
+mod revoking;
 mod roots;
 mod rules;
 mod serve;
@@ -39,6 +42,7 @@ mod telemetry;
 mod upgrade;
 mod watch_files;
 mod watchdog;
+mod which;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -82,6 +86,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             let origin = if upgrade { Origin::upgrade(&loaded.settings.state)? } else { Origin::start()? };
             serve::Gateway::assemble(loaded, &files.policies, clock, origin)?.serve(Vec::new())
         }
+        Command::Revocations(command) => revocations::run(&command, &SystemClock),
         Command::Schema { of } => schema(of),
         Command::Test(arguments) => check::test(&arguments),
     }

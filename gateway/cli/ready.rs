@@ -8,18 +8,21 @@ use token::Verifier;
 use upstream::Upstream;
 
 use crate::life::{Life, Stage};
+use crate::revoking::Revoking;
 
 /// The checks behind `/readyz`.
 pub(crate) fn checks(
     tokens: &Arc<Verifier>,
     journal: &Arc<Journal>,
     upstreams: &[Arc<Upstream>],
+    revoking: &Arc<Revoking>,
     life: &Life,
 ) -> Vec<Arc<dyn Check>> {
     vec![
         Arc::new(Recording(Arc::clone(journal))),
         Arc::new(Keys(Arc::clone(tokens))),
         Arc::new(Backends(upstreams.to_vec())),
+        Arc::<Revoking>::clone(revoking),
         Arc::new(Staying(life.clone())),
     ]
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use admin::Admin;
+use admin::{Admin, Operations};
 use assertion::{Keyring, Minter};
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
@@ -17,8 +17,9 @@ use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use prometheus::core::Collector;
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use proxy::{Application, Backend, Backends, Metrics, Prober, Proxy, Recorder};
+use store::Store;
 use terms::{Clock, Live};
 use token::Verifier;
 use tokio::sync::watch;
@@ -33,12 +34,13 @@ use crate::load::Loaded;
 use crate::metrics::Parts;
 use crate::origin::Origin;
 use crate::renew::Renewal;
+use crate::revoking::Revoking;
 use crate::rules::{self, Reloader};
 use crate::settings::{MOST_ATTEMPTS, Settings};
 use crate::upgrade::{Old, Upgrade};
 use crate::watch_files::{self, Watched};
 use crate::watchdog::{self, Hearts};
-use crate::{ready, renew};
+use crate::{desk, ready, renew};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -81,7 +83,9 @@ impl Gateway {
             workers,
             shutdown,
             admin,
+            admin_token,
             state,
+            issuers,
             backends,
             dns,
             response,
@@ -136,8 +140,17 @@ impl Gateway {
         let defences = defences.collect();
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
         let rooms = Arc::new(Rooms::new(requests));
+        let revoking = revoking(&state, &registry, &journal, &clock)?;
+        let desk = desk::Front {
+            revoking: Arc::clone(&revoking),
+            issuers: issuers.into_iter().map(|issuer| issuer.id).collect(),
+            rules: Arc::clone(&rules),
+            clock: Arc::clone(&clock),
+        };
+        let operations = admin_token.map(|token| Operations::new(token.expose(), Arc::new(desk))).transpose();
+        let operations = operations.map_err(|error| Failure::setup("admin.token", &error))?;
         let gate = Gate::new(clients, Arc::clone(&rooms), rules, Arc::clone(&tokens), Arc::clone(&journal));
-        let gate = gate.demanding_certificates(demanding(&listeners));
+        let gate = gate.demanding_certificates(demanding(&listeners)).revoking(revoking.live());
         let proxy = Arc::new(Proxy::new(
             gate,
             Backends::new(backends),
@@ -164,7 +177,7 @@ impl Gateway {
             Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(Arc::clone(&proxy))))
                 .linger(shutdown.idle);
         let life = Life::new();
-        let readiness = ready::checks(&tokens, &journal, &upstreams, &life);
+        let readiness = ready::checks(&tokens, &journal, &upstreams, &revoking, &life);
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             journal: Arc::clone(&journal),
@@ -183,6 +196,7 @@ impl Gateway {
             readiness,
             jwks: Arc::new(move || keyring.jwks().to_owned()),
             version: VERSION,
+            operations,
         }
         .on(admin)
         .map_err(|error| Failure::setup("cannot listen", &error))?;
@@ -208,6 +222,7 @@ impl Gateway {
             upstreams,
             resolver,
             proxy,
+            revoking,
             grace: shutdown.grace,
             old: Arc::clone(&old),
         });
@@ -264,13 +279,14 @@ struct Works {
     upstreams: Vec<Arc<Upstream>>,
     resolver: Option<Resolver>,
     proxy: Arc<Proxy>,
+    revoking: Arc<Revoking>,
     grace: Duration,
     old: Arc<Old>,
 }
 
 /// Every background task there is, beside those of `assemble` that tell others how it goes.
 fn tasks(works: Works) -> Vec<Task> {
-    let Works { admin, tokens, reloader, renewal, upstreams, resolver, proxy, grace, old } = works;
+    let Works { admin, tokens, reloader, renewal, upstreams, resolver, proxy, revoking, grace, old } = works;
     let policies = Watched {
         what: "policies",
         folders: vec![reloader.folder.clone()],
@@ -310,6 +326,7 @@ fn tasks(works: Works) -> Vec<Task> {
                 () = shutdown => {} // the last of them has ended before its time
             }
         }),
+        Task::new("revocations", move |shutdown| revoking.run(shutdown)),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ]
@@ -400,6 +417,21 @@ fn keyring(state: &Path, clock: &dyn Clock) -> Result<Keyring, Failure> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state);
     made.map_err(|error| Failure::setup(state.display(), &error))?;
     Keyring::open(&state.join("assertion.jwks"), clock).map_err(|error| Failure::setup(state.display(), &error))
+}
+
+/// The tokens that were taken back, in force from the first request on.
+fn revoking(
+    state: &Path,
+    registry: &Registry,
+    journal: &Arc<Journal>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Revoking>, Failure> {
+    let failures = IntCounter::new("cloister_store_failures_total", "Times that the store could not be read");
+    let count = IntGauge::new("cloister_revocations", "Revocations in force, besides those in the policy files");
+    let (failures, count) = (register(registry, failures)?, register(registry, count)?);
+    let store = Store::open(state).map_err(|error| Failure::setup("the store", &error))?;
+    let revoking = Revoking::start(store, Arc::clone(journal), Arc::clone(clock), failures, count);
+    revoking.map(Arc::new).map_err(|error| Failure::setup("the store", &error))
 }
 
 /// A counter that stands at zero from the start for each outcome: Prometheus cannot see one rise that was not there before.

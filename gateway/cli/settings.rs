@@ -35,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) workers: Option<usize>,
     pub(crate) shutdown: Shutdown,
     pub(crate) admin: std::net::SocketAddr,
+    pub(crate) admin_token: Option<secrets::Secret<Vec<u8>>>,
     pub(crate) state: PathBuf,
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,

@@ -38,7 +38,7 @@ pub use process::{PATIENCE, run};
 pub use raw::raw;
 pub use raw_backend::{RawBackend, Then};
 pub use recorder::{Play, Recorded, Recorder};
-pub use setup::{Setup, config_text};
+pub use setup::{ADMIN_TOKEN, Setup, config_text};
 pub use tls::TlsIdentity;
 pub use tls_backend::{Authority, TlsBackend};
 pub use world::{POLICIES, claims, now, rfc3339};

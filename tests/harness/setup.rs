@@ -164,6 +164,9 @@ impl Setup {
     }
 }
 
+/// What operators show to the admin listener.
+pub const ADMIN_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
 /// A configuration that could be run, beside a key set, for stories about files.
 pub fn config_text(folder: &Path) -> String {
     std::fs::write(folder.join("jwks.json"), Issuer::es256("key-1").jwks()).unwrap();
@@ -174,6 +177,7 @@ pub(super) fn config(setup: &Setup, folder: &Path, backend: SocketAddr, log: &Pa
     let folder_text = folder.display();
     let addresses = if setup.upstream.is_empty() { vec![backend] } else { setup.upstream.clone() };
     let addresses: Vec<_> = addresses.iter().map(|address| format!("{:?}", address.to_string())).collect();
+    private(&folder.join("admin.token"), ADMIN_TOKEN);
     let jwks = setup.jwks.clone().unwrap_or_else(|| format!("{{ file: {folder_text}/jwks.json, refresh: 1s }}"));
     let mut text = format!(
         r#"version: 1
@@ -181,7 +185,7 @@ listeners:
   - {{ bind: "127.0.0.1:0"{listener} }}
 {tls}workers: 2
 shutdown: {{ {shutdown} }}
-admin: {{ bind: "127.0.0.1:0" }}
+admin: {{ bind: "127.0.0.1:0", token: "${{file:{folder_text}/admin.token}}" }}
 state: {{ directory: {folder_text}/state }}
 issuers:
   main:
@@ -226,16 +230,21 @@ fn shutdown(more: &str) -> String {
 
 /// Writes a certificate and its key, and gives the listener that uses them.
 fn tls_listener(folder: &Path, more: &str) -> String {
-    use std::os::unix::fs::PermissionsExt as _;
     let certified =
         rcgen::generate_simple_self_signed(["*.example.test".to_string(), "localhost".to_string()]).unwrap();
     let (certificate, key) = (folder.join("tls.pem"), folder.join("tls.key"));
     std::fs::write(&certificate, certified.cert.pem()).unwrap();
-    std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
-    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    private(&key, &certified.signing_key.serialize_pem());
     format!(
         "  - {{ bind: \"127.0.0.1:0\", tls: {{ certificates: [{{ certificate: {}, key: {} }}]{more} }} }}\n",
         certificate.display(),
         key.display()
     )
+}
+
+/// A file that only its owner may read.
+fn private(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }

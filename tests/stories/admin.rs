@@ -45,7 +45,7 @@ async fn it_says_that_it_lives_and_whether_it_is_ready() {
     assert_eq!(status, 200);
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["ready"], true);
-    assert_eq!(body["checks"].as_array().unwrap().len(), 4);
+    assert_eq!(body["checks"].as_array().unwrap().len(), 5);
     assert_eq!(gateway.admin("/nowhere").0, 404);
 }
 

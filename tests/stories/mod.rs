@@ -25,6 +25,7 @@ mod protocols;
 mod reload;
 mod requests;
 mod responses;
+mod revocations;
 mod services;
 mod shedding;
 mod soak;

@@ -188,6 +188,19 @@ class Trial:
         tenants.write_text(before)
         until("it is told", lambda: "policies" in system("journalctl", "-u", "cloister", "-o", "cat"))
 
+    def root_takes_tokens_back_and_the_store_stays_the_services(self):
+        files = ["--config", str(CONFIG), "--policies", "/etc/cloister/policies"]
+        command, bob = ["/usr/local/bin/cloister", "revocations"], self.token("bob")
+        assert get(token=bob)[0] == 200
+        system(*command, "add", "--issuer", "dev", "--user", "bob", *files)
+        until("they are refused", lambda: get(token=bob)[0] == 401, patience=1)
+        system("systemctl", "restart", "cloister.service")
+        assert get(token=bob)[0] == 401
+        system(*command, "remove", "--issuer", "dev", "--user", "bob", *files)
+        until("they are good again", lambda: get(token=bob)[0] == 200, patience=1)
+        owner = str((STATE / "state").stat().st_uid)
+        assert {str(file.stat().st_uid) for file in (STATE / "state").iterdir()} == {owner} == {of_process("Uid")[0]}
+
     def a_restart_refuses_nobody(self):
         pid = show("MainPID")
         with Crowd(self.token()) as crowd:

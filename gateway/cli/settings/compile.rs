@@ -17,7 +17,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use assertion::Lifetime;
-use secrets::Environment;
+use secrets::{Environment, Reference, Secret};
 use terms::{Finding, Findings, Span};
 use yaml::At;
 
@@ -64,6 +64,7 @@ impl Compiler<'_> {
         let known = AuthorityNames::of(&authorities);
         let listeners: Vec<_> = listeners.into_iter().map(|listener| self.listener(listener.value, &known)).collect();
         let authorities: Vec<_> = authorities.into_iter().map(|(_, settings)| settings).collect();
+        let admin_token = admin.token.as_ref().map(|token| self.admin_token(token));
         let admin = admin.bind.as_ref().map_or(Some(SocketAddr::from(([127, 0, 0, 1], 9901))), |bind| self.parse(bind));
         let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
@@ -83,6 +84,10 @@ impl Compiler<'_> {
             workers: workers.map(|workers| usize::from(workers.value)),
             shutdown: Shutdown { grace: shutdown.grace.0, delay: shutdown.delay.0, idle: shutdown.idle.0 },
             admin: admin?,
+            admin_token: match admin_token {
+                Some(token) => Some(token?),
+                None => None,
+            },
             state: PathBuf::from(state?.directory.value),
             issuers,
             issuer_places,
@@ -97,6 +102,15 @@ impl Compiler<'_> {
             },
             log_format: telemetry.log.format,
             log_level: telemetry.log.level,
+        })
+    }
+
+    fn admin_token(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {
+        let token = self.secret(written)?;
+        let guessable = admin::Operations::check(token.expose()).err();
+        guessable.map_or(Some(token), |guessable| {
+            self.findings.push(Finding::error(written.spot.place(self.file), guessable.to_string()));
+            None
         })
     }
 
@@ -122,6 +136,15 @@ impl Compiler<'_> {
         let parsed = text.value.parse();
         parsed
             .map_err(|invalid| self.findings.push(Finding::error(text.spot.place(self.file), format!("{invalid}"))))
+            .ok()
+    }
+
+    /// Reads what a reference to a secret refers to.
+    fn secret(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {
+        let reference: Reference = self.parse(written)?;
+        let secret = secrets::resolve(&reference, self.environment);
+        secret
+            .map_err(|error| self.findings.push(Finding::error(written.spot.place(self.file), terms::chain(&error))))
             .ok()
     }
 

@@ -169,12 +169,14 @@ impl Default for Shutdown {
     }
 }
 
-/// Where operators and Prometheus connect: `127.0.0.1:9901` if it is left out. Keep it on loopback or in a network of its own: it asks nobody who they are.
+/// Where operators and Prometheus connect: `127.0.0.1:9901` if it is left out. Keep it on loopback or in a network of its own: whoever only wants to see something is not asked who they are.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Admin {
     /// Address and port.
     pub(super) bind: Option<At<String>>,
+    /// What proves that somebody may take tokens back (`/revocations`): a reference to a secret of at least 32 bytes. Nobody may, if it is left out.
+    pub(super) token: Option<At<String>>,
 }
 
 /// Where keys that Cloister makes itself are kept.

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assertion::{Audience, Backend, Binding, SignatureKey};
-use secrets::Reference;
 use terms::{Finding, Span, UpstreamId};
 use upstream::{
     AddressSettings, Balance, ClientTls, Defence, Location, Pool, Protocol, Settings, Timeouts, TlsSettings, Upstream,
@@ -203,11 +202,10 @@ impl Compiler<'_> {
     }
 
     fn signature_key(&mut self, name: &At<String>, written: &At<String>) -> Option<SignatureKey> {
-        let reference: Reference = self.parse(written)?;
-        let key = secrets::resolve(&reference, self.environment)
-            .map_err(|error| terms::chain(&error))
-            .and_then(|secret| SignatureKey::new(&name.value, &secret).map_err(|error| terms::chain(&error)));
-        key.map_err(|message| self.findings.push(Finding::error(written.spot.place(self.file), message))).ok()
+        let secret = self.secret(written)?;
+        let key = SignatureKey::new(&name.value, &secret);
+        key.map_err(|error| self.findings.push(Finding::error(written.spot.place(self.file), terms::chain(&error))))
+            .ok()
     }
 }
 

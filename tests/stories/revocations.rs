@@ -1,0 +1,193 @@
+//! Tokens that somebody takes back while the gateway runs, or before it does.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{ADMIN_TOKEN, Gateway, claims, now, run};
+
+/// Runs `cloister revocations …` beside the gateway, as an operator does.
+fn revocations(gateway: &Gateway, command: &str, arguments: &[&str]) -> (i32, String, String) {
+    let folder = gateway.folder.path();
+    let (config, policies) = (folder.join("cloister.yaml"), folder.join("policies"));
+    let mut all = vec!["revocations", command, "--config", config.to_str().unwrap()];
+    if command != "list" {
+        all.extend(["--policies", policies.to_str().unwrap()]);
+    }
+    all.extend(arguments);
+    run(&all, folder)
+}
+
+async fn status(gateway: &Gateway, token: &str) -> u16 {
+    gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(token)).await.status
+}
+
+/// How long it takes from now on until this token is refused.
+async fn until_refused(gateway: &Gateway, token: &str) -> Duration {
+    let began = Instant::now();
+    while status(gateway, token).await != 401 {
+        assert!(began.elapsed() < Duration::from_secs(10), "it is still good");
+    }
+    began.elapsed()
+}
+
+async fn ask(gateway: &Gateway, method: &str, body: Value) -> (u16, String) {
+    let request =
+        reqwest::Client::new().request(method.parse().unwrap(), format!("http://{}/revocations", gateway.admin));
+    let answer = request.bearer_auth(ADMIN_TOKEN).body(body.to_string()).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_command_takes_back_is_refused_within_a_second_and_after_every_restart() {
+    let mut gateway = Gateway::test().start().await;
+    let (ada, bob) = (gateway.token("acme", "ada", &["viewer"]), gateway.token("acme", "bob", &["viewer"]));
+    for token in [&ada, &bob] {
+        assert_eq!(status(&gateway, token).await, 200);
+    }
+    let (code, out, err) = revocations(&gateway, "add", &["--issuer", "main", "--user", "ada"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(
+        out.starts_with("Taken back: all tokens of user `ada` of issuer `main`, whenever they are issued."),
+        "{out}"
+    );
+    let took = until_refused(&gateway, &ada).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(status(&gateway, &bob).await, 200, "nobody else's");
+
+    gateway.process().signal("KILL");
+    gateway.process().wait();
+    // Also while no gateway runs.
+    assert_eq!(revocations(&gateway, "add", &["--tenant", "acme", "--before", "now"]).0, 0);
+    gateway.start_again();
+    for token in [&ada, &bob] {
+        assert_eq!(status(&gateway, token).await, 401, "from the first request on");
+    }
+    assert_eq!(gateway.metric("cloister_revocations"), 2.0);
+    let later = {
+        let mut claims = claims("acme", "bob", &["viewer"]);
+        claims["iat"] = (now() + 2).into();
+        gateway.issuer.sign(&claims)
+    };
+    assert_eq!(status(&gateway, &later).await, 200, "what is issued later is good");
+
+    let (code, out, _) = revocations(&gateway, "list", &[]);
+    let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((code, lines[0].join(" ")), (0, "what issuer which issued before until made".into()));
+    assert_eq!((lines.len(), &lines[1][..5]), (3, ["user", "main", "ada", "-", "-"].as_slice()));
+    assert_eq!(lines[2][..3], ["tenant", "-", "acme"]);
+
+    let (code, out, _) = revocations(&gateway, "remove", &["--tenant", "acme", "--before", "now"]);
+    assert_eq!(code, 0, "{out}");
+    gateway.eventually("it is good again", || gateway.metric("cloister_revocations") == 1.0);
+    assert_eq!(status(&gateway, &bob).await, 200);
+    assert_eq!(revocations(&gateway, "remove", &["--issuer", "main", "--jti", "t9"]).0, 1, "it was not taken back");
+
+    gateway.eventually("all of it is on record", || {
+        let records = gateway.records(&["--all"]);
+        let of = |record: &Value| Some((record["kind"].as_str()?.to_owned(), record["of"].as_str()?.to_owned()));
+        let kinds: Vec<_> = records.all().iter().filter_map(of).collect();
+        let expected = [("tokens.revoked", "subject"), ("tokens.revoked", "tenant"), ("tokens.restored", "tenant")];
+        kinds == expected.map(|(kind, of)| (kind.to_owned(), of.to_owned()))
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_has_the_gateway_take_back_is_refused_when_the_answer_is_there() {
+    let gateway = Gateway::test().start().await;
+    let token = |change: &[(&str, &str)]| {
+        let mut claims = claims("acme", "ada", &["viewer"]);
+        for (name, value) in change {
+            claims[*name] = (*value).into();
+        }
+        gateway.issuer.sign(&claims)
+    };
+    let (one, session, other) =
+        (token(&[("jti", "t1")]), token(&[("jti", "t2"), ("sid", "s1")]), token(&[("jti", "t3")]));
+    for token in [&one, &session, &other] {
+        assert_eq!(status(&gateway, token).await, 200);
+    }
+    let until = "2999-01-01T00:00:00Z";
+    assert_eq!(
+        ask(&gateway, "POST", json!({ "issuer": "main", "jti": "t1", "until": until })).await,
+        (204, String::new())
+    );
+    assert_eq!(ask(&gateway, "POST", json!({ "issuer": "main", "sid": "s1" })).await, (204, String::new()));
+    for (token, expected) in [(&one, 401), (&session, 401), (&other, 200)] {
+        assert_eq!(status(&gateway, token).await, expected);
+    }
+    let listed: Value = serde_json::from_str(&ask(&gateway, "GET", Value::Null).await.1).unwrap();
+    let expected = json!([{ "issuer": "main", "sid": "s1" }, { "issuer": "main", "jti": "t1", "until": until }]);
+    let same = |a: &Value, b: &Value| a.as_array().unwrap().iter().all(|it| b.as_array().unwrap().contains(it));
+    assert!(same(&listed, &expected) && same(&expected, &listed), "{listed}");
+    assert_eq!(ask(&gateway, "DELETE", json!({ "issuer": "main", "jti": "t1" })).await.0, 204);
+    assert_eq!(status(&gateway, &one).await, 200);
+
+    for (body, said) in [
+        (json!({ "issuer": "mian", "jti": "t1" }), "the issuer `mian` is not known: did you mean `main`?"),
+        (json!({ "tenant": "acme" }), "give `before`, or suspend the tenant in its policy"),
+        (json!({ "issuer": "main", "jit": "t1" }), "unknown field `jit`"),
+        (json!("everybody"), "invalid type"),
+    ] {
+        let (status, text) = ask(&gateway, "POST", body).await;
+        assert!(status == 400 && text.contains(said), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_not_known_is_an_error_and_takes_nothing_back() {
+    let gateway = Gateway::test().start().await;
+    for (arguments, said) in [
+        (
+            ["--issuer", "mian", "--user", "ada"].as_slice(),
+            "error: the issuer `mian` is not known: did you mean `main`?",
+        ),
+        (&["--tenant", "acne", "--before", "now"], "error: the tenant `acne` is not known: did you mean `acme`?"),
+        (&["--user", "ada"], "error: `issuer` goes with `jti`, `sid` or `user`, and not with `tenant`"),
+        (&[], "error: name one of `jti`, `sid`, `user` and `tenant`"),
+    ] {
+        let (code, _, err) = revocations(&gateway, "add", arguments);
+        assert_eq!((code, err.trim()), (2, said));
+    }
+    assert_eq!(revocations(&gateway, "list", &["--format", "json"]).1.trim(), "[]");
+}
+
+/// A row that Cloister would not write, by a program that is not ours.
+fn damage(gateway: &Gateway) {
+    let script = "import sqlite3, sys; store = sqlite3.connect(sys.argv[1]); store.execute(\"INSERT INTO revocations \
+                  VALUES ('tenant', '', 'No Tenant', 5, NULL, 1)\"); store.execute('UPDATE changes SET count = \
+                  count + 1'); store.commit()";
+    let store = gateway.folder.path().join("state/cloister.db");
+    let python = std::process::Command::new("python3").args(["-c", script]).arg(store).status();
+    assert!(python.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_read_takes_the_gateway_out_of_traffic_and_lets_none_start() {
+    let mut gateway = Gateway::test().start().await;
+    assert_eq!(revocations(&gateway, "add", &["--issuer", "main", "--user", "ada"]).0, 0);
+    let ada = gateway.token("acme", "ada", &["viewer"]);
+    until_refused(&gateway, &ada).await;
+    damage(&gateway);
+    gateway.eventually("it says so", || gateway.admin("/readyz").0 == 503);
+    assert!(gateway.admin("/readyz").1.contains("tokens may be good that were taken back"));
+    assert!(gateway.metric("cloister_store_failures_total") >= 1.0);
+    assert_eq!(status(&gateway, &ada).await, 401, "what was in force stays");
+
+    gateway.process().signal("KILL");
+    gateway.process().wait();
+    gateway.start_again_by(std::process::Command::new("env"));
+    assert_eq!(gateway.process().wait().code(), Some(2));
+    let said = gateway.process().said();
+    assert!(said.contains("cloister.db` holds in `name` what cannot be read: No Tenant"), "{said}");
+    let (code, _, err) = revocations(&gateway, "list", &[]);
+    assert!(code == 2 && err.contains("holds in `name` what cannot be read"), "{err}");
+    let store = gateway.folder.path().join("state/cloister.db");
+    std::fs::write(&store, "no database ".repeat(1_000)).unwrap();
+    gateway.start_again_by(std::process::Command::new("env"));
+    assert_eq!(gateway.process().wait().code(), Some(2));
+    for file in ["cloister.db", "cloister.db-wal", "cloister.db-shm"] {
+        drop(std::fs::remove_file(gateway.folder.path().join("state").join(file)));
+    }
+    gateway.start_again();
+}
