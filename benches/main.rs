@@ -12,6 +12,7 @@ mod decide;
 mod handshake;
 mod journal;
 mod mint;
+mod refuse;
 mod scale;
 mod token;
 mod world;
@@ -29,6 +30,7 @@ fn main() {
     canonicalise::bench(&mut criterion);
     decide::bench(&mut criterion);
     token::bench(&mut criterion);
+    refuse::bench(&mut criterion);
     choose::bench(&mut criterion);
     journal::bench(&mut criterion);
     admit::bench(&mut criterion);

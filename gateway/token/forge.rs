@@ -1,5 +1,9 @@
 //! Issuers of tokens, with their private keys, for the tests and benches of every part. Not in the product.
 
+mod forgeries;
+
+pub use forgeries::{Forgery, Workshop};
+
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -85,6 +89,13 @@ impl Issuer {
         members.insert("alg".into(), algorithm.as_str().into());
         members.insert("use".into(), "sig".into());
         Self { kid: kid.into(), algorithm, private, jwk }
+    }
+
+    /// The same key, for another algorithm that it can be used with.
+    #[must_use]
+    pub fn under(&self, algorithm: Algorithm) -> Self {
+        let Self { kid, private, jwk, .. } = self.clone();
+        Self::put_together(&kid, algorithm, private, jwk)
     }
 
     /// The name of the key.

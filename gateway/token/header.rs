@@ -50,6 +50,10 @@ impl Header {
         if let Some((_, why)) = REFUSED.iter().find(|(name, _)| members.contains_key(*name)) {
             return Err(TokenError::Header(why));
         }
+        // What is inside a nested token was judged by nobody (RFC 7519 §5.2). Claims are of no other content type.
+        if members.get("cty").is_some_and(|inside| !is_json(inside)) {
+            return Err(TokenError::Header("`cty` says that there is something else than claims inside"));
+        }
         let kind = match members.get("typ") {
             None => Kind::Jwt,
             Some(typ) => {
@@ -73,6 +77,10 @@ impl Header {
     }
 }
 
+fn is_json(content: &Json) -> bool {
+    content.as_text().is_some_and(|text| ["json", "application/json"].iter().any(|it| it.eq_ignore_ascii_case(text)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +96,9 @@ mod tests {
             (r#"{"alg":"ES256","typ":"application/at+jwt"}"#, None),
             (r#"{"alg":"ES256","typ":"dpop+jwt"}"#, Some(Reason::AuthInvalidHeader)),
             (r#"{"alg":"ES256","typ":"secevent+jwt"}"#, Some(Reason::AuthInvalidHeader)),
+            (r#"{"alg":"ES256","cty":"JSON"}"#, None),
+            (r#"{"alg":"ES256","cty":"JWT"}"#, Some(Reason::AuthInvalidHeader)),
+            (r#"{"alg":"ES256","cty":["json"]}"#, Some(Reason::AuthInvalidHeader)),
             (r#"{"alg":"ES256","typ":1}"#, Some(Reason::AuthInvalidHeader)),
             (r#"{"alg":"ES256","typ":null}"#, Some(Reason::AuthInvalidHeader)),
             (r#"{"alg":"none"}"#, Some(Reason::AuthInvalidAlgorithm)),

@@ -16,7 +16,9 @@ const NOW: u64 = 1_700_000_000;
 mod anything;
 mod claims;
 mod memory;
+mod rfc8725;
 mod signature;
+mod weak_keys;
 
 static RSA: LazyLock<Forge> = LazyLock::new(|| Forge::rs256("rsa"));
 
