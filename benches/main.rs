@@ -10,6 +10,7 @@ mod canonicalise;
 mod choose;
 mod decide;
 mod handshake;
+mod issuers;
 mod journal;
 mod mint;
 mod refuse;
@@ -31,6 +32,7 @@ fn main() {
     decide::bench(&mut criterion);
     token::bench(&mut criterion);
     refuse::bench(&mut criterion);
+    issuers::bench(&mut criterion);
     choose::bench(&mut criterion);
     journal::bench(&mut criterion);
     admit::bench(&mut criterion);

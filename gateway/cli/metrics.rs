@@ -66,6 +66,11 @@ impl Parts {
     fn of_tokens(&self) -> Vec<MetricFamily> {
         let cache = self.tokens.cache_stats();
         let issuers = self.tokens.issuers();
+        let realms = self.tokens.realms();
+        let of_realms = |value: &dyn Fn(&token::RealmsState) -> f64| {
+            realms.iter().map(|realms| (vec![("issuer", realms.id.as_str())], value(realms))).collect::<Vec<_>>()
+        };
+        let mut failures: Vec<_> = of_realms(&|realms| float(realms.failures));
         let of_each = |value: &dyn Fn(&token::IssuerState) -> f64| {
             issuers.iter().map(|issuer| (vec![("issuer", issuer.id.as_str())], value(issuer))).collect::<Vec<_>>()
         };
@@ -84,7 +89,28 @@ impl Parts {
                 "cloister_jwks_refresh_failures_total",
                 "Times that an issuer's keys could not be fetched",
                 MetricType::COUNTER,
-                of_each(&|issuer| float(issuer.failures)),
+                {
+                    failures.extend(of_each(&|issuer| float(issuer.failures)));
+                    failures
+                },
+            ),
+            family(
+                "cloister_issuer_tenants",
+                "Tenants whose issuers are loaded, of an issuer with a tenant's name in it",
+                MetricType::GAUGE,
+                of_realms(&|realms| float(realms.loaded as u64)),
+            ),
+            family(
+                "cloister_issuer_tenants_without_keys",
+                "Tenants whose issuers are loaded and have no keys that could be used",
+                MetricType::GAUGE,
+                of_realms(&|realms| float(realms.unusable as u64)),
+            ),
+            family(
+                "cloister_issuer_tenants_crowded_total",
+                "Tokens that were answered with 503 since the issuers of too many tenants were in use",
+                MetricType::COUNTER,
+                of_realms(&|realms| float(realms.crowded)),
             ),
         ]
     }

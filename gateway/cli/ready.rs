@@ -78,7 +78,7 @@ impl Check for Recording {
 }
 
 /// At least one issuer's keys are known: with none, no token can be verified. One issuer that is down does not take the
-/// others' users down with it.
+/// others' users down with it. Those of a pattern are first asked when a token of theirs comes.
 struct Keys(Arc<Verifier>);
 
 impl Check for Keys {
@@ -92,6 +92,10 @@ impl Check for Keys {
             .iter()
             .filter(|issuer| !issuer.usable)
             .map(|issuer| format!("{}: {}", issuer.id, issuer.last_error.as_deref().unwrap_or("no keys fetched yet")));
-        Standing::of_several(issuers.len(), ill.collect())
+        let realms = self.0.realms();
+        let without = realms.iter().filter(|realms| realms.unusable > 0);
+        let without = without.map(|it| format!("{}: {} of {} tenants have no keys", it.id, it.unusable, it.loaded));
+        // A pattern counts twice and ails once: what is wrong with some tenants' issuers takes nobody out of service.
+        Standing::of_several(issuers.len() + 2 * realms.len(), ill.chain(without).collect())
     }
 }

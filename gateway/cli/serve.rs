@@ -20,7 +20,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use proxy::{Application, Backend, Backends, Metrics, Prober, Proxy, Recorder};
 use store::Store;
-use terms::{Clock, Live};
+use terms::{Clock, Live, TenantId};
 use token::Verifier;
 use tokio::sync::watch;
 use upstream::{Dns, Resolver, Special, Upstream};
@@ -94,7 +94,7 @@ impl Gateway {
             audit,
             ..
         } = settings;
-        let (tokens, registry, digest) = (Arc::new(tokens), Registry::new(), compiled.digest);
+        let (registry, digest) = (Registry::new(), compiled.digest);
 
         let sockets = Listeners::take_or_bind(&listeners, &authorities, Arc::clone(&clock), &mut origin.inherited)
             .map_err(|error| Failure::setup("cannot listen", &error))?;
@@ -103,6 +103,9 @@ impl Gateway {
         origin.all_taken()?;
         let keyring = Arc::new(keyring(&state, &*clock)?);
         let rules = Arc::new(Live::new(rules::first(compiled).map_err(Failure::Setup)?));
+        let of_now = Arc::clone(&rules);
+        let is_registered = move |tenant: &TenantId| of_now.glance().policy().tenants().get(tenant.as_str()).is_some();
+        let tokens = Arc::new(tokens.knowing(Arc::new(is_registered)));
         let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
         warn_of_believed(&backends);
         let resolver = resolver(&upstreams, dns)?;

@@ -74,7 +74,7 @@ impl<'r> Placed<'r> {
         let Granted { routed, member, .. } = &granted;
         let asker = Asker {
             tenant: member.as_ref().map(|member| member.membership().tenant()),
-            user: member.as_ref().map(|member| (member.caller().issuer(), member.caller().subject())),
+            user: member.as_ref().map(|member| (member.caller().vouched_by(), member.caller().subject())),
             client_ip: arrival.client,
             route: &routed.route().id,
         };

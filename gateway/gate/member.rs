@@ -84,6 +84,7 @@ impl<'r> Entered<'r> {
             roles: caller.roles(),
             members,
             speaks_for,
+            realm: caller.token().and_then(|token| token.realm()),
             confined_to: confined.as_ref().map(Confined::tenants),
         };
         let entered =

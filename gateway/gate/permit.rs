@@ -59,7 +59,7 @@ impl Permit {
         let token = caller.token();
         Some(assertion::Identity {
             tenant: membership.tenant(),
-            issuer: caller.issuer(),
+            issuer: caller.vouched_by(),
             subject: caller.subject(),
             roles: membership.roles(),
             acr: token.and_then(|token| token.acr()),

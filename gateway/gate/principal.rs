@@ -51,7 +51,7 @@ pub(crate) fn recognise(peer: &Peer, services: &Services) -> Option<Arc<Service>
 }
 
 impl Principal {
-    /// Who vouches: an issuer, or an authority. No two of them have one name.
+    /// Who vouches, as the settings call it: an issuer, or an authority. No two of them have one name. Rules go by it.
     #[must_use]
     pub fn issuer(&self) -> &IssuerId {
         match self {
@@ -60,7 +60,16 @@ impl Principal {
         }
     }
 
-    /// Who acts, unique within the issuer.
+    /// Who vouches, told from all others, also where one name of the settings stands for the issuers of many tenants.
+    #[must_use]
+    pub fn vouched_by(&self) -> &IssuerId {
+        match self {
+            Self::Service(caller) => &caller.service.authority,
+            Self::Token(caller) => caller.vouched_by(),
+        }
+    }
+
+    /// Who acts, unique within what [`Principal::vouched_by`] names.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         match self {

@@ -24,8 +24,8 @@ pub(crate) async fn admitted(
     let (route, rules) = (routed.route(), routed.rules());
     let entry = Entry {
         tenant: member.map(|member| member.membership().tenant()),
-        subject: member.map(|member| journal.pseudonym(member.caller().issuer(), member.caller().subject())),
-        issuer: member.map(|member| member.caller().issuer()),
+        subject: member.map(|member| journal.pseudonym(member.caller().vouched_by(), member.caller().subject())),
+        issuer: member.map(|member| member.caller().vouched_by()),
         method: Some(request.method().as_str()),
         host: Some(request.host()),
         route: Some(&route.id),
@@ -57,8 +57,8 @@ pub(crate) fn refused(
     let rule = refusal.rule();
     let entry = Entry {
         tenant,
-        subject: caller.map(|caller| journal.pseudonym(caller.issuer(), caller.subject())),
-        issuer: caller.map(Principal::issuer),
+        subject: caller.map(|caller| journal.pseudonym(caller.vouched_by(), caller.subject())),
+        issuer: caller.map(Principal::vouched_by),
         method: seen.method,
         host: seen.host,
         route: refusal.route().map(|route| &route.id),

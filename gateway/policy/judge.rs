@@ -177,6 +177,7 @@ impl Policy {
             tenant: asker.tenant.as_deref(),
             roles: &asker.roles,
             members,
+            realm: None,
             speaks_for: self.voucher(issuer).and_then(|voucher| voucher.tenants.as_deref()),
             confined_to: asker.service.as_ref().map(|service| &service.only),
         };

@@ -20,6 +20,8 @@ pub struct Identity<'a> {
     pub members: MembershipSource,
     /// The tenants that this issuer may speak for; all of them, if nothing is said about that.
     pub speaks_for: Option<&'a HashSet<TenantId>>,
+    /// The only tenant that the issuer may speak for, if it is one of those that each tenant has one of.
+    pub realm: Option<&'a TenantId>,
     /// The tenants that the client's certificate may speak for, if it has shown one.
     pub confined_to: Option<&'a HashSet<TenantId>>,
 }
@@ -181,7 +183,8 @@ pub fn enter(
     let Some(tenant) = registry.get(name) else {
         return refuse(Why::Unknown, None);
     };
-    let speaks = identity.speaks_for.is_none_or(|tenants| tenants.contains(name));
+    let is_theirs = identity.realm.is_none_or(|realm| realm.as_str() == name);
+    let speaks = is_theirs && identity.speaks_for.is_none_or(|tenants| tenants.contains(name));
     let is_let = tenant.issuers.as_ref().is_none_or(|issuers| issuers.contains(identity.issuer));
     if !speaks || !is_let {
         return refuse(Why::Issuer, Some(tenant.id.clone()));

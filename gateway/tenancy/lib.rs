@@ -26,6 +26,7 @@
 //!     members: MembershipSource::Claims,
 //!     confined_to: None,
 //!     speaks_for: None,
+//!     realm: None,
 //! };
 //! let host = |tenant| [Named { source: Source::Host, tenant: Some(tenant) }];
 //!

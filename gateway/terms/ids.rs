@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::TenantId;
+
 /// Why a text is not a name that a file may give to something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidName {
@@ -13,20 +15,23 @@ pub enum InvalidName {
     /// Nothing at all.
     #[error("a name is not empty")]
     Empty,
-    /// More than 64 bytes.
-    #[error("a name has at most 64 characters")]
-    Long,
+    /// More bytes than that.
+    #[error("a name has at most {0} characters")]
+    Long(usize),
     /// Something other than a letter or digit at the start.
     #[error("a name starts with a letter or a digit")]
     Start,
 }
 
-fn parse(text: &str) -> Result<Arc<str>, InvalidName> {
+/// The longest name, in bytes.
+const LONGEST: usize = 64;
+
+fn parse(text: &str, longest: usize) -> Result<Arc<str>, InvalidName> {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(byte);
     match text.as_bytes() {
         [] => Err(InvalidName::Empty),
         [first, ..] if !first.is_ascii_alphanumeric() => Err(InvalidName::Start),
-        bytes if bytes.len() > 64 => Err(InvalidName::Long),
+        bytes if bytes.len() > longest => Err(InvalidName::Long(longest)),
         bytes if !bytes.iter().all(allowed) => Err(InvalidName::Alphabet),
         _ => Ok(text.into()),
     }
@@ -35,8 +40,11 @@ fn parse(text: &str) -> Result<Arc<str>, InvalidName> {
 /// One type per kind of name, so that two of them cannot be swapped.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
+        name!($(#[$doc])* $name, LONGEST);
+    };
+    ($(#[$doc:meta])* $name:ident, $longest:expr) => {
         $(#[$doc])*
-        /// 1 to 64 bytes: a letter or digit, then letters, digits and `_ - . : /`.
+        /// 1 to 64 bytes (where not said otherwise): a letter or digit, then letters, digits and `_ - . : /`.
         #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
         #[serde(try_from = "String")]
         pub struct $name(Arc<str>);
@@ -53,7 +61,7 @@ macro_rules! name {
             type Err = InvalidName;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                parse(text).map(Self)
+                parse(text, $longest).map(Self)
             }
         }
 
@@ -81,9 +89,19 @@ macro_rules! name {
 }
 
 name!(
-    /// What `cloister.yaml` calls an issuer of tokens. Not its URL: that is the `iss` claim.
-    IssuerId
+    /// What `cloister.yaml` calls an issuer of tokens. Not its URL: that is the `iss` claim. Up to 128 bytes: see
+    /// [`IssuerId::of_tenant`].
+    IssuerId, LONGEST + 1 + TenantId::MAX
 );
+impl IssuerId {
+    /// What records call the issuer of one tenant, where `self` stands for those of many: `realms/acme`. A subject is
+    /// unique within that one alone.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: &TenantId) -> Self {
+        Self(format!("{self}/{tenant}").into())
+    }
+}
+
 name!(
     /// What a policy file calls a limit.
     LimitId

@@ -6,6 +6,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::Caller;
+use crate::issuer::Issuer;
 
 /// Tokens that have been verified, by their SHA-256. Bounded in number and in bytes; only good ones get in, so nobody
 /// can fill it without an issuer's signature.
@@ -19,8 +20,8 @@ pub(crate) struct Verified {
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) caller: Arc<Caller>,
-    /// The place of its issuer in the verifier's list.
-    pub(crate) issuer: usize,
+    /// Its issuer.
+    pub(crate) issuer: Arc<Issuer>,
     /// The key that verified it.
     pub(crate) serial: u64,
 }

@@ -1,15 +1,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use terms::{IssuerId, RoleName, Subject};
+use terms::{IssuerId, RoleName, Subject, TenantId};
 
 use crate::claims::Claims;
-use crate::{ClaimPlace, IssuerSettings, Profile, TokenError};
+use crate::issuer::Issuer;
+use crate::{ClaimPlace, Profile, TokenError};
 
 /// Whom a verified token speaks of. Only [`Verifier::verify`](crate::Verifier::verify) makes one: whoever holds it need
 /// not ask again whether the token was good, only whether it still is (`expires_at`), and what the bearer may do.
 pub struct Caller {
     issuer: IssuerId,
+    vouched_by: IssuerId,
+    realm: Option<TenantId>,
     subject: Subject,
     tenant: Option<Box<str>>,
     roles: Arc<[RoleName]>,
@@ -35,12 +38,8 @@ impl Caller {
     ///
     /// A token has expired when `now >= exp + leeway`, and is not valid yet when `now + leeway < nbf` (or `iat`). `exp`
     /// and `iat` lose their fraction, `nbf` is rounded up, so that rounding never makes a token live longer.
-    pub(crate) fn believe(
-        claims: &Claims,
-        issuer: &IssuerSettings,
-        now: u64,
-        fingerprint: [u8; 32],
-    ) -> Result<Self, TokenError> {
+    pub(crate) fn believe(claims: &Claims, by: &Issuer, now: u64, fingerprint: [u8; 32]) -> Result<Self, TokenError> {
+        let issuer = &by.settings;
         let leeway = issuer.leeway.as_secs();
         let expires_at =
             claims.date("exp", "`exp` is not a date")?.ok_or(TokenError::Claims("`exp` is missing"))?.floor();
@@ -76,12 +75,14 @@ impl Caller {
             claims.has_those_of_an_access_token()?;
         }
         let (roles, roles_dropped) = roles(claims, &issuer.roles_claim)?;
+        let tenant = claims.text_at(&issuer.tenant_claim, LONGEST, "the tenant is not a text of at most 255 bytes")?;
         Ok(Self {
             issuer: issuer.id.clone(),
+            vouched_by: by.name.clone(),
+            realm: by.realm.clone(),
             subject,
-            tenant: claims
-                .text_at(&issuer.tenant_claim, LONGEST, "the tenant is not a text of at most 255 bytes")?
-                .map(Into::into),
+            // A realm is one tenant's, so its tokens need not say whose they are. Those that do are held to it later.
+            tenant: tenant.or(by.realm.as_ref().map(TenantId::as_str)).map(Into::into),
             roles,
             roles_dropped,
             expires_at,
@@ -96,13 +97,26 @@ impl Caller {
         })
     }
 
-    /// Which issuer vouches.
+    /// Which issuer vouches, as `cloister.yaml` calls it: what rules go by.
     #[must_use]
     pub const fn issuer(&self) -> &IssuerId {
         &self.issuer
     }
 
-    /// Who acts, unique within the issuer.
+    /// Which issuer vouches, told from all others: what subjects are told apart by. It differs from [`Caller::issuer`]
+    /// where one name stands for the issuers of many tenants.
+    #[must_use]
+    pub const fn vouched_by(&self) -> &IssuerId {
+        &self.vouched_by
+    }
+
+    /// The only tenant that the issuer speaks for, where one name stands for the issuers of many tenants.
+    #[must_use]
+    pub const fn realm(&self) -> Option<&TenantId> {
+        self.realm.as_ref()
+    }
+
+    /// Who acts, unique within the issuer that [`Caller::vouched_by`] names.
     #[must_use]
     pub const fn subject(&self) -> &Subject {
         &self.subject
@@ -201,6 +215,8 @@ impl Caller {
     pub fn for_test(issuer: &str, subject: &str, tenant: Option<&str>, roles: &[&str], expires_at: u64) -> Arc<Self> {
         Arc::new(Self {
             issuer: issuer.parse().expect("an issuer"),
+            vouched_by: issuer.parse().expect("an issuer"),
+            realm: None,
             subject: subject.parse().expect("a subject"),
             tenant: tenant.map(Into::into),
             roles: roles.iter().map(|role| role.parse().expect("a role")).collect(),

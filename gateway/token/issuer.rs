@@ -1,21 +1,24 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
-use terms::{IssuerId, Live};
+use terms::{IssuerId, Live, TenantId};
 use tokio::sync::{Notify, watch};
 
 use crate::fetch::Source;
-use crate::header::Kind;
 use crate::key_set::KeySet;
-use crate::{Algorithm, IssuerSettings, Profile, TokenError};
+use crate::{IssuerSettings, TokenError};
 
 /// One issuer at work: its settings and the keys that are known of it.
 #[derive(Debug)]
 pub(crate) struct Issuer {
     pub(crate) settings: IssuerSettings,
+    /// The only tenant that it speaks for, if it is one of a pattern's.
+    pub(crate) realm: Option<TenantId>,
+    /// What records call it.
+    pub(crate) name: IssuerId,
     pub(crate) source: Source,
     pub(crate) keys: Live<KeySet>,
     /// When the keys were last read well, in seconds since the Unix epoch; 0 for never.
@@ -31,11 +34,16 @@ pub(crate) struct Issuer {
     pub(crate) kept: AtomicBool,
     /// Whether a fetch that tokens have asked for goes on.
     pub(crate) asked: AtomicBool,
-    /// Names of keys that were not there when the issuer was asked for them, and until when it is not asked again.
-    unknown: Cache<u64, u64>,
+    /// Names of keys that were not there when the issuer was asked for them, and until when it is not asked again. Made
+    /// when there is one: most issuers never have any.
+    unknown: OnceLock<Cache<u64, u64>>,
     named: RandomState,
     /// One fetch at a time; inside, how many have failed since one went well.
     pub(crate) turn: tokio::sync::Mutex<u32>,
+    /// When a token of its was good for the last time, or when it was made.
+    used: AtomicU64,
+    /// It was let go: another one has its place, or will have it.
+    retired: AtomicBool,
 }
 
 /// How one issuer does, for readiness and metrics.
@@ -71,7 +79,9 @@ const UNKNOWN: usize = 1_024;
 impl Issuer {
     pub(crate) fn new(settings: IssuerSettings, source: Source) -> Self {
         Self {
+            name: settings.id.clone(),
             settings,
+            realm: None,
             source,
             keys: Live::new(KeySet::default()),
             confirmed: AtomicU64::new(0),
@@ -82,24 +92,54 @@ impl Issuer {
             fetched: watch::Sender::new(0),
             kept: AtomicBool::new(false),
             asked: AtomicBool::new(false),
-            unknown: Cache::new(UNKNOWN),
+            unknown: OnceLock::new(),
             named: RandomState::new(),
             turn: tokio::sync::Mutex::new(0),
+            used: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn takes(&self, kind: Kind) -> Result<(), TokenError> {
-        match (self.settings.profile, kind) {
-            (Profile::Jwt, Kind::Jwt | Kind::AccessToken) | (Profile::AtJwt, Kind::AccessToken) => Ok(()),
-            (Profile::AtJwt, Kind::Jwt) => Err(TokenError::Header("`typ` is not `at+jwt`, as this issuer's must be")),
+    /// The issuer of one tenant. A token has asked for it, so whoever has one may wait for its keys.
+    pub(crate) fn of_realm(settings: IssuerSettings, source: Source, tenant: TenantId, now: u64) -> Self {
+        let name = settings.id.of_tenant(&tenant);
+        let issuer = Self { name, realm: Some(tenant), ..Self::new(settings, source) };
+        issuer.nudged.store(now, Ordering::Relaxed);
+        issuer.used.store(now, Ordering::Relaxed);
+        issuer.asked.store(true, Ordering::Release);
+        issuer.kept.store(true, Ordering::Release);
+        issuer
+    }
+
+    /// A token of its is good now.
+    pub(crate) fn note_use(&self, now: u64) {
+        if self.realm.is_some() && self.used() != now {
+            self.used.store(now, Ordering::Relaxed);
         }
     }
 
-    pub(crate) fn allows(&self, algorithm: Algorithm) -> Result<(), TokenError> {
-        match self.settings.algorithms.contains(&algorithm) {
-            true => Ok(()),
-            false => Err(TokenError::Algorithm("it is not allowed for this issuer")),
-        }
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether no token of its was good for as long as keys would be used.
+    pub(crate) fn is_idle(&self, now: u64) -> bool {
+        self.realm.is_some() && now.abs_diff(self.used()) > self.settings.max_stale.as_secs()
+    }
+
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.kept.store(false, Ordering::Release);
+        self.nudge.notify_one(); // whoever keeps its keys fresh is to end
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Whether its keys were never read, and may be while a token waits.
+    pub(crate) fn awaits_keys(&self) -> bool {
+        self.realm.is_some() && self.confirmed.load(Ordering::Acquire) == 0
     }
 
     /// Whether the keys may be used now.
@@ -129,7 +169,7 @@ impl Issuer {
     /// Whatever names tokens make up, there is one fetch in [`NUDGE_SECONDS`], all wait for the same, and none for a name
     /// that was asked for in vain.
     pub(crate) async fn look_again(&self, name: u64, now: u64) -> bool {
-        let in_vain = self.unknown.get(&name).is_some_and(|until| now < until);
+        let in_vain = self.unknown.get().and_then(|unknown| unknown.get(&name)).is_some_and(|until| now < until);
         if in_vain || !self.kept.load(Ordering::Acquire) {
             return false;
         }
@@ -151,7 +191,7 @@ impl Issuer {
 
     /// There is no key of this name, now that it was asked for.
     pub(crate) fn note_unknown(&self, name: u64, now: u64) {
-        self.unknown.insert(name, now.saturating_add(UNKNOWN_SECONDS));
+        self.unknown.get_or_init(|| Cache::new(UNKNOWN)).insert(name, now.saturating_add(UNKNOWN_SECONDS));
     }
 
     pub(crate) fn state(&self, now: u64) -> IssuerState {
@@ -172,7 +212,7 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
-    use crate::JwksSource;
+    use crate::{Algorithm, JwksSource};
 
     #[tokio::test]
     async fn no_more_than_some_requests_wait_for_an_issuer_that_hangs() {

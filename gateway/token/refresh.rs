@@ -1,10 +1,10 @@
-use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use terms::Clock;
+use tokio::sync::Semaphore;
 
 use crate::fetch::{FetchError, Source};
 use crate::issuer::Issuer;
@@ -23,20 +23,46 @@ enum RefreshError {
 const FILE_POLL: Duration = Duration::from_secs(3);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
+/// How many issuers are asked side by side, of those that nobody waits for, and how long one may hold its place.
+pub(crate) const PLACES: usize = 64;
+const LONGEST_IN_PLACE: Duration = Duration::from_secs(1);
+
 impl Issuer {
-    /// Keeps the keys fresh for ever: reads them, waits, reads them again.
-    pub(crate) async fn keep_fresh(&self, clock: &dyn Clock) -> Infallible {
-        self.kept.store(true, Ordering::Release);
+    /// Keeps the keys fresh until the issuer is let go, or is of a pattern and idle: reads them, waits, reads them again.
+    pub(crate) async fn keep_fresh(&self, clock: &dyn Clock, places: &Semaphore) {
+        self.kept.store(!self.is_retired(), Ordering::Release);
         let random = RandomState::new();
         for round in 0_u64.. {
-            let failures = self.refresh(clock).await;
-            let wait = spread(self.wait(failures), random.hash_one((&self.settings.id, round)));
+            if self.is_retired() || self.is_idle(clock.unix_seconds()) {
+                return;
+            }
+            let failures = self.refresh_in_turn(clock, places).await;
+            let wait = spread(self.wait(failures), random.hash_one((&self.name, round)));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.nudge.notified() => {}
             }
         }
-        std::future::pending().await
+    }
+
+    /// Reads the keys once there is a place: thousands of issuers are not all asked at the same moment. What a token
+    /// waits for has no need of one; and one that hangs does not keep it, so that it is in nobody's way.
+    async fn refresh_in_turn(&self, clock: &dyn Clock, places: &Semaphore) -> u32 {
+        let place = match self.asked.load(Ordering::Acquire) {
+            true => None,
+            false => tokio::select! {
+                place = places.acquire() => place.ok(),
+                () = self.nudge.notified() => None,
+            },
+        };
+        let mut refresh = std::pin::pin!(self.refresh(clock));
+        match tokio::time::timeout(LONGEST_IN_PLACE, &mut refresh).await {
+            Ok(failures) => failures,
+            Err(_) => {
+                drop(place);
+                refresh.await
+            }
+        }
     }
 
     /// Reads the keys once, and says how many reads in a row have failed.
@@ -58,7 +84,7 @@ impl Issuer {
         let reading = fetched
             .map_err(RefreshError::Fetch)
             .and_then(|bytes| KeySet::parse(&bytes, &known).map_err(RefreshError::Keys));
-        let (issuer, good) = (&self.settings.id, reading.is_ok());
+        let (issuer, good) = (&self.name, reading.is_ok());
         let problem = match reading {
             Ok(reading) => {
                 if !reading.set.equals(&known) {

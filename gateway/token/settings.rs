@@ -5,17 +5,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
-use terms::{IssuerId, is_loopback_name, is_private};
+use terms::{IssuerId, TenantId, is_loopback_name, is_private};
 
-use crate::{Algorithm, ClaimPlace};
+use crate::header::Kind;
+use crate::pattern::{Pattern, filled, is_open};
+use crate::{Algorithm, ClaimPlace, TokenError};
 
 /// One issuer of tokens: what it must say, and what is believed of it.
 #[derive(Clone, Debug)]
 pub struct IssuerSettings {
     /// What `cloister.yaml` calls it.
     pub id: IssuerId,
-    /// The `iss` claim, to the byte. No two issuers may share one.
+    /// The `iss` claim, to the byte. No two issuers may share one. With `{tenant}` in it these are the issuers of all
+    /// tenants, each of which speaks for its tenant alone; where keys are then has `{tenant}` in it, too.
     pub issuer: String,
+    /// The most issuers of a pattern that are loaded at once.
+    pub max_tenants: usize,
     /// Who we are: a token must name one of these in `aud`.
     pub audiences: Vec<String>,
     /// How it may sign.
@@ -84,6 +89,7 @@ impl IssuerSettings {
         Self {
             id,
             issuer: issuer.into(),
+            max_tenants: 10_000,
             audiences: vec![audience.into()],
             algorithms: vec![algorithm],
             jwks,
@@ -129,12 +135,29 @@ pub enum Unfit {
     /// Two issuers have the same name.
     #[error("another issuer has the same name")]
     Id,
+    /// Records put the tenant's name behind it.
+    #[error("the name of a pattern has at most 64 characters")]
+    LongId,
     /// `iss` is empty, or that of another issuer.
     #[error("`issuer` is empty, or the same as that of another issuer")]
     Issuer,
+    /// All issuers of a pattern would have the same keys.
+    #[error("`jwks` has no `{{tenant}}` in it: with keys in common, whoever signs for one tenant could sign for each")]
+    KeysInCommon,
     /// More than five minutes.
     #[error("`leeway` is more than five minutes")]
     Leeway,
+    /// Another pattern could stand for the same issuer, or there are more than a few patterns.
+    #[error("another pattern could stand for the same issuer, or there are more than 16 patterns")]
+    Patterns,
+    /// `{tenant}` does not stand where it may, or something else is in braces.
+    #[error(
+        "`{0}` has `{{tenant}}` in it more than once, at its beginning or without need, or something else in braces"
+    )]
+    Pattern(&'static str),
+    /// Zero, or more than a million.
+    #[error("`max_tenants` is not between 1 and 1000000")]
+    Tenants,
     /// Zero, or shorter than the time between two fetches.
     #[error("`max_stale` is shorter than `refresh`")]
     MaxStale,
@@ -174,25 +197,52 @@ pub(crate) const LONGEST_TOKEN: usize = 65_536;
 pub(crate) fn faults(issuers: &[IssuerSettings], cache_capacity: usize) -> Vec<(Option<IssuerId>, Unfit)> {
     let mut faults = Vec::new();
     let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+    let mut patterns: Vec<(&IssuerId, Pattern)> = Vec::new();
+    for settings in issuers {
+        match Pattern::parse(&settings.issuer) {
+            Err(fault) => faults.push((Some(settings.id.clone()), fault)),
+            Ok(None) => {}
+            Ok(Some(pattern)) => {
+                let meets = patterns.iter().any(|(_, other)| other.meets(&pattern));
+                if meets || patterns.len() >= MOST_PATTERNS {
+                    faults.push((Some(settings.id.clone()), Unfit::Patterns));
+                }
+                if settings.id.as_str().len() > 64 {
+                    faults.push((Some(settings.id.clone()), Unfit::LongId));
+                }
+                patterns.push((&settings.id, pattern));
+            }
+        }
+    }
     for settings in issuers {
         let checks = [
             (settings.algorithms.is_empty(), Unfit::Algorithms),
             (settings.audiences.is_empty() || settings.audiences.iter().any(String::is_empty), Unfit::Audiences),
             (!(1..=4_096).contains(&settings.max_claims), Unfit::Claims),
-            (!ids.insert(&settings.id), Unfit::Id),
+            (!ids.insert(&settings.id) || is_of_pattern(&settings.id, &patterns), Unfit::Id),
             (settings.issuer.is_empty() || !names.insert(settings.issuer.as_str()), Unfit::Issuer),
             (settings.leeway > Duration::from_secs(300), Unfit::Leeway),
+            (!(1..=1_000_000).contains(&settings.max_tenants), Unfit::Tenants),
             (settings.max_stale < settings.refresh, Unfit::MaxStale),
             (settings.refresh < Duration::from_secs(1), Unfit::Refresh),
             (!(1..=LONGEST_TOKEN).contains(&settings.max_token_bytes), Unfit::TokenBytes),
         ];
         let found = checks.into_iter().filter(|(wrong, _)| *wrong).map(|(_, fault)| fault);
-        faults.extend(found.chain(settings.place().err()).map(|fault| (Some(settings.id.clone()), fault)));
+        faults.extend(found.chain(settings.located().err()).map(|fault| (Some(settings.id.clone()), fault)));
     }
     if cache_capacity == 0 {
         faults.push((None, Unfit::Cache));
     }
     faults
+}
+
+/// Each is compared with the `iss` of a token, so there are few.
+const MOST_PATTERNS: usize = 16;
+
+/// Whether it is named as the issuers of a pattern are in records ([`IssuerId::of_tenant`]).
+fn is_of_pattern(id: &IssuerId, patterns: &[(&IssuerId, Pattern)]) -> bool {
+    let named = |pattern: &IssuerId| id.as_str().strip_prefix(pattern.as_str()).is_some_and(|it| it.starts_with('/'));
+    patterns.iter().any(|(pattern, _)| named(pattern))
 }
 
 /// Where keys are, as far as the settings say it.
@@ -204,6 +254,51 @@ pub(crate) enum Located {
 }
 
 impl IssuerSettings {
+    /// Where keys are; if this is a pattern, where those of some tenant would be.
+    fn located(&self) -> Result<Located, Unfit> {
+        let open = match &self.jwks {
+            JwksSource::File(path) => path.to_str().is_some_and(is_open),
+            JwksSource::Url(text) => is_open(text),
+            JwksSource::Discovery => is_open(&self.issuer),
+        };
+        match (is_open(&self.issuer), open) {
+            (true, false) => Err(Unfit::KeysInCommon),
+            (false, true) => Err(Unfit::Pattern("jwks")),
+            (false, false) => self.place(),
+            (true, true) => {
+                let tenant: TenantId = "tenant".parse().map_err(|_| Unfit::Pattern("issuer"))?;
+                self.of_tenant(&tenant).place()
+            }
+        }
+    }
+
+    pub(crate) fn takes(&self, kind: Kind) -> Result<(), TokenError> {
+        match (self.profile, kind) {
+            (Profile::Jwt, Kind::Jwt | Kind::AccessToken) | (Profile::AtJwt, Kind::AccessToken) => Ok(()),
+            (Profile::AtJwt, Kind::Jwt) => Err(TokenError::Header("`typ` is not `at+jwt`, as this issuer's must be")),
+        }
+    }
+
+    pub(crate) fn allows(&self, algorithm: Algorithm) -> Result<(), TokenError> {
+        match self.algorithms.contains(&algorithm) {
+            true => Ok(()),
+            false => Err(TokenError::Algorithm("it is not allowed for this issuer")),
+        }
+    }
+
+    /// Those of one tenant, of a pattern's.
+    pub(crate) fn of_tenant(&self, tenant: &TenantId) -> Self {
+        Self {
+            issuer: filled(&self.issuer, tenant),
+            jwks: match &self.jwks {
+                JwksSource::Discovery => JwksSource::Discovery,
+                JwksSource::File(path) => JwksSource::File(filled(&path.to_string_lossy(), tenant).into()),
+                JwksSource::Url(text) => JwksSource::Url(filled(text, tenant)),
+            },
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn place(&self) -> Result<Located, Unfit> {
         match &self.jwks {
             JwksSource::File(path) => Ok(Located::File(path.clone())),

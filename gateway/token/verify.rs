@@ -1,10 +1,14 @@
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use futures::StreamExt as _;
 use futures::future::join_all;
-use terms::{Clock, IssuerSet};
+use futures::stream::FuturesUnordered;
+use terms::{Clock, IssuerSet, TenantId};
+use tokio::sync::Semaphore;
 
 use crate::cache::{Entry, Verified};
 use crate::claims::Claims;
@@ -12,20 +16,30 @@ use crate::compact::Compact;
 use crate::fetch::{self, Source};
 use crate::header::Header;
 use crate::issuer::Issuer;
+use crate::pattern::Pattern;
+use crate::realms::{Newcomers, Realms, RealmsState};
+use crate::refresh::PLACES;
 use crate::settings::{LONGEST_TOKEN, Located, faults};
-use crate::{CacheStats, Caller, IssuerSettings, IssuerState, Reach, SettingsError, TokenError, Unfit};
+use crate::{CacheStats, Caller, IssuerSettings, IssuerState, JwksSource, Reach, SettingsError, TokenError, Unfit};
 
 /// Turns the text of a bearer token into a [`Caller`], for all issuers there are.
-#[derive(Debug)]
 pub struct Verifier {
-    issuers: Vec<Issuer>,
-    /// Where in `issuers`, by the `iss` claim.
-    by_name: HashMap<String, usize>,
+    issuers: Vec<Arc<Issuer>>,
+    /// By the `iss` claim.
+    by_name: HashMap<String, Arc<Issuer>>,
+    /// The issuers of all tenants, of each pattern.
+    realms: Vec<Realms>,
+    newcomers: Newcomers,
+    is_registered: IsRegistered,
     verified: Verified,
     clock: Arc<dyn Clock>,
     /// The longest token that any issuer allows.
     longest: usize,
+    places: Semaphore,
 }
+
+/// Says whether there is a tenant of this name.
+pub type IsRegistered = Arc<dyn Fn(&TenantId) -> bool + Send + Sync>;
 
 impl Verifier {
     /// Takes up the issuers, and reads those keys that are in files. A file that is not there or broken does not keep
@@ -48,10 +62,20 @@ impl Verifier {
         }
         let mut clients = Clients::default();
         let mut issuers = Vec::with_capacity(settings.len());
+        let mut realms = Vec::new();
+        let longest = settings.iter().map(|settings| settings.max_token_bytes).max().unwrap_or(LONGEST_TOKEN);
         for settings in settings {
             let unfit = |fault| SettingsError { faults: vec![(Some(settings.id.clone()), fault)] };
             let reach = settings.reach;
             let mut client = || clients.get(reach).map_err(unfit);
+            if let Some(pattern) = Pattern::parse(&settings.issuer).map_err(unfit)? {
+                let client = match settings.jwks {
+                    JwksSource::File(_) => None,
+                    JwksSource::Discovery | JwksSource::Url(_) => Some(client()?),
+                };
+                realms.push(Realms::new(settings, pattern, client));
+                continue;
+            }
             let source = match settings.place().map_err(unfit)? {
                 Located::File(path) => Source::File(path),
                 Located::Url(url) => Source::Url(client()?, url),
@@ -59,21 +83,31 @@ impl Verifier {
                     Source::Discovery { client: client()?, document, issuer: settings.issuer.clone(), reach }
                 }
             };
-            issuers.push(Issuer::new(settings, source));
+            issuers.push(Arc::new(Issuer::new(settings, source)));
         }
         for issuer in &issuers {
             if let Source::File(path) = &issuer.source {
                 issuer.adopt(fetch::read_file(path), clock.unix_seconds());
             }
         }
-        let names = issuers.iter().map(|issuer| issuer.settings.issuer.clone());
         Ok(Self {
-            by_name: names.zip(0..).collect(),
-            longest: issuers.iter().map(|issuer| issuer.settings.max_token_bytes).max().unwrap_or(LONGEST_TOKEN),
+            by_name: issuers.iter().map(|issuer| (issuer.settings.issuer.clone(), Arc::clone(issuer))).collect(),
+            longest,
             issuers,
+            realms,
+            newcomers: Newcomers::default(),
+            is_registered: Arc::new(|_| false), // FAIL CLOSED: nobody has said which tenants there are
             verified: Verified::new(cache_capacity),
             clock,
+            places: Semaphore::new(PLACES),
         })
+    }
+
+    /// The same verifier, which can tell the tenants that there are from those that tokens make up. Without this it knows
+    /// of none, and takes no token of an issuer that is one of a pattern's.
+    #[must_use]
+    pub fn knowing(self, is_registered: IsRegistered) -> Self {
+        Self { is_registered, ..self }
     }
 
     /// Who bears this token, if one of the accepted issuers says so.
@@ -112,14 +146,13 @@ impl Verifier {
         accepted: &IssuerSet,
         Refused { error, key }: Refused,
     ) -> Result<Entry, TokenError> {
-        let Some((index, name)) = key else { return Err(error) };
-        let issuer = self.issuers.get(index).ok_or(error)?;
+        let Some((issuer, name)) = key else { return Err(error) };
         if !issuer.look_again(name, self.clock.unix_seconds()).await {
             return Err(error);
         }
         let now = self.clock.unix_seconds();
         self.judge(token, fingerprint, accepted, now).map_err(|refused| {
-            if let Some((_, name)) = refused.key {
+            if let (Some((_, name)), TokenError::Key(_)) = (refused.key, refused.error) {
                 issuer.note_unknown(name, now);
             }
             refused.error
@@ -132,28 +165,54 @@ impl Verifier {
         let parts = Compact::parse(token)?;
         let header = Header::parse(&parts.header)?;
         let claims = Claims::parse(&parts.payload)?;
-        let index = *self.by_name.get(claims.issuer()?).ok_or(TokenError::Issuer)?;
-        let issuer = self.issuers.get(index).ok_or(TokenError::Issuer)?;
-        if !accepted.contains(&issuer.settings.id) {
+        let found = self.find(claims.issuer()?)?;
+        let settings = found.settings();
+        if !accepted.contains(&settings.id) {
             return Err(TokenError::Issuer.into());
         }
-        if token.len() > issuer.settings.max_token_bytes {
+        if token.len() > settings.max_token_bytes {
             return Err(TokenError::TooLarge.into());
         }
-        if claims.len() > issuer.settings.max_claims {
+        if claims.len() > settings.max_claims {
             return Err(TokenError::Claims("there are too many").into());
         }
-        issuer.takes(header.kind)?;
-        issuer.allows(header.algorithm)?;
-        let keys = issuer.keys(now)?;
+        settings.takes(header.kind)?;
+        settings.allows(header.algorithm)?;
+        let issuer = self.load(found, now)?;
         let kid = header.kid.as_deref();
+        let again = || Some((Arc::clone(&issuer), issuer.name_of(kid)));
+        let keys =
+            issuer.keys(now).map_err(|error| Refused { error, key: issuer.awaits_keys().then(again).flatten() })?;
         let key = keys.choose(header.algorithm, kid).map_err(|error| {
             let unknown = matches!(error, TokenError::Key(_));
-            Refused { error, key: unknown.then(|| (index, issuer.name_of(kid))) }
+            Refused { error, key: unknown.then(again).flatten() }
         })?;
         key.verify(parts.signed, parts.signature, header.algorithm)?;
-        let caller = Caller::believe(&claims, &issuer.settings, now, fingerprint)?;
-        Ok(Entry { caller: Arc::new(caller), issuer: index, serial: key.serial })
+        let caller = Caller::believe(&claims, &issuer, now, fingerprint)?;
+        issuer.note_use(now);
+        let serial = key.serial;
+        drop(keys);
+        Ok(Entry { caller: Arc::new(caller), issuer, serial })
+    }
+
+    /// Whose token it says it is. Of two ways to write an issuer down, the one that is about it alone counts.
+    fn find(&self, issuer: &str) -> Result<Found<'_>, TokenError> {
+        if let Some(issuer) = self.by_name.get(issuer) {
+            return Ok(Found::Issuer(issuer));
+        }
+        let realm = self.realms.iter().find_map(|realms| Some(Found::Realm(realms, realms.tenant_of(issuer)?)));
+        realm.ok_or(TokenError::Issuer)
+    }
+
+    /// The issuer itself. Nothing is made and nobody is asked for a tenant that is none.
+    fn load(&self, found: Found<'_>, now: u64) -> Result<Arc<Issuer>, TokenError> {
+        match found {
+            Found::Issuer(issuer) => Ok(Arc::clone(issuer)),
+            Found::Realm(realms, tenant) if (self.is_registered)(&tenant) => {
+                realms.issuer(&tenant, now, &self.newcomers)
+            }
+            Found::Realm(..) => Err(TokenError::Issuer),
+        }
     }
 
     /// The caller of a token that was verified before; `None` if it is not remembered, or its key is gone. Costs one
@@ -167,9 +226,13 @@ impl Verifier {
         let Some(entry) = self.verified.get(fingerprint) else {
             return Ok(None);
         };
-        let issuer = self.issuers.get(entry.issuer).ok_or(TokenError::Issuer)?;
+        let issuer = &entry.issuer;
         if !accepted.contains(&issuer.settings.id) {
             return Err(TokenError::Issuer);
+        }
+        if issuer.is_retired() {
+            self.verified.forget(fingerprint);
+            return Ok(None);
         }
         if now >= entry.caller.good_until() {
             self.verified.forget(fingerprint);
@@ -179,18 +242,29 @@ impl Verifier {
             self.verified.forget(fingerprint);
             return Ok(None);
         }
+        issuer.note_use(now);
         Ok(Some(entry.caller))
     }
 
     /// Keeps the keys of all issuers fresh until `shutdown`: reads them now, then each in its own time. One that fails
-    /// or hangs touches no other.
+    /// or hangs touches no other. Issuers of patterns join when they are first needed, and leave when they are idle.
     pub async fn run(self: Arc<Self>, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
-        let all = join_all(self.issuers.iter().map(|issuer| issuer.keep_fresh(&*self.clock)));
-        tokio::select! {
-            () = &mut shutdown => {}
-            _ = all => shutdown.await, // only when there is no issuer at all
+        let mut kept: FuturesUnordered<_> = self.issuers.iter().map(|issuer| self.keep(Arc::clone(issuer))).collect();
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return,
+                Some(()) = kept.next() => {}
+                newcomers = self.newcomers.come() => {
+                    kept.extend(newcomers.into_iter().map(|issuer| self.keep(issuer)));
+                }
+            }
         }
+    }
+
+    async fn keep(&self, issuer: Arc<Issuer>) {
+        issuer.keep_fresh(&*self.clock, &self.places).await;
+        self.realms.iter().for_each(|realms| realms.forget(&issuer));
     }
 
     /// Reads the keys of all issuers once, side by side: for a start that waits for them.
@@ -207,6 +281,13 @@ impl Verifier {
         .await;
     }
 
+    /// How the issuers of each pattern do, in the order in which the patterns were given.
+    #[must_use]
+    pub fn realms(&self) -> Vec<RealmsState> {
+        let now = self.clock.unix_seconds();
+        self.realms.iter().map(|realms| realms.state(now)).collect()
+    }
+
     /// How each issuer does, in the order in which they were given.
     #[must_use]
     pub fn issuers(&self) -> Vec<IssuerState> {
@@ -221,11 +302,26 @@ impl Verifier {
     }
 }
 
+/// An issuer, or the pattern that it is one of.
+enum Found<'v> {
+    Issuer(&'v Arc<Issuer>),
+    Realm(&'v Realms, TenantId),
+}
+
+impl Found<'_> {
+    fn settings(&self) -> &IssuerSettings {
+        match self {
+            Self::Issuer(issuer) => &issuer.settings,
+            Self::Realm(realms, _) => &realms.settings,
+        }
+    }
+}
+
 /// A token that was refused.
 struct Refused {
     error: TokenError,
     /// The issuer and the name of its key, if all that is wrong so far is that the key is not known.
-    key: Option<(usize, u64)>,
+    key: Option<(Arc<Issuer>, u64)>,
 }
 
 impl From<TokenError> for Refused {
@@ -260,6 +356,17 @@ fn https(reach: Reach) -> Result<reqwest::Client, Unfit> {
         return Err(Unfit::Client("no rustls provider is installed".into()));
     }
     fetch::client(reach).map_err(|error| Unfit::Client(terms::chain(&error)))
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { issuers, realms, verified, .. } = self;
+        f.debug_struct("Verifier")
+            .field("issuers", &issuers.len())
+            .field("realms", realms)
+            .field("verified", verified)
+            .finish_non_exhaustive()
+    }
 }
 
 fn sha256(token: &str) -> [u8; 32] {

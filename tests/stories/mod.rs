@@ -22,6 +22,7 @@ mod life;
 mod limits;
 mod matrix;
 mod protocols;
+mod realms;
 mod reload;
 mod requests;
 mod responses;

@@ -31,6 +31,7 @@ fn ask(members: MembershipSource, subject: &str, token: Option<&str>, named: &[(
         members,
         confined_to: None,
         speaks_for: None,
+        realm: None,
     };
     let named: Vec<_> = named.iter().map(|&(source, tenant)| Named { source, tenant }).collect();
     enter(&identity, &named, &registry, &directory)
@@ -123,6 +124,7 @@ fn a_certificate_keeps_its_holder_to_the_tenants_of_its_authority() {
             members: MembershipSource::Claims,
             confined_to: Some(&only(tenants)),
             speaks_for: None,
+            realm: None,
         };
         let entered = enter(&identity, &[], &registry, &directory);
         let entered = entered.as_ref().map(|membership| membership.tenant().as_str()).map_err(Outsider::reason);
@@ -130,6 +132,32 @@ fn a_certificate_keeps_its_holder_to_the_tenants_of_its_authority() {
         assert_eq!(confine(&[Some(token), None], &only(tenants)).map_err(|it| it.reason()), expected.map(|_| ()));
     }
     assert_eq!(confine(&[None, None], &only(&[])), Ok(()));
+}
+
+#[test]
+fn the_issuer_of_one_tenant_speaks_for_no_other() {
+    let (registry, directory) = world();
+    let all = ["acme", "globex"].map(|name| name.parse().unwrap()).into_iter().collect::<HashSet<TenantId>>();
+    for (realm, tenant, members, expected) in [
+        ("acme", "acme", MembershipSource::Claims, Ok(())),
+        ("acme", "globex", MembershipSource::Claims, Err(Reason::TenantIssuer)),
+        ("acme", "globex", MembershipSource::Directory, Err(Reason::TenantIssuer)),
+        ("nobody", "acme", MembershipSource::Claims, Err(Reason::TenantIssuer)),
+    ] {
+        let identity = Identity {
+            issuer: &"main".parse().unwrap(),
+            subject: &"ada".parse().unwrap(),
+            tenant: Some(tenant),
+            roles: &roles(&[]),
+            members,
+            confined_to: None,
+            speaks_for: Some(&all),
+            realm: Some(&realm.parse().unwrap()),
+        };
+        let named = [Named { source: Source::Host, tenant: Some(tenant) }];
+        let entered = enter(&identity, &named, &registry, &directory);
+        assert_eq!(entered.map(drop).map_err(|it| it.reason()), expected, "{realm} {tenant}");
+    }
 }
 
 /// An issuer vouches for its own customers, however well it signs, and a tenant says whom it trusts.
@@ -158,6 +186,7 @@ fn an_issuer_speaks_only_for_the_tenants_that_it_may_and_that_let_it() {
             members: source,
             confined_to: None,
             speaks_for: speaks_for.as_ref(),
+            realm: None,
         };
         let entered = enter(&identity, &[], &[acme].into_iter().collect(), &directory);
         let told = entered.map(drop).map_err(|it| (it.reason(), it.tenant().map(ToString::to_string)));

@@ -389,7 +389,7 @@ fn flipped(bytes: &[u8], at: usize, bit: u8) -> Vec<u8> {
 fn with_bits(bytes: &[u8]) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = encode(bytes);
-    if bytes.len() % 3 == 0 {
+    if bytes.len().is_multiple_of(3) {
         text.push('B');
         return text;
     }

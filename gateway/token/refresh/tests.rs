@@ -1,5 +1,6 @@
 mod discovery;
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -235,6 +236,54 @@ async fn an_issuer_that_hangs_holds_up_no_other() {
     };
     let running = Arc::clone(&verifier).run(stopped.map(|_| ()));
     beside(good.serve(), async { tokio::join!(running, body) }).await;
+}
+
+/// More of them hang than are asked side by side, and before the others.
+#[tokio::test]
+async fn among_many_issuers_those_that_hang_and_those_that_are_dead_hold_up_none_that_is_well() {
+    let key = Forge::es256("a");
+    let good = Server::start(ok(&key.jwks())).await;
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(); // nobody listens any more
+    let (mute, dead) = (format!("http://{}/", mute.local_addr().unwrap()), format!("http://{dead}/"));
+    let hanging = PLACES + PLACES / 2;
+    let settings = |number: usize| {
+        let url = match number {
+            many if many < hanging => mute.clone(),
+            many if many < hanging + 10 => dead.clone(),
+            _ => good.url(),
+        };
+        let name = format!("https://{number}.example/");
+        IssuerSettings::new(id(number), &name, "api", Algorithm::ES256, JwksSource::Url(url))
+    };
+    let mut issuers: Vec<_> = (0..hanging + 20).map(settings).collect();
+    let pattern = good.url() + "?{tenant}";
+    issuers.push(IssuerSettings::new(
+        id(999),
+        "https://idp/{tenant}",
+        "api",
+        Algorithm::ES256,
+        JwksSource::Url(pattern),
+    ));
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let verifier = Verifier::new(issuers, Arc::new(ManualClock::at(NOW)), 100).unwrap();
+    let verifier = Arc::new(verifier.knowing(Arc::new(|_| true)));
+    let running = Arc::clone(&verifier).run(std::future::pending());
+    let body = async {
+        let started = std::time::Instant::now();
+        let token = key.sign(&json!({ "iss": "https://idp/acme", "aud": "api", "sub": "user-1", "exp": NOW + 600 }));
+        assert!(verifier.verify(&token, &[id(999)].into()).await.is_ok(), "what a token waits for is asked at once");
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        eventually(|| verifier.issuers().iter().skip(hanging + 10).all(|issuer| issuer.usable)).await;
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        let states = verifier.issuers();
+        assert!(states.iter().take(hanging).all(|issuer| issuer.failures == 0), "they still hang");
+        assert!(states.iter().skip(hanging).take(10).all(|issuer| issuer.failures > 0), "those are dead");
+    };
+    tokio::select! {
+        () = running => panic!("it ended by itself"),
+        () = beside(good.serve(), body) => {}
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,9 @@ use yaml::{At, Named};
 use super::Compiler;
 use crate::settings::file;
 
+/// What stands for a tenant's name.
+const TENANT: &str = "{tenant}";
+
 impl Compiler<'_> {
     pub(super) fn issuers(
         &mut self,
@@ -26,6 +29,7 @@ impl Compiler<'_> {
     fn issuer(&mut self, id: IssuerId, entry: file::Issuer) -> Option<IssuerSettings> {
         let file::Issuer {
             issuer,
+            max_tenants,
             audiences,
             algorithms,
             jwks,
@@ -48,6 +52,10 @@ impl Compiler<'_> {
                 let _known: Option<TenantId> = self.parse(tenant); // its users are in `reading.rs`
             }
         }
+        if let Some(written) = max_tenants.as_ref().filter(|_| !issuer.value.contains(TENANT)) {
+            let help = "leave it out, or write `{tenant}` in `issuer`";
+            self.error(written, "this is one issuer, and not those of many tenants".into(), help);
+        }
         let tenant_claim = self.claim(tenant_claim, "tenant_id");
         let roles_claim = self.claim(roles_claim, "roles");
         let profile = match profile {
@@ -63,6 +71,7 @@ impl Compiler<'_> {
         Some(IssuerSettings {
             id,
             issuer: issuer.value,
+            max_tenants: max_tenants.map_or(10_000, |written| written.value as usize),
             audiences,
             algorithms: algorithms.into_iter().map(|algorithm| algorithm.value).collect(),
             jwks: source,
@@ -83,7 +92,10 @@ impl Compiler<'_> {
         let file::Jwks { file, url, discovery, .. } = jwks;
         match (file, url, discovery) {
             (Some(file), None, None) => {
-                if let Err(error) = std::fs::metadata(&file.value) {
+                // With a tenant's name in it, it is looked for when its first token comes.
+                if !file.value.contains(TENANT)
+                    && let Err(error) = std::fs::metadata(&file.value)
+                {
                     let message = format!("`{}` cannot be read: {error}", file.value);
                     self.error(file, message, "a file with a JWK Set (RFC 7517 §5)");
                 }

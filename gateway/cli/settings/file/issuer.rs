@@ -12,8 +12,15 @@ use yaml::At;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Issuer {
-    /// The `iss` of its tokens, to the letter.
+    /// The `iss` of its tokens, to the letter. With `{tenant}` in it, an issuer for each tenant of the policies, which
+    /// speaks for that tenant alone: `https://idp.example/realms/{tenant}`. Its keys are first fetched when its first token
+    /// comes; `jwks` has `{tenant}` in it, too, or `discovery`.
     pub(crate) issuer: At<String>,
+    /// Of an `issuer` with `{tenant}`: the most tenants whose issuers are loaded at once; 10000 if it is left out. Beyond
+    /// that the one gives way that was not used for the longest time. While all were used within a minute, tokens of
+    /// others get 503.
+    #[serde(default)]
+    pub(crate) max_tenants: Option<At<u32>>,
     /// The `aud` values of which a token must have at least one.
     pub(crate) audiences: Vec<String>,
     /// The signature algorithms that it uses.
