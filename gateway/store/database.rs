@@ -58,6 +58,17 @@ const STEPS: [&str; 1] = ["
         name TEXT NOT NULL,
         before INTEGER
     ) STRICT;
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        turn TEXT NOT NULL CHECK (turn IN ('restored', 'revoked')),
+        kind TEXT NOT NULL,
+        issuer TEXT NOT NULL,
+        name TEXT NOT NULL,
+        before INTEGER,
+        until INTEGER,
+        made INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE inbox (only INTEGER PRIMARY KEY CHECK (only = 0), cursor TEXT NOT NULL) STRICT;
 "];
 
 impl Store {

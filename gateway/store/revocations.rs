@@ -1,6 +1,7 @@
-use rusqlite::{Row, Transaction, named_params};
+use rusqlite::{Row, named_params};
 use tenancy::Revoked;
 
+use crate::rows::{self, Kept, seconds};
 use crate::{Store, StoreError};
 
 /// Tokens that were taken back, and what is known of that. Times are seconds since the Unix epoch.
@@ -33,14 +34,6 @@ pub enum Turn {
     Revoked,
 }
 
-/// Which tokens, before it is known that this program wrote it.
-struct Kept {
-    kind: String,
-    issuer: String,
-    name: String,
-    before: Option<i64>,
-}
-
 impl Store {
     /// Takes tokens back, and forgets what may be forgotten `now`. On disk when it returns. Taken back twice, what takes
     /// more back stays: the later `before`, the later `until`.
@@ -48,41 +41,24 @@ impl Store {
     /// # Errors
     /// Nothing was taken back.
     pub fn revoke(&self, revocation: &Revocation, now: u64) -> Result<(), StoreError> {
-        let Revocation { revoked, until, made } = revocation;
-        let (kind, issuer, name, before) = key(revoked);
         self.change(|transaction| {
-            note(transaction, Turn::Revoked, revoked)?;
-            transaction
-                .execute("DELETE FROM revocations WHERE until <= :now", named_params! { ":now": seconds(now) })?;
-            let mut statement = transaction.prepare_cached(
-                "INSERT INTO revocations (kind, issuer, name, before, until, made)
-                 VALUES (:kind, :issuer, :name, :before, :until, :made)
-                 ON CONFLICT DO UPDATE SET made = max(made, excluded.made),
-                    before = CASE WHEN before IS NULL OR excluded.before IS NULL THEN NULL
-                                  ELSE max(before, excluded.before) END,
-                    until = CASE WHEN until IS NULL OR excluded.until IS NULL THEN NULL
-                                 ELSE max(until, excluded.until) END",
-            )?;
-            statement.execute(named_params! {
-                ":kind": kind, ":issuer": issuer, ":name": name, ":before": before.map(seconds),
-                ":until": until.map(seconds), ":made": seconds(*made),
-            })?;
-            Ok(())
+            rows::put(transaction, revocation, now)?;
+            rows::note(transaction, Turn::Revoked, &revocation.revoked)?;
+            rows::post(transaction, Turn::Revoked, revocation)
         })
     }
 
-    /// Gives tokens back: those that were taken back in just this way. `false`: there was nothing of the kind.
+    /// Gives tokens back `now`: those that were taken back in just this way. `false`: there was nothing of the kind.
     ///
     /// # Errors
     /// Nothing was given back.
-    pub fn restore(&self, revoked: &Revoked) -> Result<bool, StoreError> {
-        let (kind, issuer, name, _) = key(revoked);
+    pub fn restore(&self, revoked: &Revoked, now: u64) -> Result<bool, StoreError> {
         self.change(|transaction| {
-            let sql = "DELETE FROM revocations WHERE kind = :kind AND issuer = :issuer AND name = :name";
-            let parameters = named_params! { ":kind": kind, ":issuer": issuer, ":name": name };
-            let restored = transaction.execute(sql, parameters)? > 0;
+            let restored = rows::remove(transaction, revoked)?;
             if restored {
-                note(transaction, Turn::Restored, revoked)?;
+                rows::note(transaction, Turn::Restored, revoked)?;
+                let revocation = Revocation { revoked: revoked.clone(), until: None, made: now };
+                rows::post(transaction, Turn::Restored, &revocation)?;
             }
             Ok(restored)
         })
@@ -98,7 +74,7 @@ impl Store {
                 "SELECT kind, issuer, name, before, until, made FROM revocations
                  WHERE until IS NULL OR until > :now ORDER BY made, kind, issuer, name",
             )?;
-            let row = |row: &Row<'_>| Ok((kept(row)?, row.get("until")?, row.get("made")?));
+            let row = |row: &Row<'_>| Ok((Kept::read(row)?, row.get("until")?, row.get("made")?));
             let all = statement.query_map(named_params! { ":now": seconds(now) }, row)?;
             all.collect::<rusqlite::Result<Vec<(Kept, Option<i64>, i64)>>>()
         })?;
@@ -117,17 +93,12 @@ impl Store {
         let all = self.read(|connection| {
             let sql = "SELECT id, turn, kind, issuer, name, before FROM revocation_events ORDER BY id LIMIT :most";
             let mut statement = connection.prepare_cached(sql)?;
-            let row = |row: &Row<'_>| Ok((row.get("id")?, row.get("turn")?, kept(row)?));
+            let row = |row: &Row<'_>| Ok((row.get("id")?, row.get("turn")?, Kept::read(row)?));
             let all = statement.query_map(named_params! { ":most": most }, row)?;
             all.collect::<rusqlite::Result<Vec<(i64, String, Kept)>>>()
         })?;
         let event = |(id, turn, kept): (i64, String, Kept)| {
-            let turn = match turn.as_str() {
-                "restored" => Turn::Restored,
-                "revoked" => Turn::Revoked,
-                _ => return Err(self.damaged("turn", turn)),
-            };
-            Ok(Event { id, turn, revoked: self.revoked(kept)? })
+            Ok(Event { id, turn: self.turn(&turn)?, revoked: self.revoked(kept)? })
         };
         all.into_iter().map(event).collect()
     }
@@ -142,61 +113,6 @@ impl Store {
             Ok(())
         })
     }
-
-    /// FAIL CLOSED: what is not as this program writes it is an error, and not left out.
-    fn revoked(&self, kept: Kept) -> Result<Revoked, StoreError> {
-        let Kept { kind, issuer, name, before } = kept;
-        let before = before.map(i64::cast_unsigned);
-        let issuer = || issuer.parse().map_err(|_| self.damaged("issuer", &issuer));
-        Ok(match (kind.as_str(), before) {
-            ("token", _) => Revoked::Token { issuer: issuer()?, jti: name.into() },
-            ("session", _) => Revoked::Session { issuer: issuer()?, sid: name.into() },
-            ("subject", before) => {
-                let subject = name.parse().map_err(|_| self.damaged("name", &name))?;
-                Revoked::Subject { issuer: issuer()?, subject, before }
-            }
-            ("tenant", Some(before)) => {
-                Revoked::Tenant { tenant: name.parse().map_err(|_| self.damaged("name", &name))?, before }
-            }
-            _ => return Err(self.damaged("kind", kind)),
-        })
-    }
-}
-
-/// What tells a revocation from others: its kind, issuer and name; and the time, if it is about what was issued before.
-fn key(revoked: &Revoked) -> (&'static str, &str, &str, Option<u64>) {
-    match revoked {
-        Revoked::Session { issuer, sid } => ("session", issuer.as_str(), sid, None),
-        Revoked::Subject { issuer, subject, before } => ("subject", issuer.as_str(), subject.as_str(), *before),
-        Revoked::Tenant { tenant, before } => ("tenant", "", tenant.as_str(), Some(*before)),
-        Revoked::Token { issuer, jti } => ("token", issuer.as_str(), jti, None),
-    }
-}
-
-fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
-    Ok(Kept { kind: row.get("kind")?, issuer: row.get("issuer")?, name: row.get("name")?, before: row.get("before")? })
-}
-
-/// Has the audit log learn of it, whichever process made the change and whether or not a gateway runs.
-fn note(transaction: &Transaction<'_>, turn: Turn, revoked: &Revoked) -> rusqlite::Result<()> {
-    let (kind, issuer, name, before) = key(revoked);
-    let turn = match turn {
-        Turn::Restored => "restored",
-        Turn::Revoked => "revoked",
-    };
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO revocation_events (turn, kind, issuer, name, before)
-         VALUES (:turn, :kind, :issuer, :name, :before)",
-    )?;
-    statement.execute(named_params! {
-        ":turn": turn, ":kind": kind, ":issuer": issuer, ":name": name, ":before": before.map(seconds),
-    })?;
-    Ok(())
-}
-
-/// Times beyond what SQLite counts are the end of time.
-fn seconds(time: u64) -> i64 {
-    i64::try_from(time).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -264,8 +180,8 @@ mod tests {
         assert_eq!(of(&store, 200), []);
         store.revoke(&Revocation { revoked: token("t2"), until: None, made: 200 }, 200).unwrap();
         assert_eq!(of(&store, 0), [token("t2")], "the other one is not even kept");
-        assert!(store.restore(&token("t2")).unwrap());
-        assert!(!store.restore(&token("t2")).unwrap());
+        assert!(store.restore(&token("t2"), 200).unwrap());
+        assert!(!store.restore(&token("t2"), 200).unwrap());
         assert_eq!(of(&store, 0), []);
     }
 
@@ -276,8 +192,8 @@ mod tests {
         for revoked in every_kind() {
             store.revoke(&Revocation { revoked, until: None, made: 100 }, 100).unwrap();
         }
-        assert!(store.restore(&ada(None)).unwrap());
-        assert!(!store.restore(&ada(None)).unwrap(), "and that is nothing to tell");
+        assert!(store.restore(&ada(None), 100).unwrap());
+        assert!(!store.restore(&ada(None), 100).unwrap(), "and that is nothing to tell");
         drop(store);
         let store = Store::open(folder.path()).unwrap();
         let told = |events: &[Event]| events.iter().map(|it| (it.turn, it.revoked.clone())).collect::<Vec<_>>();

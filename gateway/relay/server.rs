@@ -1,0 +1,160 @@
+use std::fmt;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, RedisError, TlsCertificates};
+
+/// How long it may take until a connection stands.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How long an answer may take, besides what was asked to wait.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Where Redis is, and who we are there.
+#[derive(Clone)]
+pub struct Server {
+    client: Client,
+    prefix: Box<str>,
+}
+
+/// Not an address of Redis that may be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidServer {
+    /// Over the network, everybody in between would read and write it.
+    #[error("`redis://` is for this machine only: use `rediss://`, or say `insecure_plaintext: true`")]
+    Plain,
+    /// Unreadable, or with what stands elsewhere.
+    #[error("`{0}` is not an address such as rediss://redis.internal:6379/0, without user and password")]
+    Url(String),
+    /// The authority's certificate, or what Redis makes of it.
+    #[error("no client for it can be made")]
+    Client(#[from] RedisError),
+}
+
+/// How an address over the network may be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Plaintext {
+    Allowed,
+    Refused,
+}
+
+impl Server {
+    /// The Redis at this address. Everything of ours there begins with `prefix`. `ca` is whose certificates are believed, in
+    /// PEM; the system's roots, if it is left out.
+    ///
+    /// # Errors
+    /// The address is none, or not secure and not on this machine.
+    pub fn new(
+        url: &str,
+        user: Option<&str>,
+        password: Option<&str>,
+        ca: Option<Vec<u8>>,
+        prefix: &str,
+    ) -> Result<Self, InvalidServer> {
+        Self::made(url, user, password, ca, prefix, Plaintext::Refused)
+    }
+
+    /// The same, also over a network that is not secured.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn insecure(
+        url: &str,
+        user: Option<&str>,
+        password: Option<&str>,
+        prefix: &str,
+    ) -> Result<Self, InvalidServer> {
+        Self::made(url, user, password, None, prefix, Plaintext::Allowed)
+    }
+
+    fn made(
+        url: &str,
+        user: Option<&str>,
+        password: Option<&str>,
+        ca: Option<Vec<u8>>,
+        prefix: &str,
+        plaintext: Plaintext,
+    ) -> Result<Self, InvalidServer> {
+        let invalid = || InvalidServer::Url(if url.contains('@') { "…".into() } else { url.into() });
+        let info = url.into_connection_info().map_err(|_| invalid())?;
+        let anonymous = info.redis_settings().username().is_none() && info.redis_settings().password().is_none();
+        let plain = match info.addr() {
+            ConnectionAddr::Tcp(host, _) => Some(terms::is_loopback_name(host) || is_loopback(host)),
+            ConnectionAddr::TcpTls { insecure: false, .. } => None,
+            ConnectionAddr::TcpTls { .. } | ConnectionAddr::Unix(_) | _ => return Err(invalid()),
+        };
+        if !anonymous {
+            return Err(invalid());
+        }
+        if plain == Some(false) && plaintext == Plaintext::Refused {
+            return Err(InvalidServer::Plain);
+        }
+        let mut settings = info.redis_settings().clone();
+        if let Some(user) = user {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = password {
+            settings = settings.set_password(password);
+        }
+        let info = info.set_redis_settings(settings);
+        let client = match plain {
+            Some(_) => Client::open(info)?,
+            None => Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: ca })?,
+        };
+        Ok(Self { client, prefix: prefix.into() })
+    }
+
+    pub(crate) fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.prefix)
+    }
+
+    pub(crate) async fn connect(&self, waits: Duration) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(ANSWER.saturating_add(waits)));
+        self.client.get_multiplexed_async_connection_with_config(&config).await
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// The address, and nothing of who we are.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("at", &self.client.get_connection_info().addr().to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_secure_or_on_this_machine_and_names_nobody() {
+        for (url, good) in [
+            ("redis://127.0.0.1:6379", true),
+            ("redis://localhost/3", true),
+            ("redis://[::1]:6379", true),
+            ("rediss://redis.internal:6379/0", true),
+            ("redis://redis.internal:6379", false),
+            ("redis://10.0.0.1:6379", false),
+            ("rediss://redis.internal:6379/#insecure", false),
+            ("redis://user:pass@127.0.0.1:6379", false),
+            ("redis://:pass@127.0.0.1:6379", false),
+            ("unix:///run/redis.sock", false),
+            ("http://127.0.0.1:6379", false),
+            ("127.0.0.1:6379", false),
+            ("", false),
+        ] {
+            let server = Server::new(url, Some("cloister"), Some("secret"), None, "cloister");
+            assert_eq!(server.is_ok(), good, "{url}");
+            let shown = server.map_or_else(|error| terms::chain(&error), |server| format!("{server:?}"));
+            assert!(!shown.contains("secret") && !shown.contains("pass@"), "{shown}");
+        }
+        assert!(Server::insecure("redis://10.0.0.1:6379", None, None, "cloister").is_ok());
+    }
+}

@@ -1,0 +1,205 @@
+//! Between stores and a real Redis.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use store::{Revocation, Store};
+use tenancy::Revoked;
+use terms::SystemClock;
+use tokio::task::JoinHandle;
+
+use crate::{Relay, Server};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A Redis on a free port, which keeps nothing on disk.
+struct Redis {
+    port: u16,
+    folder: tempfile::TempDir,
+    child: Child,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        let child = Self::spawn(port, &folder);
+        let this = Self { port, folder, child };
+        this.await_answer();
+        this
+    }
+
+    fn spawn(port: u16, folder: &tempfile::TempDir) -> Child {
+        Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string(), "--dir"])
+            .arg(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("`redis-server`, which `tests/run` installs")
+    }
+
+    fn await_answer(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.query(&["PING"]).is_none() {
+            assert!(Instant::now() < deadline, "Redis does not come up");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends it, and with it all that it knew.
+    fn end(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn start_again(&mut self) {
+        self.child = Self::spawn(self.port, &self.folder);
+        self.await_answer();
+    }
+
+    fn query(&self, words: &[&str]) -> Option<redis::Value> {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
+        let mut connection = client.get_connection_with_timeout(Duration::from_secs(1)).ok()?;
+        let mut command = redis::cmd(words[0]);
+        for word in &words[1..] {
+            command.arg(word);
+        }
+        command.query(&mut connection).ok()
+    }
+
+    fn server(&self) -> Server {
+        Server::new(&format!("redis://127.0.0.1:{}", self.port), None, None, None, "test").unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// What a gateway has of all this.
+struct Gateway {
+    store: Arc<Store>,
+    relay: Arc<Relay>,
+    task: JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl Gateway {
+    fn start(redis: &Redis) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        Self::on(redis, store, folder)
+    }
+
+    fn on(redis: &Redis, store: Arc<Store>, folder: tempfile::TempDir) -> Self {
+        let relay = Arc::new(Relay::new(redis.server(), Arc::clone(&store), Arc::new(SystemClock), || {}));
+        #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
+        let task = tokio::spawn(Arc::clone(&relay).run(std::future::pending()));
+        Self { store, relay, task, _folder: folder }
+    }
+
+    fn revoke(&self, jti: &str) {
+        self.store.revoke(&Revocation { revoked: token(jti), until: None, made: 100 }, 100).unwrap();
+    }
+
+    async fn has(&self, jtis: &[&str]) {
+        let mut expected: Vec<_> = jtis.iter().map(|jti| token(jti)).collect();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut all: Vec<_> = self.store.revocations(100).unwrap().into_iter().map(|it| it.revoked).collect();
+            let name = |it: &Revoked| format!("{it:?}");
+            all.sort_by_key(name);
+            expected.sort_by_key(name);
+            if all == expected {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{all:?}, and not {expected:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Ends it, and keeps what it knows.
+    fn end(self) -> (Arc<Store>, tempfile::TempDir) {
+        self.task.abort();
+        (self.store, self._folder)
+    }
+}
+
+fn token(jti: &str) -> Revoked {
+    Revoked::Token { issuer: "main".parse().unwrap(), jti: jti.into() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_gateway_is_told_all_know_within_a_second_and_those_that_come_later_too() {
+    let redis = Redis::start();
+    let (a, b) = (Gateway::start(&redis), Gateway::start(&redis));
+    a.revoke("first");
+    b.has(&["first"]).await;
+    let began = Instant::now();
+    a.revoke("t1");
+    b.has(&["first", "t1"]).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    b.store.restore(&token("first"), 100).unwrap();
+    a.has(&["t1"]).await;
+    let c = Gateway::start(&redis);
+    c.has(&["t1"]).await;
+    assert!(c.relay.hearing().silence.unwrap() < Duration::from_secs(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_while_redis_was_away_arrives_when_it_is_back_whatever_it_has_lost() {
+    let mut redis = Redis::start();
+    let (a, b) = (Gateway::start(&redis), Gateway::start(&redis));
+    a.revoke("before");
+    b.has(&["before"]).await;
+    redis.end();
+    a.revoke("a");
+    b.revoke("b");
+    redis.start_again();
+    for gateway in [&a, &b, &Gateway::start(&redis)] {
+        gateway.has(&["before", "a", "b"]).await;
+    }
+    assert!(a.relay.hearing().failures > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_away_goes_on_where_it_was_or_asks_for_what_is_gone() {
+    let redis = Redis::start();
+    let (a, b) = (Gateway::start(&redis), Gateway::start(&redis));
+    a.revoke("before");
+    b.has(&["before"]).await;
+    let (store, folder) = b.end();
+    store.revoke(&Revocation { revoked: token("alone"), until: None, made: 100 }, 100).unwrap();
+    a.revoke("meanwhile");
+    a.has(&["before", "meanwhile"]).await;
+    let b = Gateway::on(&redis, store, folder);
+    for gateway in [&a, &b] {
+        gateway.has(&["before", "meanwhile", "alone"]).await;
+    }
+    let (store, folder) = b.end();
+    a.revoke("lost");
+    a.has(&["before", "meanwhile", "alone", "lost"]).await;
+    while a.store.outbox(1).unwrap().len() == 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    redis.query(&["XTRIM", "test:revocations", "MAXLEN", "=", "0"]).unwrap();
+    Gateway::on(&redis, store, folder).has(&["before", "meanwhile", "alone", "lost"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_understands_holds_up_nothing_behind_it() {
+    let redis = Redis::start();
+    let (a, b) = (Gateway::start(&redis), Gateway::start(&redis));
+    a.revoke("t1");
+    b.has(&["t1"]).await;
+    redis.query(&["XADD", "test:revocations", "*", "turn", "sideways"]).unwrap();
+    redis.query(&["XADD", "test:revocations", "*", "turn", "revoked", "made", "x"]).unwrap();
+    a.revoke("t2");
+    b.has(&["t1", "t2"]).await;
+}
