@@ -43,7 +43,7 @@ impl Desk for Front {
 
     fn restore(&self, which: &[u8]) -> Result<bool, Refusal> {
         let revocation = self.read(which)?;
-        self.done(self.revoking.store().restore(&revocation.revoked))
+        self.done(self.revoking.store().restore(&revocation.revoked, self.clock.unix_seconds()))
     }
 
     fn revocations(&self) -> Result<String, Refusal> {

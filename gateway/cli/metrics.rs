@@ -13,6 +13,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Error, Registry};
 use proxy::Proxy;
+use relay::{Hearing, Relay};
 use terms::UpstreamId;
 use token::Verifier;
 use upstream::{Defence, States, Upstream};
@@ -28,6 +29,7 @@ pub(crate) struct Parts {
     pub(crate) readiness: Vec<Arc<dyn Check>>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) defences: Vec<(UpstreamId, Arc<Defence>)>,
+    pub(crate) relay: Option<Arc<Relay>>,
 }
 
 impl Parts {
@@ -58,8 +60,24 @@ impl Collector for Counted {
         families.push(self.parts.of_readiness());
         families.extend(self.parts.of_upstreams());
         families.extend(self.parts.of_defences());
+        families.extend(self.parts.relay.iter().flat_map(|relay| of_relay(&relay.hearing())));
         families
     }
+}
+
+fn of_relay(hearing: &Hearing) -> [MetricFamily; 4] {
+    let silence = hearing.silence.map_or(f64::INFINITY, |silence| silence.as_secs_f64());
+    [
+        family(
+            "cloister_relay_silence_seconds",
+            "Time since Redis has last answered",
+            MetricType::GAUGE,
+            vec![(Vec::new(), silence)],
+        ),
+        counter("cloister_relay_sent_total", "Revocations that went to other gateways", hearing.sent),
+        counter("cloister_relay_received_total", "Revocations that came from Redis, also our own", hearing.received),
+        counter("cloister_relay_failures_total", "Times that Redis could not be used", hearing.failures),
+    ]
 }
 
 impl Parts {

@@ -1,9 +1,11 @@
 //! What must be up for the gateway to get traffic.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::{Check, Standing};
 use audit::Journal;
+use relay::Relay;
 use token::Verifier;
 use upstream::Upstream;
 
@@ -16,15 +18,38 @@ pub(crate) fn checks(
     journal: &Arc<Journal>,
     upstreams: &[Arc<Upstream>],
     revoking: &Arc<Revoking>,
+    relay: Option<&Arc<Relay>>,
     life: &Life,
 ) -> Vec<Arc<dyn Check>> {
-    vec![
+    let relay = relay.map(|relay| Arc::new(Others(Arc::clone(relay))) as Arc<dyn Check>);
+    let alone: [Arc<dyn Check>; 5] = [
         Arc::new(Recording(Arc::clone(journal))),
         Arc::new(Keys(Arc::clone(tokens))),
         Arc::new(Backends(upstreams.to_vec())),
         Arc::<Revoking>::clone(revoking),
         Arc::new(Staying(life.clone())),
-    ]
+    ];
+    alone.into_iter().chain(relay).collect()
+}
+
+/// Other gateways are heard, so that what they are told is in force here, too. Without them this one is of use all the same.
+struct Others(Arc<Relay>);
+
+/// How long they may be silent.
+const SILENCE: Duration = Duration::from_secs(10);
+
+impl Check for Others {
+    fn name(&self) -> &'static str {
+        "others"
+    }
+
+    fn check(&self) -> Standing {
+        if self.0.hearing().silence.is_some_and(|silence| silence <= SILENCE) {
+            Standing::Up
+        } else {
+            Standing::Impaired("Redis cannot be reached: what other gateways take back is not known here".into())
+        }
+    }
 }
 
 /// At least one upstream has an address that requests can be sent to. All gateways see the same backends: one that is down

@@ -31,8 +31,9 @@ pub(crate) fn run(command: &Revocations, clock: &dyn Clock) -> Result<(), Failur
         }
         Revocations::Remove { files, which } => {
             let (store, revocation) = named(files, which, clock)?;
-            let restored =
-                store.restore(&revocation.revoked).map_err(|error| Failure::setup("nothing is changed", &error))?;
+            let restored = store
+                .restore(&revocation.revoked, clock.unix_seconds())
+                .map_err(|error| Failure::setup("nothing is changed", &error))?;
             if !restored {
                 print::line(format_args!("Not taken back: {}.", described(&revocation.revoked)));
                 return Err(Failure::No);

@@ -10,6 +10,7 @@ use prometheus::{IntCounter, IntGauge};
 use store::{Store, StoreError, Turn};
 use tenancy::{Revocations, Revoked};
 use terms::{Clock, Live};
+use tokio::sync::Notify;
 
 use crate::background::Shutdown;
 
@@ -21,14 +22,25 @@ const EVENTS: u32 = 256;
 
 /// What is in force of the store, and who keeps it so.
 pub(crate) struct Revoking {
-    store: Store,
+    store: Arc<Store>,
     live: Arc<Live<Revocations>>,
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     seen: Mutex<Seen>,
     blind: AtomicBool,
+    others: Others,
+    changed: Notify,
     failures: IntCounter,
     count: IntGauge,
+}
+
+/// Whether there are other gateways, which are to be told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Others {
+    /// There may be.
+    Some,
+    /// There are none.
+    None,
 }
 
 /// What the store held when it was looked at last.
@@ -44,7 +56,8 @@ struct Seen {
 impl Revoking {
     /// Puts in force what the store holds. Fails rather than begin without it.
     pub(crate) fn start(
-        store: Store,
+        store: Arc<Store>,
+        others: Others,
         journal: Arc<Journal>,
         clock: Arc<dyn Clock>,
         failures: IntCounter,
@@ -52,7 +65,7 @@ impl Revoking {
     ) -> Result<Self, StoreError> {
         let (live, seen, blind) =
             (Arc::new(Live::new(Revocations::default())), Mutex::default(), AtomicBool::new(false));
-        let this = Self { store, live, journal, clock, seen, blind, failures, count };
+        let this = Self { store, live, journal, clock, seen, blind, others, changed: Notify::new(), failures, count };
         this.look()?;
         Ok(this)
     }
@@ -63,8 +76,13 @@ impl Revoking {
     }
 
     /// The store itself.
-    pub(crate) const fn store(&self) -> &Store {
+    pub(crate) const fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// Has it look at the store at once.
+    pub(crate) fn nudge(&self) {
+        self.changed.notify_one();
     }
 
     /// Keeps it so until `shutdown`.
@@ -73,6 +91,7 @@ impl Revoking {
             tokio::select! {
                 () = &mut shutdown => return,
                 () = tokio::time::sleep(LOOK) => {}
+                () = self.changed.notified() => {}
             }
             let this = Arc::clone(&self);
             // Away from the tasks that must not wait for a disk.
@@ -111,7 +130,10 @@ impl Revoking {
         self.live.replace(all.into_iter().map(|revocation| revocation.revoked).collect());
         *seen = Seen { version: Some(version), until, unrecorded: true };
         seen.unrecorded = !self.record()?;
-        Ok(())
+        match self.others {
+            Others::Some => Ok(()),
+            Others::None => self.store.forget_outbox(),
+        }
     }
 
     /// Puts on record what was done, whoever did it, and when no gateway ran, too. `false`: not all of it could be.

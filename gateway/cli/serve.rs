@@ -19,6 +19,7 @@ use pingora::services::background::background_service;
 use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use proxy::{Application, Backend, Backends, Metrics, Prober, Proxy, Recorder};
+use relay::{Plaintext, Relay};
 use store::Store;
 use terms::{Clock, Live, TenantId};
 use token::Verifier;
@@ -34,9 +35,9 @@ use crate::load::Loaded;
 use crate::metrics::Parts;
 use crate::origin::Origin;
 use crate::renew::Renewal;
-use crate::revoking::Revoking;
+use crate::revoking::{Others, Revoking};
 use crate::rules::{self, Reloader};
-use crate::settings::{MOST_ATTEMPTS, Settings};
+use crate::settings::{MOST_ATTEMPTS, Redis, Settings};
 use crate::upgrade::{Old, Upgrade};
 use crate::watch_files::{self, Watched};
 use crate::watchdog::{self, Hearts};
@@ -85,6 +86,7 @@ impl Gateway {
             admin,
             admin_token,
             state,
+            redis,
             issuers,
             backends,
             dns,
@@ -143,7 +145,9 @@ impl Gateway {
         let defences = defences.collect();
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
         let rooms = Arc::new(Rooms::new(requests));
-        let revoking = revoking(&state, &registry, &journal, &clock)?;
+        let others = if redis.is_some() { Others::Some } else { Others::None };
+        let revoking = revoking(&state, others, &registry, &journal, &clock)?;
+        let relay = redis.map(|redis| relay(redis, &revoking, &clock));
         let desk = desk::Front {
             revoking: Arc::clone(&revoking),
             issuers: issuers.into_iter().map(|issuer| issuer.id).collect(),
@@ -180,7 +184,7 @@ impl Gateway {
             Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(Arc::clone(&proxy))))
                 .linger(shutdown.idle);
         let life = Life::new();
-        let readiness = ready::checks(&tokens, &journal, &upstreams, &revoking, &life);
+        let readiness = ready::checks(&tokens, &journal, &upstreams, &revoking, relay.as_ref(), &life);
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             journal: Arc::clone(&journal),
@@ -191,6 +195,7 @@ impl Gateway {
             readiness: readiness.clone(),
             upstreams: upstreams.clone(),
             defences,
+            relay: relay.clone(),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let admin = Admin {
@@ -226,6 +231,7 @@ impl Gateway {
             resolver,
             proxy,
             revoking,
+            relay,
             grace: shutdown.grace,
             old: Arc::clone(&old),
         });
@@ -283,13 +289,14 @@ struct Works {
     resolver: Option<Resolver>,
     proxy: Arc<Proxy>,
     revoking: Arc<Revoking>,
+    relay: Option<Arc<Relay>>,
     grace: Duration,
     old: Arc<Old>,
 }
 
 /// Every background task there is, beside those of `assemble` that tell others how it goes.
 fn tasks(works: Works) -> Vec<Task> {
-    let Works { admin, tokens, reloader, renewal, upstreams, resolver, proxy, revoking, grace, old } = works;
+    let Works { admin, tokens, reloader, renewal, upstreams, resolver, proxy, revoking, relay, grace, old } = works;
     let policies = Watched {
         what: "policies",
         folders: vec![reloader.folder.clone()],
@@ -300,7 +307,8 @@ fn tasks(works: Works) -> Vec<Task> {
     let named = upstreams.clone();
     let prober = upstreams.iter().any(|upstream| upstream.check().is_some()).then(|| Prober::new(Arc::clone(&proxy)));
     let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(&old), Arc::clone(&old.supervisor));
-    vec![
+    let relay = relay.map(|relay| Task::new("relay", move |shutdown| relay.run(shutdown)));
+    let tasks = vec![
         Task::new("issuers", move |shutdown| tokens.run(shutdown)),
         Task::lasting("admin", move |shutdown| async move {
             // Who asks from now on is to be answered by the process that has taken over.
@@ -332,7 +340,8 @@ fn tasks(works: Works) -> Vec<Task> {
         Task::new("revocations", move |shutdown| revoking.run(shutdown)),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
-    ]
+    ];
+    tasks.into_iter().chain(relay).collect()
 }
 
 /// Tells the process before this one and the supervisor when it serves, and the supervisor when it will not any more.
@@ -425,6 +434,7 @@ fn keyring(state: &Path, clock: &dyn Clock) -> Result<Keyring, Failure> {
 /// The tokens that were taken back, in force from the first request on.
 fn revoking(
     state: &Path,
+    others: Others,
     registry: &Registry,
     journal: &Arc<Journal>,
     clock: &Arc<dyn Clock>,
@@ -433,8 +443,17 @@ fn revoking(
     let count = IntGauge::new("cloister_revocations", "Revocations in force, besides those in the policy files");
     let (failures, count) = (register(registry, failures)?, register(registry, count)?);
     let store = Store::open(state).map_err(|error| Failure::setup("the store", &error))?;
-    let revoking = Revoking::start(store, Arc::clone(journal), Arc::clone(clock), failures, count);
+    let revoking = Revoking::start(Arc::new(store), others, Arc::clone(journal), Arc::clone(clock), failures, count);
     revoking.map(Arc::new).map_err(|error| Failure::setup("the store", &error))
+}
+
+/// What carries them to other gateways, and theirs to this one.
+fn relay(redis: Redis, revoking: &Arc<Revoking>, clock: &Arc<dyn Clock>) -> Arc<Relay> {
+    if redis.plaintext == Plaintext::Believed {
+        tracing::warn!("insecure_plaintext: whoever is between here and Redis reads and writes what gateways say");
+    }
+    let (store, told) = (Arc::clone(revoking.store()), Arc::clone(revoking));
+    Arc::new(Relay::new(redis.server, store, Arc::clone(clock), move || told.nudge()))
 }
 
 /// A counter that stands at zero from the start for each outcome: Prometheus cannot see one rise that was not there before.

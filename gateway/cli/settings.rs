@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) admin: std::net::SocketAddr,
     pub(crate) admin_token: Option<secrets::Secret<Vec<u8>>>,
     pub(crate) state: PathBuf,
+    /// `None`: this gateway is alone.
+    pub(crate) redis: Option<Redis>,
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,
     pub(crate) backends: Vec<Backend>,
@@ -47,6 +49,13 @@ pub(crate) struct Settings {
     pub(crate) audit: Audit,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: Level,
+}
+
+/// The Redis that several gateways share.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    pub(crate) server: relay::Server,
+    pub(crate) plaintext: relay::Plaintext,
 }
 
 /// How it ends.

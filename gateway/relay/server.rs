@@ -20,6 +20,9 @@ pub struct Server {
 /// Not an address of Redis that may be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidServer {
+    /// Nothing is secured there.
+    #[error("`ca` is for `rediss://`")]
+    Authority,
     /// Over the network, everybody in between would read and write it.
     #[error("`redis://` is for this machine only: use `rediss://`, or say `insecure_plaintext: true`")]
     Plain,
@@ -31,50 +34,39 @@ pub enum InvalidServer {
     Client(#[from] RedisError),
 }
 
-/// How an address over the network may be used.
+/// Where it is, and who we are there.
+#[derive(Clone, Debug)]
+pub struct Access<'a> {
+    /// `rediss://host:port/database`, or `redis://`.
+    pub url: &'a str,
+    /// The user (ACL); the default one, if it is left out.
+    pub user: Option<&'a str>,
+    /// What the user proves itself with.
+    pub password: Option<&'a str>,
+    /// Whose certificates are believed, in PEM; the system's roots, if it is left out.
+    pub ca: Option<Vec<u8>>,
+    /// What everything of ours there begins with.
+    pub prefix: &'a str,
+    /// Whether `redis://` may leave this machine.
+    pub plaintext: Plaintext,
+}
+
+/// Whether a connection over the network may be one that everybody in between can read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Plaintext {
-    Allowed,
+pub enum Plaintext {
+    /// It may.
+    Believed,
+    /// It may not.
     Refused,
 }
 
 impl Server {
-    /// The Redis at this address. Everything of ours there begins with `prefix`. `ca` is whose certificates are believed, in
-    /// PEM; the system's roots, if it is left out.
+    /// The Redis that is reached in this way.
     ///
     /// # Errors
     /// The address is none, or not secure and not on this machine.
-    pub fn new(
-        url: &str,
-        user: Option<&str>,
-        password: Option<&str>,
-        ca: Option<Vec<u8>>,
-        prefix: &str,
-    ) -> Result<Self, InvalidServer> {
-        Self::made(url, user, password, ca, prefix, Plaintext::Refused)
-    }
-
-    /// The same, also over a network that is not secured.
-    ///
-    /// # Errors
-    /// The address is none.
-    pub fn insecure(
-        url: &str,
-        user: Option<&str>,
-        password: Option<&str>,
-        prefix: &str,
-    ) -> Result<Self, InvalidServer> {
-        Self::made(url, user, password, None, prefix, Plaintext::Allowed)
-    }
-
-    fn made(
-        url: &str,
-        user: Option<&str>,
-        password: Option<&str>,
-        ca: Option<Vec<u8>>,
-        prefix: &str,
-        plaintext: Plaintext,
-    ) -> Result<Self, InvalidServer> {
+    pub fn new(access: Access<'_>) -> Result<Self, InvalidServer> {
+        let Access { url, user, password, ca, prefix, plaintext } = access;
         let invalid = || InvalidServer::Url(if url.contains('@') { "…".into() } else { url.into() });
         let info = url.into_connection_info().map_err(|_| invalid())?;
         let anonymous = info.redis_settings().username().is_none() && info.redis_settings().password().is_none();
@@ -85,6 +77,9 @@ impl Server {
         };
         if !anonymous {
             return Err(invalid());
+        }
+        if ca.is_some() && plain.is_some() {
+            return Err(InvalidServer::Authority);
         }
         if plain == Some(false) && plaintext == Plaintext::Refused {
             return Err(InvalidServer::Plain);
@@ -133,6 +128,11 @@ impl fmt::Debug for Server {
 mod tests {
     use super::*;
 
+    fn access(url: &str) -> Access<'_> {
+        let (user, password, plaintext) = (Some("cloister"), Some("secret"), Plaintext::Refused);
+        Access { url, user, password, ca: None, prefix: "cloister", plaintext }
+    }
+
     #[test]
     fn an_address_is_secure_or_on_this_machine_and_names_nobody() {
         for (url, good) in [
@@ -150,11 +150,12 @@ mod tests {
             ("127.0.0.1:6379", false),
             ("", false),
         ] {
-            let server = Server::new(url, Some("cloister"), Some("secret"), None, "cloister");
+            let server = Server::new(access(url));
             assert_eq!(server.is_ok(), good, "{url}");
             let shown = server.map_or_else(|error| terms::chain(&error), |server| format!("{server:?}"));
             assert!(!shown.contains("secret") && !shown.contains("pass@"), "{shown}");
         }
-        assert!(Server::insecure("redis://10.0.0.1:6379", None, None, "cloister").is_ok());
+        let plaintext = Plaintext::Believed;
+        assert!(Server::new(Access { plaintext, ..access("redis://10.0.0.1:6379") }).is_ok());
     }
 }

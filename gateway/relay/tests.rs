@@ -10,7 +10,7 @@ use tenancy::Revoked;
 use terms::SystemClock;
 use tokio::task::JoinHandle;
 
-use crate::{Relay, Server};
+use crate::{Access, Plaintext, Relay, Server};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -71,7 +71,9 @@ impl Redis {
     }
 
     fn server(&self) -> Server {
-        Server::new(&format!("redis://127.0.0.1:{}", self.port), None, None, None, "test").unwrap()
+        let url = format!("redis://127.0.0.1:{}", self.port);
+        let (user, password, plaintext) = (None, None, Plaintext::Refused);
+        Server::new(Access { url: &url, user, password, ca: None, prefix: "test", plaintext }).unwrap()
     }
 }
 

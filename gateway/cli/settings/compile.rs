@@ -5,6 +5,7 @@ mod edge;
 mod health;
 mod issuer;
 mod networks;
+mod redis;
 mod response;
 mod tls;
 mod upstream;
@@ -44,6 +45,7 @@ impl Compiler<'_> {
             shutdown,
             admin,
             state,
+            redis,
             issuers,
             authorities,
             upstreams,
@@ -66,6 +68,7 @@ impl Compiler<'_> {
         let authorities: Vec<_> = authorities.into_iter().map(|(_, settings)| settings).collect();
         let admin_token = admin.token.as_ref().map(|token| self.admin_token(token));
         let admin = admin.bind.as_ref().map_or(Some(SocketAddr::from(([127, 0, 0, 1], 9901))), |bind| self.parse(bind));
+        let redis = redis.as_ref().map(|redis| self.redis(redis));
         let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
@@ -86,6 +89,10 @@ impl Compiler<'_> {
             admin: admin?,
             admin_token: match admin_token {
                 Some(token) => Some(token?),
+                None => None,
+            },
+            redis: match redis {
+                Some(redis) => Some(redis?),
                 None => None,
             },
             state: PathBuf::from(state?.directory.value),

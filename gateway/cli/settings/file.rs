@@ -5,6 +5,7 @@ mod dns;
 mod edge;
 mod health;
 mod issuer;
+mod redis;
 mod response;
 mod upstream;
 
@@ -23,6 +24,7 @@ pub(crate) use edge::{
 };
 pub(crate) use health::{Check, Ejection, Health, Statuses};
 pub(crate) use issuer::{Discovery, Issuer, Jwks, Members, Profile};
+pub(crate) use redis::Redis;
 pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{
     Address, Balance, Binding, Pool, Protocol, Timeouts, Upstream, UpstreamAssertion, UpstreamTls, Weighted,
@@ -54,6 +56,8 @@ pub(crate) struct File {
     /// Where keys that Cloister makes itself are kept.
     #[schemars(with = "State", required)]
     pub(super) state: Option<State>,
+    /// Redis or Valkey, for several gateways.
+    pub(super) redis: Option<Redis>,
     /// Who issues tokens, by the name that policies use.
     #[schemars(with = "Pairs<Issuer>")]
     pub(super) issuers: Vec<Named<Issuer>>,
@@ -81,7 +85,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 16] = [
+    const SECTIONS: [&str; 17] = [
         "version",
         "listeners",
         "guard",
@@ -90,6 +94,7 @@ impl File {
         "shutdown",
         "admin",
         "state",
+        "redis",
         "issuers",
         "authorities",
         "upstreams",
@@ -101,8 +106,8 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 8] =
-        ["authorities", "guard", "clients", "shutdown", "admin", "dns", "response", "telemetry"];
+    const OPTIONAL: [&str; 9] =
+        ["authorities", "redis", "guard", "clients", "shutdown", "admin", "dns", "response", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -120,6 +125,7 @@ impl File {
                 "shutdown" => read.shutdown = yaml::read(value, file, findings).unwrap_or_default(),
                 "admin" => read.admin = yaml::read(value, file, findings).unwrap_or_default(),
                 "state" => read.state = yaml::read(value, file, findings),
+                "redis" => read.redis = yaml::read(value, file, findings),
                 "issuers" => read.issuers = yaml::named(file, value, findings),
                 "authorities" => read.authorities = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
