@@ -33,9 +33,14 @@ impl Redis {
     }
 
     fn spawn(port: u16, folder: &tempfile::TempDir) -> Child {
+        Self::spawn_with(&["--port", &port.to_string()], folder)
+    }
+
+    fn spawn_with(more: &[&str], folder: &tempfile::TempDir) -> Child {
         Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string(), "--dir"])
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
             .arg(folder.path())
+            .args(more)
             .stdout(Stdio::null())
             .spawn()
             .expect("`redis-server`, which `tests/run` installs")
@@ -71,9 +76,13 @@ impl Redis {
     }
 
     fn server(&self) -> Server {
+        self.server_for(None, None)
+    }
+
+    fn server_for(&self, user: Option<&str>, password: Option<&str>) -> Server {
         let url = format!("redis://127.0.0.1:{}", self.port);
-        let (user, password, plaintext) = (None, None, Plaintext::Refused);
-        Server::new(Access { url: &url, user, password, ca: None, prefix: "test", plaintext }).unwrap()
+        Server::new(Access { url: &url, user, password, ca: None, prefix: "test", plaintext: Plaintext::Refused })
+            .unwrap()
     }
 }
 
@@ -204,4 +213,62 @@ async fn what_nobody_understands_holds_up_nothing_behind_it() {
     redis.query(&["XADD", "test:revocations", "*", "turn", "revoked", "made", "x"]).unwrap();
     a.revoke("t2");
     b.has(&["t1", "t2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_user_needs_no_more_than_the_documentation_says() {
+    let redis = Redis::start();
+    let rules = "ACL SETUSER cloister on >secret ~test:* +xadd +xread +xrange +xrevrange";
+    redis.query(&rules.split(' ').collect::<Vec<_>>()).unwrap();
+    let (a, b) = (Gateway::start(&redis), Gateway::start(&redis));
+    let by = |server: Server, store: &Arc<Store>| {
+        let relay = Arc::new(Relay::new(server, Arc::clone(store), Arc::new(SystemClock), || {}));
+        #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
+        drop(tokio::spawn(Arc::clone(&relay).run(std::future::pending())));
+        relay
+    };
+    a.task.abort();
+    let known = by(redis.server_for(Some("cloister"), Some("secret")), &a.store);
+    a.revoke("t1");
+    b.has(&["t1"]).await;
+    let stranger = by(redis.server_for(Some("cloister"), Some("guess")), &a.store);
+    let deadline = Instant::now() + PATIENCE;
+    while stranger.hearing().failures == 0 {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!((stranger.hearing().silence, known.hearing().failures), (None, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_only_the_redis_that_the_authority_knows_is_believed() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let folder = tempfile::tempdir().unwrap();
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    let (certificate, key) = (folder.path().join("redis.pem"), folder.path().join("redis.key"));
+    std::fs::write(&certificate, certified.cert.pem()).unwrap();
+    std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let words = [
+        ("--port", "0"),
+        ("--tls-port", &port.to_string()),
+        ("--tls-auth-clients", "no"),
+        ("--tls-cert-file", certificate.to_str().unwrap()),
+        ("--tls-key-file", key.to_str().unwrap()),
+    ];
+    let words: Vec<_> = words.iter().flat_map(|(name, value)| [*name, *value]).collect();
+    let child = Redis::spawn_with(&words, &folder);
+    let _redis = Redis { port, folder, child };
+    let url = format!("rediss://localhost:{port}");
+    let server = |ca: String| {
+        let (user, password, ca) = (None, None, Some(ca.into_bytes()));
+        Server::new(Access { url: &url, user, password, ca, prefix: "test", plaintext: Plaintext::Refused }).unwrap()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while server(certified.cert.pem()).connect(Duration::ZERO).await.is_err() {
+        assert!(Instant::now() < deadline, "it does not come up");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(server(other.cert.pem()).connect(Duration::ZERO).await.is_err());
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_TOKEN, Gateway, claims, now, run};
+use crate::harness::{ADMIN_TOKEN, Gateway, Redis, claims, now, run};
 
 /// Runs `cloister revocations …` beside the gateway, as an operator does.
 fn revocations(gateway: &Gateway, command: &str, arguments: &[&str]) -> (i32, String, String) {
@@ -190,4 +190,63 @@ async fn a_store_that_cannot_be_read_takes_the_gateway_out_of_traffic_and_lets_n
         drop(std::fs::remove_file(gateway.folder.path().join("state").join(file)));
     }
     gateway.start_again();
+}
+
+/// Two gateways in front of the same world, which share Redis.
+async fn pair(redis: &Redis) -> (Gateway, Gateway) {
+    let first = Gateway::test().settings(&redis.settings()).start().await;
+    let second = Gateway::test().settings(&redis.settings()).start().await;
+    std::fs::write(second.folder.path().join("jwks.json"), first.issuer.jwks()).unwrap();
+    let token = first.token("acme", "zoe", &["viewer"]);
+    let began = Instant::now();
+    while status(&second, &token).await != 200 {
+        assert!(began.elapsed() < Duration::from_secs(10), "it does not take the first one's tokens");
+    }
+    (first, second)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_gateway_takes_back_no_other_lets_in_a_second_later() {
+    let redis = Redis::start();
+    let (first, second) = pair(&redis).await;
+    let (mut slowest_here, mut slowest_there) = (Duration::ZERO, Duration::ZERO);
+    for user in 0..10 {
+        let user = format!("user-{user}");
+        let token = first.token("acme", &user, &["viewer"]);
+        for gateway in [&first, &second] {
+            assert_eq!(status(gateway, &token).await, 200);
+        }
+        let began = Instant::now();
+        assert_eq!(ask(&first, "POST", json!({ "issuer": "main", "user": user })).await.0, 204);
+        until_refused(&first, &token).await;
+        slowest_here = slowest_here.max(began.elapsed());
+        until_refused(&second, &token).await;
+        slowest_there = slowest_there.max(began.elapsed());
+    }
+    println!("refused at the slowest after {slowest_here:?} here, after {slowest_there:?} there");
+    assert!(slowest_there < Duration::from_secs(1), "{slowest_there:?}");
+    second.eventually("it is on record there, too", || {
+        let records = second.records(&["--all"]);
+        records.all().iter().filter(|record| record["kind"] == "tokens.revoked").count() == 10
+    });
+    assert_eq!(ask(&second, "DELETE", json!({ "issuer": "main", "user": "user-0" })).await.0, 204);
+    first.eventually("it is good again", || first.metric("cloister_revocations") == 9.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_each_gateway_does_what_it_is_told_and_catches_up_later() {
+    let mut redis = Redis::start();
+    let (first, second) = pair(&redis).await;
+    redis.end();
+    let token = first.token("acme", "ada", &["viewer"]);
+    assert_eq!(ask(&first, "POST", json!({ "issuer": "main", "user": "ada" })).await.0, 204);
+    assert_eq!(status(&first, &token).await, 401);
+    assert_eq!(status(&second, &token).await, 200, "nobody has told it");
+    first.eventually("it says so, and serves on", || {
+        let (status, text) = first.admin("/readyz");
+        status == 200 && text.contains("what other gateways take back is not known here")
+    });
+    redis.start_again();
+    until_refused(&second, &token).await;
+    first.eventually("it hears again", || !first.admin("/readyz").1.contains("Redis"));
 }

@@ -1,0 +1,63 @@
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::PATIENCE;
+
+/// A Redis on a free port, which keeps nothing on disk and ends with its test.
+pub struct Redis {
+    port: u16,
+    folder: tempfile::TempDir,
+    child: Child,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        let child = Self::spawn(port, &folder);
+        Self::await_port(port);
+        Self { port, folder, child }
+    }
+
+    fn spawn(port: u16, folder: &tempfile::TempDir) -> Child {
+        Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string(), "--dir"])
+            .arg(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("`redis-server`, which `tests/run` installs")
+    }
+
+    fn await_port(port: u16) {
+        let deadline = Instant::now() + PATIENCE;
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "Redis does not come up");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// As it stands in a configuration.
+    pub fn settings(&self) -> String {
+        format!("redis: {{ url: \"redis://127.0.0.1:{}\" }}\n", self.port)
+    }
+
+    /// Ends it, and with it all that it knew.
+    pub fn end(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again where it was.
+    pub fn start_again(&mut self) {
+        self.child = Self::spawn(self.port, &self.folder);
+        Self::await_port(self.port);
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
