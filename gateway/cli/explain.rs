@@ -1,6 +1,6 @@
 //! `cloister explain`: how one request would be decided.
 
-use policy::{Asked, Asker, Question};
+use policy::{Asked, Asker, Assurance, Question};
 use terms::{IssuerId, RoleName, Subject};
 
 use crate::args::{Explain, Format};
@@ -24,14 +24,16 @@ pub(crate) fn run(arguments: &Explain) -> Result<(), Failure> {
 }
 
 fn question(arguments: &Explain) -> Result<Question, Failure> {
-    let Explain { method, url, tenant, roles, user, issuer, from, .. } = arguments;
+    let Explain { method, url, tenant, roles, user, issuer, bound_to, from, .. } = arguments;
     let asked: Asked = parse("the request", &format!("{method} {url}"))?;
     let anonymous = tenant.is_none() && roles.is_empty() && user.is_none() && issuer.is_none();
     let asker = || -> Result<Asker, Failure> {
         let issuer: Option<IssuerId> = issuer.as_deref().map(|issuer| parse("--issuer", issuer)).transpose()?;
         let subject: Subject = parse("--user", user.as_deref().unwrap_or("somebody"))?;
         let roles = roles.iter().map(|role| parse("--roles", role)).collect::<Result<Vec<RoleName>, _>>()?;
-        Ok(Asker { service: None, issuer, subject, tenant: tenant.clone(), roles: roles.into() })
+        let bound_to = bound_to.iter().map(|binding| parse("--bound-to", binding)).collect::<Result<_, _>>()?;
+        let assurance = Assurance { bound_to };
+        Ok(Asker { service: None, issuer, subject, tenant: tenant.clone(), roles: roles.into(), assurance })
     };
     let asker = if anonymous { None } else { Some(asker()?) };
     Ok(Question { request: asked, asker, client: *from, headers: Vec::new() })

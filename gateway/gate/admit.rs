@@ -9,6 +9,7 @@ use token::Verifier;
 
 use crate::direct::{DemandingHosts, Directed};
 use crate::grant::Granted;
+use crate::holder::Held;
 use crate::identify::Identified;
 use crate::member::Entered;
 use crate::origin::{Present, Welcome};
@@ -89,7 +90,8 @@ impl Gate {
             Access::Public => Granted::public(fitting)?,
             Access::Guarded { .. } | Access::Services { .. } => {
                 let identified = Identified::verify(fitting, &self.tokens, arrival, request).await?; // a token or a certificate names a caller
-                let entered = Entered::enter(identified, arrival, request)?; // the caller is inside the tenant that all name
+let held = Held::check(identified, arrival)?; // the token is in the hands that it was made out to
+                let entered = Entered::enter(held, arrival, request)?; // the caller is inside the tenant that all name
                 let valid = Valid::check(entered, &self.revocations.glance())?; // its token was not taken back
                 let present = Present::check(valid, arrival)?; // its tenant lets members come from there
                 Granted::decide(present, request)? // a role of the member grants it, and none denies it

@@ -41,7 +41,9 @@ impl Answer {
             },
             Reason::AuthInvalidAlgorithm
             | Reason::AuthInvalidAudience
+            | Reason::AuthInvalidBound
             | Reason::AuthInvalidClaims
+            | Reason::AuthInvalidConfirmation
             | Reason::AuthInvalidExpired
             | Reason::AuthInvalidRevoked
             | Reason::AuthInvalidHeader
@@ -51,6 +53,7 @@ impl Answer {
             | Reason::AuthInvalidNotYet
             | Reason::AuthInvalidSignature
             | Reason::AuthInvalidTooLarge
+            | Reason::AuthInvalidUnbound
             | Reason::StreamExpired
             | Reason::StreamRevoked => {
                 Self { challenge: Challenge::Error, ..Self::of(401, "invalid_token", "The token is not accepted", 16) }

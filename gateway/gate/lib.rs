@@ -18,6 +18,7 @@ mod answer;
 mod arrival;
 mod direct;
 mod grant;
+mod holder;
 mod identify;
 mod member;
 mod origin;

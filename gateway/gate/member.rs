@@ -2,7 +2,7 @@ use canonical::CanonicalRequest;
 use policy::{Access, TenantSource};
 use tenancy::{Identity, Membership, MembershipSource, Named, Source};
 
-use crate::identify::Identified;
+use crate::holder::Held;
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
 use crate::vouch::Confined;
@@ -36,12 +36,8 @@ pub(crate) struct Entered<'r> {
 }
 
 impl<'r> Entered<'r> {
-    pub(crate) fn enter(
-        identified: Identified<'r>,
-        arrival: &Arrival,
-        request: &CanonicalRequest<'_>,
-    ) -> Result<Self, Refusal> {
-        let Identified { routed, caller } = identified;
+    pub(crate) fn enter(held: Held<'r>, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Self, Refusal> {
+        let Held { routed, caller } = held;
         let sources: &[TenantSource] = match &routed.route().access {
             Access::Guarded { tenant_from, .. } | Access::Services { tenant_from, .. } => tenant_from,
             Access::Public => &[],

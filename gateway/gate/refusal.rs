@@ -35,6 +35,9 @@ pub enum Cause {
     /// The body is longer than the route takes.
     #[error("the body is longer than the route takes")]
     BodyTooLarge,
+    /// The token is bound to a certificate that the client has not shown.
+    #[error("the token is bound to what the client has not shown")]
+    Bound,
     /// Something of ours broke here.
     #[error("something broke in {0}")]
     Broken(&'static str),
@@ -83,6 +86,9 @@ pub enum Cause {
     /// The token does not name a caller.
     #[error("the token is not accepted")]
     Token(TokenError),
+    /// The token is good for whoever has it, and must not be.
+    #[error("the token is not bound to its user")]
+    Unbound,
     /// The route has no upstream for this tenant.
     #[error("the route names no upstream for this tenant")]
     Unplaced,
@@ -124,6 +130,7 @@ impl Refusal {
     pub fn reason(&self) -> Reason {
         match &self.cause {
             Cause::BodyTooLarge => Reason::RequestBodyTooLarge,
+            Cause::Bound => Reason::AuthInvalidBound,
             Cause::Broken(_) => Reason::Internal,
             Cause::Certificate => Reason::AuthInvalidCertificate,
             Cause::ClientDenied => Reason::ClientDenied,
@@ -140,6 +147,7 @@ impl Refusal {
             Cause::Overloaded => Reason::GatewayOverloaded,
             Cause::Revoked => Reason::AuthInvalidRevoked,
             Cause::Token(error) => error.reason(),
+            Cause::Unbound => Reason::AuthInvalidUnbound,
             Cause::Unplaced => Reason::TenantUnplaced,
             Cause::Unrecorded(_) => Reason::AuditUnavailable,
             Cause::Upgrade => Reason::RequestUpgrade,

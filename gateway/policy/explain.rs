@@ -168,6 +168,9 @@ impl Policy {
             (Some((issuer, _)), Reason::AuthInvalidIssuer) => {
                 (Outcome::Against, format!("a token of `{issuer}`; the route accepts those of {accepted}"))
             }
+            (_, Reason::AuthInvalidUnbound) => {
+                (Outcome::Against, "a token for whoever has it; here it must be bound".to_owned())
+            }
             (issuer, _) => {
                 let subject = question.asker.as_ref().map_or("", |asker| asker.subject.as_str());
                 let issuer = issuer.map_or("", |(issuer, _)| issuer.as_str());

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use tenancy::{Identity, Membership, MembershipSource, Named, Outsider, Source, enter};
-use terms::{IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
+use terms::{Binding, IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
 
 use crate::decide::{Decision, RuleId};
 use crate::policy::Policy;
@@ -47,6 +47,15 @@ pub struct Asker {
     pub tenant: Option<String>,
     /// The roles that it carries.
     pub roles: Arc<[RoleName]>,
+    /// What makes it more than a text that somebody has.
+    pub assurance: Assurance,
+}
+
+/// What makes a token more than a text that somebody has.
+#[derive(Clone, Debug, Default)]
+pub struct Assurance {
+    /// What it is bound to; that the client shows that goes without saying.
+    pub bound_to: Vec<Binding>,
 }
 
 /// Why a text is not a request.
@@ -127,7 +136,7 @@ impl Policy {
         verdict.matched = Some(matched);
         let route = matched.route;
         let by_token = question.asker.as_ref().is_some_and(|asker| asker.service.is_none());
-        let (issuers, tenant_from) = match &route.access {
+        let (issuers, tenant_from, demands) = match &route.access {
             Access::Public => {
                 verdict.decision = Some(self.decide(route, method, &[]));
                 return verdict.placed(route.upstream.of(None));
@@ -135,9 +144,9 @@ impl Policy {
             Access::Services { .. } if by_token || question.asker.is_none() => {
                 return verdict.ends(Reason::AuthInvalidService);
             }
-            Access::Services { authorities, tenant_from } => (authorities, tenant_from),
+            Access::Services { authorities, tenant_from } => (authorities, tenant_from, None),
             Access::Guarded { .. } if !by_token => return verdict.ends(Reason::AuthMissing),
-            Access::Guarded { issuers, tenant_from } => (issuers, tenant_from),
+            Access::Guarded { issuers, tenant_from, demands } => (issuers, tenant_from, Some(demands)),
         };
         let Some(asker) = &question.asker else {
             return verdict.ends(Reason::AuthMissing);
@@ -152,6 +161,12 @@ impl Policy {
         let Some((issuer, Some(members))) = issuer.filter(|(issuer, _)| issuers.contains(issuer)) else {
             return verdict.ends(if by_token { Reason::AuthInvalidIssuer } else { Reason::AuthInvalidService });
         };
+        let held = &asker.assurance.bound_to;
+        let bound = |demanded: &[Binding]| demanded.is_empty() || demanded.iter().any(|it| held.contains(it));
+        let of_issuer = self.voucher(issuer).filter(|_| by_token).is_none_or(|voucher| bound(&voucher.bound_to));
+        if !of_issuer || !demands.is_none_or(|demands| bound(&demands.bound_to)) {
+            return verdict.ends(Reason::AuthInvalidUnbound);
+        }
         let header = |name: &str| {
             let mut found = question.headers.iter().filter(|(known, _)| known == name);
             found.next().map(|(_, value)| value.as_str())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use terms::{ByteCount, IssuerSet, Permission, Place, RouteId};
+use terms::{Binding, ByteCount, IssuerSet, Permission, Place, RouteId};
 
 use crate::cors::Cors;
 use crate::decide::RuleId;
@@ -66,6 +66,8 @@ pub enum Access {
         issuers: IssuerSet,
         /// What must name the tenant. Never empty.
         tenant_from: Vec<TenantSource>,
+        /// What a token must have besides.
+        demands: Demands,
     },
     /// Everybody, without a token.
     Public,
@@ -77,6 +79,13 @@ pub enum Access {
         /// What must name the tenant. Never empty.
         tenant_from: Vec<TenantSource>,
     },
+}
+
+/// What a route demands of a token, besides that it is good.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Demands {
+    /// What it must be bound to: at least one of these. Whatever it says, if there is none.
+    pub bound_to: Vec<Binding>,
 }
 
 /// A place that must name the tenant.

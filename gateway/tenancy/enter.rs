@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use terms::{IssuerId, Reason, RoleName, Subject, TenantId};
+use terms::{Binding, IssuerId, Reason, RoleName, Subject, TenantId};
 
 use crate::{Members, Registry, Status};
 
@@ -33,12 +33,14 @@ pub struct Voucher {
     pub members: MembershipSource,
     /// The tenants that it may speak for; all of them, if nothing is said about that.
     pub tenants: Option<Arc<HashSet<TenantId>>>,
+    /// What its tokens must be bound to: at least one of these. Whatever they say, if nothing is said about that.
+    pub bound_to: Vec<Binding>,
 }
 
-/// One that may speak for every tenant.
+/// One that may speak for every tenant, by tokens that are bound or not.
 impl From<MembershipSource> for Voucher {
     fn from(members: MembershipSource) -> Self {
-        Self { members, tenants: None }
+        Self { members, tenants: None, bound_to: Vec::new() }
     }
 }
 

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod binding;
 mod chain;
 mod clients;
 mod clock;
@@ -33,6 +34,7 @@ mod tenant_id;
 mod units;
 
 pub use addresses::{is_loopback_name, is_private, is_special};
+pub use binding::{Binding, InvalidBinding};
 pub use chain::chain;
 pub use clients::Clients;
 pub use clock::{Clock, ManualClock, SystemClock};

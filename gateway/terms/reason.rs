@@ -42,10 +42,14 @@ reasons! {
     AuthInvalidAlgorithm = "auth.invalid.algorithm",
     /// No audience of the token is ours (RFC 7519 §4.1.3).
     AuthInvalidAudience = "auth.invalid.audience",
+    /// The token is bound to a certificate that the client has not shown on this connection (RFC 8705 §3).
+    AuthInvalidBound = "auth.invalid.bound",
     /// The client's certificate was good once, and nobody vouches for it now.
     AuthInvalidCertificate = "auth.invalid.certificate",
     /// A claim is missing, of the wrong type, or there are too many.
     AuthInvalidClaims = "auth.invalid.claims",
+    /// The token is bound (`cnf`, RFC 7800) in a way that cannot be read, or that is not known here.
+    AuthInvalidConfirmation = "auth.invalid.confirmation",
     /// `exp` has passed (RFC 7519 §4.1.4).
     AuthInvalidExpired = "auth.invalid.expired",
     /// The header carries `jku`, `x5u`, `jwk`, an unknown `crit`, or something else that must not be there.
@@ -66,6 +70,8 @@ reasons! {
     AuthInvalidSignature = "auth.invalid.signature",
     /// The token is longer than is looked at.
     AuthInvalidTooLarge = "auth.invalid.too_large",
+    /// The token is good for whoever has it, where its issuer or the route demands one that is bound to its user.
+    AuthInvalidUnbound = "auth.invalid.unbound",
     /// No token on a route that wants one.
     AuthMissing = "auth.missing",
     /// The issuer's keys are not known, or too old to trust.

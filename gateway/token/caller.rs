@@ -5,7 +5,7 @@ use terms::{IssuerId, RoleName, Subject, TenantId};
 
 use crate::claims::Claims;
 use crate::issuer::Issuer;
-use crate::{ClaimPlace, Profile, TokenError};
+use crate::{ClaimPlace, Confirmation, Profile, TokenError};
 
 /// Whom a verified token speaks of. Only [`Verifier::verify`](crate::Verifier::verify) makes one: whoever holds it need
 /// not ask again whether the token was good, only whether it still is (`expires_at`), and what the bearer may do.
@@ -26,6 +26,7 @@ pub struct Caller {
     acr: Option<Box<str>>,
     amr: Box<[Box<str>]>,
     auth_time: Option<u64>,
+    confirmation: Confirmation,
 }
 
 /// The longest text taken from a claim, in bytes.
@@ -94,6 +95,7 @@ impl Caller {
             acr: claims.text("acr", LONGEST, "`acr` is not a text of at most 255 bytes")?.map(Into::into),
             amr: methods(claims)?,
             auth_time: claims.date("auth_time", "`auth_time` is not a date")?.map(|date| date.floor()),
+            confirmation: Confirmation::read(claims)?,
         })
     }
 
@@ -195,6 +197,12 @@ impl Caller {
         self.auth_time
     }
 
+    /// What whoever uses it must show besides.
+    #[must_use]
+    pub const fn confirmation(&self) -> &Confirmation {
+        &self.confirmation
+    }
+
     /// About how many bytes this takes, with all that hangs on it.
     pub(crate) fn bytes(&self) -> usize {
         let texts = [&self.tenant, &self.jti, &self.sid, &self.acr].into_iter().flatten().chain(&self.amr);
@@ -230,6 +238,7 @@ impl Caller {
             acr: None,
             amr: Box::default(),
             auth_time: None,
+            confirmation: Confirmation::default(),
         })
     }
 }

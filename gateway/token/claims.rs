@@ -72,6 +72,13 @@ impl Claims {
         Ok(words)
     }
 
+    /// What the token is bound to (`cnf`, RFC 7800 §3.1), if it is bound: an object with at least one member.
+    pub(crate) fn confirmation(&self) -> Result<Option<&BTreeMap<String, Json>>, TokenError> {
+        let Some(value) = self.0.get("cnf") else { return Ok(None) };
+        let members = value.as_object().filter(|members| !members.is_empty());
+        members.map(Some).ok_or(TokenError::Confirmation("`cnf` is not an object that names something"))
+    }
+
     /// Checks for what an access token has besides the claims of every token (RFC 9068 §2.2).
     pub(crate) fn has_those_of_an_access_token(&self) -> Result<(), TokenError> {
         let missing = TokenError::Claims("`client_id`, `iat` or `jti` is missing, which RFC 9068 demands");

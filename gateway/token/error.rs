@@ -12,6 +12,9 @@ pub enum TokenError {
     /// A claim is missing, of the wrong type, out of its bounds, or there are too many.
     #[error("the claims are refused: {0}")]
     Claims(&'static str),
+    /// It is bound in a way that cannot be read or is not known: nobody could show that it is theirs.
+    #[error("what it is bound to is refused: {0}")]
+    Confirmation(&'static str),
     /// `exp` has passed, leeway included.
     #[error("the token has expired")]
     Expired,
@@ -49,6 +52,7 @@ impl TokenError {
             Self::Algorithm(_) => Reason::AuthInvalidAlgorithm,
             Self::Audience => Reason::AuthInvalidAudience,
             Self::Claims(_) => Reason::AuthInvalidClaims,
+            Self::Confirmation(_) => Reason::AuthInvalidConfirmation,
             Self::Expired => Reason::AuthInvalidExpired,
             Self::Header(_) => Reason::AuthInvalidHeader,
             Self::Issuer => Reason::AuthInvalidIssuer,

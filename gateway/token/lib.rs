@@ -35,6 +35,7 @@ mod cache;
 mod caller;
 mod claims;
 mod compact;
+mod confirmation;
 mod error;
 mod fetch;
 #[cfg(any(test, feature = "test"))]
@@ -55,6 +56,7 @@ mod weak;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use cache::CacheStats;
 pub use caller::Caller;
+pub use confirmation::Confirmation;
 pub use error::TokenError;
 pub use issuer::IssuerState;
 pub use place::{ClaimPlace, InvalidClaimPlace};

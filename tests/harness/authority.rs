@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 
 use super::TlsIdentity;
@@ -37,6 +42,12 @@ impl TestAuthority {
     pub fn replace(&mut self) {
         self.issuer = Self::new("replaced").issuer;
         self.write();
+    }
+
+    /// What a token says that is bound to the last client's certificate (RFC 8705 §3.1).
+    pub fn thumbprint(&self) -> String {
+        let certificate = CertificateDer::from_pem_file(self.folder.path().join("client.pem")).unwrap();
+        URL_SAFE_NO_PAD.encode(digest(&SHA256, &certificate))
     }
 
     /// A client with a certificate for these URIs and DNS names, which trusts the gateway's certificate.

@@ -5,6 +5,7 @@ mod admin;
 mod audit;
 mod backend_tls;
 mod bad_input;
+mod bound;
 mod certificates;
 mod chaos;
 mod client_certificates;

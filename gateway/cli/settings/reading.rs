@@ -113,7 +113,12 @@ fn known(written: &File, findings: &Findings) -> Known {
         // FAIL CLOSED: a name that is none is left out, and the finding about it keeps the files from being used.
         let tenants =
             issuer.tenants.as_ref().map(|tenants| tenants.value.iter().filter_map(|it| it.value.parse().ok()));
-        Voucher { members, tenants: tenants.map(|tenants| Arc::new(tenants.collect())) }
+        let bound_to = issuer.bound_to.iter().flat_map(|bound_to| &bound_to.value);
+        Voucher {
+            members,
+            tenants: tenants.map(|tenants| Arc::new(tenants.collect())),
+            bound_to: bound_to.filter_map(|binding| binding.value.parse().ok()).collect(),
+        }
     });
     let upstreams = names(&written.upstreams, findings, |upstream| match upstream.protocol {
         Protocol::H2 | Protocol::H2c => Upgrade::None,

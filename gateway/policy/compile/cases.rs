@@ -9,15 +9,16 @@ use super::roles::Draft;
 use super::{Known, Written};
 use crate::case::{Case, Expected};
 use crate::file::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
-use crate::judge::{Asked, Asker, Question};
+use crate::judge::{Asked, Asker, Assurance, Question};
 use crate::known::Standing;
 use crate::service::Services;
 use yaml::At;
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
-const VISIBLE: [Reason; 12] = [
+const VISIBLE: [Reason; 13] = [
     Reason::AuthInvalidIssuer,
     Reason::AuthInvalidService,
+    Reason::AuthInvalidUnbound,
     Reason::AuthMissing,
     Reason::ClientDenied,
     Reason::PolicyDenied,
@@ -84,7 +85,7 @@ impl Reader<'_> {
     }
 
     fn asker(&self, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {
-        let AsEntry { tenant, roles, user, service, issuer } = written;
+        let AsEntry { tenant, roles, user, service, bound_to, issuer } = written;
         if let Some(service) = service {
             return self.service(service, written, findings);
         }
@@ -122,13 +123,16 @@ impl Reader<'_> {
             subject: subject?,
             tenant: tenant.as_ref().map(|tenant| tenant.value.clone()),
             roles: carried.into(),
+            assurance: Assurance {
+                bound_to: bound_to.iter().filter_map(|binding| parse(self.file, binding, findings)).collect(),
+            },
         })
     }
 
     /// What a service is stands where it is defined, so nothing is said of it here but its name.
     fn service(&self, name: &At<String>, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {
-        let AsEntry { tenant, roles, user, service: _, issuer } = written;
-        let more = [tenant.as_ref(), roles.first(), user.as_ref(), issuer.as_ref()];
+        let AsEntry { tenant, roles, user, service: _, bound_to, issuer } = written;
+        let more = [tenant.as_ref(), roles.first(), user.as_ref(), bound_to.first(), issuer.as_ref()];
         if let Some(more) = more.into_iter().flatten().next() {
             let finding = Finding::error(more.spot.place(self.file), "a service brings a certificate and no token");
             findings.push(finding.help("its tenant and its roles stand under `services`"));
@@ -145,6 +149,7 @@ impl Reader<'_> {
             subject: service.name.clone(),
             tenant: Some(service.tenant.to_string()),
             roles: Arc::clone(&service.roles),
+            assurance: Assurance::default(),
         })
     }
 

@@ -131,6 +131,8 @@ pub(crate) struct GuardEntry {
     pub(crate) issuers: Option<At<Vec<At<String>>>>,
     /// In place of tokens: who must vouch for the certificates of services. Names under `authorities` in cloister.yaml.
     pub(crate) authorities: Option<At<Vec<At<String>>>>,
+    /// What tokens must be bound to: at least one of these. Whatever they say, if it is left out.
+    pub(crate) bound_to: Option<At<Vec<At<String>>>>,
     /// What must name the tenant, and the same one: `token`, `certificate`, `host`, `path`, `header:X-Org`.
     pub(crate) tenant_from: At<Vec<At<String>>>,
 }

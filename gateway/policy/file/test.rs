@@ -40,6 +40,9 @@ pub(crate) struct AsEntry {
     pub(crate) user: Option<At<String>>,
     /// The service that shows its certificate. Then there is no token, and nothing else stands here.
     pub(crate) service: Option<At<String>>,
+    /// What the token is bound to, which the client shows. Nothing if it is left out.
+    #[serde(default)]
+    pub(crate) bound_to: Vec<At<String>>,
     /// The issuer. The first of the route if it is left out.
     pub(crate) issuer: Option<At<String>>,
 }

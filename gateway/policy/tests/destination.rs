@@ -76,6 +76,7 @@ fn explaining_names_the_upstream() {
                 subject: "ada".parse().unwrap(),
                 tenant: Some(tenant.to_owned()),
                 roles: ["viewer".parse().unwrap()].into(),
+                assurance: crate::Assurance::default(),
             }),
             headers: Vec::new(),
         })

@@ -35,6 +35,7 @@ fn explain(request: &str, asker: Option<(Option<&str>, Option<&str>, &[&str])>) 
             subject: "ada".parse().unwrap(),
             tenant: tenant.map(str::to_owned),
             roles: roles.iter().map(|role| role.parse().unwrap()).collect(),
+            assurance: crate::Assurance::default(),
         }),
         client: None,
         headers: Vec::new(),

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use terms::{IssuerId, Place, TenantId};
+use terms::{Binding, IssuerId, Place, TenantId};
 use token::{ClaimPlace, IssuerSettings, JwksSource, Profile, Reach};
 use yaml::{At, Named};
 
@@ -40,6 +40,7 @@ impl Compiler<'_> {
             leeway,
             tenants,
             members: _,
+            bound_to,
         } = entry;
         let source = self.source(&issuer, &jwks)?;
         let reach = if jwks.private_addresses { Reach::Private } else { Reach::Public };
@@ -55,6 +56,14 @@ impl Compiler<'_> {
         if let Some(written) = max_tenants.as_ref().filter(|_| !issuer.value.contains(TENANT)) {
             let help = "leave it out, or write `{tenant}` in `issuer`";
             self.error(written, "this is one issuer, and not those of many tenants".into(), help);
+        }
+        if let Some(bound_to) = &bound_to {
+            if bound_to.value.is_empty() {
+                self.error(bound_to, "no token is bound to nothing".into(), "leave it out to take tokens as they come");
+            }
+            for binding in &bound_to.value {
+                let _known: Option<Binding> = self.parse(binding); // its users are in `reading.rs`
+            }
         }
         let tenant_claim = self.claim(tenant_claim, "tenant_id");
         let roles_claim = self.claim(roles_claim, "roles");

@@ -46,6 +46,9 @@ pub(crate) struct Issuer {
     /// The tenants that it may speak for. All of them, if it is left out.
     #[serde(default)]
     pub(crate) tenants: Option<At<Vec<At<String>>>>,
+    /// What its tokens must be bound to: at least one of these. Whatever they say, if it is left out.
+    #[serde(default)]
+    pub(crate) bound_to: Option<At<Vec<At<String>>>>,
     /// How far its clock may differ from ours; at most 5m.
     #[serde(default = "leeway")]
     #[schemars(with = "String")]

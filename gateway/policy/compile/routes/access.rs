@@ -1,25 +1,34 @@
 //! Who may use a route, and what must name the tenant.
 
 use tenancy::MembershipSource;
-use terms::{Finding, Findings, IssuerId};
+use terms::{Binding, Finding, Findings, IssuerId};
 
-use super::Reader;
+use super::{Reader, parse};
 use crate::compile::names::shown;
 use crate::file::{AuthEntry, GuardEntry, MatchEntry};
 use crate::known::Standing;
 use crate::pattern::{HostPattern, Pattern};
-use crate::route::{Access, TenantSource};
+use crate::route::{Access, Demands, TenantSource};
 use yaml::{At, Tried};
 
 impl Reader<'_> {
     pub(super) fn access(&self, auth: &At<Tried<AuthEntry>>, findings: &mut Findings) -> Option<Access> {
-        let GuardEntry { issuers, authorities, tenant_from } = match auth.value.0.as_ref()? {
+        let GuardEntry { issuers, authorities, bound_to, tenant_from } = match auth.value.0.as_ref()? {
             AuthEntry::Nobody(_) => return Some(Access::Public),
             AuthEntry::Guarded(guard) => guard,
         };
         match (issuers, authorities) {
-            (Some(issuers), None) => Some(self.tokens(issuers, tenant_from, findings)),
-            (None, Some(authorities)) => Some(self.certificates(authorities, tenant_from, findings)),
+            (Some(issuers), None) => {
+                let demands = self.demands(bound_to.as_ref(), findings);
+                Some(self.tokens(issuers, tenant_from, demands, findings))
+            }
+            (None, Some(authorities)) => {
+                if let Some(bound_to) = bound_to {
+                    let finding = Finding::error(self.place(bound_to), "no token comes on a route for services");
+                    findings.push(finding.help("take it away: a certificate is what it asks for"));
+                }
+                Some(self.certificates(authorities, tenant_from, findings))
+            }
             (Some(_), Some(authorities)) => {
                 let finding =
                     Finding::error(self.place(authorities), "a route takes tokens or certificates of services");
@@ -32,6 +41,19 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn demands(&self, bound_to: Option<&At<Vec<At<String>>>>, findings: &mut Findings) -> Demands {
+        let bound_to = bound_to.map(|written| self.bound_to(written, findings)).unwrap_or_default();
+        Demands { bound_to }
+    }
+
+    fn bound_to(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<Binding> {
+        if written.value.is_empty() {
+            let finding = Finding::error(self.place(written), "no token is bound to nothing");
+            findings.push(finding.help("leave it out to take tokens as they come"));
+        }
+        written.value.iter().filter_map(|binding| parse(self.file, binding, findings)).collect()
     }
 
     fn certificates(
@@ -76,6 +98,7 @@ impl Reader<'_> {
         &self,
         issuers: &At<Vec<At<String>>>,
         tenant_from: &At<Vec<At<String>>>,
+        demands: Demands,
         findings: &mut Findings,
     ) -> Access {
         let mut accepted: Vec<IssuerId> = Vec::with_capacity(issuers.value.len());
@@ -104,7 +127,7 @@ impl Reader<'_> {
                 format!("tokens of `{issuer}` say themselves who is a member, so the token must name the tenant");
             findings.push(Finding::error(self.place(tenant_from), message).help("add `token` to `tenant_from`"));
         }
-        Access::Guarded { issuers: accepted.into_iter().collect(), tenant_from: sources }
+        Access::Guarded { issuers: accepted.into_iter().collect(), tenant_from: sources, demands }
     }
 
     fn tenant_from(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<TenantSource> {
