@@ -75,6 +75,7 @@ impl World {
             Arc::new(gate::Rooms::new(usize::MAX)),
             Arc::new(Live::new(rules)),
             Arc::new(verifier),
+            Arc::new(token::Dpop::new(token::DpopSettings::default(), Arc::new(SystemClock))),
             journal,
         );
         let world = Self { gate, heads, committer: Some(committer), _folder: folder };
@@ -155,6 +156,7 @@ pub(crate) fn arrival() -> Arrival {
         trace: 1 << 100,
         at: SystemClock.now(),
         started: Instant::now(),
+        scheme: canonical::Scheme::Http,
         channel: Channel::Plain,
     }
 }

@@ -17,9 +17,9 @@
 #![forbid(unsafe_code)]
 
 mod authority;
-mod bearer;
 mod client;
 mod connection;
+mod credential;
 mod fields;
 mod framing;
 mod grpc;
@@ -28,12 +28,13 @@ mod path;
 mod preflight;
 mod query;
 mod request;
+mod same;
 mod target;
 mod wire;
 
-pub use bearer::Bearer;
 pub use client::{Client, ForwardedField, Proxies, Scheme};
 pub use connection::asks_to_close;
+pub use credential::Credential;
 pub use framing::{Body, Upgrade};
 pub use grpc::speaks_grpc;
 pub use malformed::Malformed;

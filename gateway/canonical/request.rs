@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use crate::authority::Authority;
 use crate::fields::Fields;
 use crate::target::{Absolute, Target};
-use crate::{Bearer, Body, Malformed, Segments, Upgrade, connection, framing, grpc};
+use crate::{Body, Credential, Malformed, Segments, Upgrade, connection, framing, grpc};
 
 /// A head as the parser gives it: split into its parts, not yet judged.
 #[derive(Clone, Copy, Debug)]
@@ -151,8 +151,8 @@ impl<'h> CanonicalRequest<'h> {
 
     /// The credential.
     #[must_use]
-    pub fn bearer(&self) -> Bearer<'h> {
-        Bearer::parse(self.fields.authorization)
+    pub fn credential(&self) -> Credential<'h> {
+        Credential::parse(self.fields.authorization)
     }
 
     /// How long the head says that the body is.

@@ -130,7 +130,7 @@ pub(crate) struct Explain {
     /// Which issuer the token is from; by default the first that the route accepts.
     #[arg(long)]
     pub(crate) issuer: Option<String>,
-    /// What the token is bound to, which the client shows: `certificate`.
+    /// What the token is bound to, which the client shows: `certificate`, `dpop`.
     #[arg(long, value_delimiter = ',')]
     pub(crate) bound_to: Vec<String>,
     /// The client's address; without it, lists of clients are not asked.

@@ -15,12 +15,13 @@ use prometheus::{Error, Registry};
 use proxy::Proxy;
 use relay::{Hearing, Relay};
 use terms::UpstreamId;
-use token::Verifier;
+use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
 
 /// The parts that count for themselves.
 pub(crate) struct Parts {
     pub(crate) tokens: Arc<Verifier>,
+    pub(crate) dpop: Arc<Dpop>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) ingress: Arc<Counters>,
     pub(crate) rooms: Arc<Rooms>,
@@ -92,11 +93,14 @@ impl Parts {
         let of_each = |value: &dyn Fn(&token::IssuerState) -> f64| {
             issuers.iter().map(|issuer| (vec![("issuer", issuer.id.as_str())], value(issuer))).collect::<Vec<_>>()
         };
+        let (proofs, most_proofs) = self.dpop.remembered();
         let age = of_each(&|issuer| issuer.age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
         vec![
             counter("cloister_token_cache_hits_total", "Tokens found verified", cache.hits),
             counter("cloister_token_cache_misses_total", "Tokens that had to be verified", cache.misses),
             gauge("cloister_token_cache_entries", "Verified tokens that are remembered", cache.entries as u64),
+            gauge("cloister_dpop_proofs", "Proofs of possession that are remembered", proofs as u64),
+            gauge("cloister_dpop_proofs_limit", "Proofs of possession that may be remembered", most_proofs as u64),
             family(
                 "cloister_jwks_age_seconds",
                 "Time since an issuer's keys were last fetched well",

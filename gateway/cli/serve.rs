@@ -22,7 +22,7 @@ use proxy::{Application, Backend, Backends, Metrics, Prober, Proxy, Recorder};
 use relay::{Plaintext, Relay};
 use store::Store;
 use terms::{Clock, Live, TenantId};
-use token::Verifier;
+use token::{Dpop, Verifier};
 use tokio::sync::watch;
 use upstream::{Dns, Resolver, Special, Upstream};
 
@@ -88,6 +88,7 @@ impl Gateway {
             state,
             redis,
             issuers,
+            dpop,
             backends,
             dns,
             response,
@@ -156,7 +157,9 @@ impl Gateway {
         };
         let operations = admin_token.map(|token| Operations::new(token.expose(), Arc::new(desk))).transpose();
         let operations = operations.map_err(|error| Failure::setup("admin.token", &error))?;
-        let gate = Gate::new(clients, Arc::clone(&rooms), rules, Arc::clone(&tokens), Arc::clone(&journal));
+        let dpop = Arc::new(Dpop::new(dpop, Arc::clone(&clock)));
+        let gate =
+            Gate::new(clients, Arc::clone(&rooms), rules, Arc::clone(&tokens), Arc::clone(&dpop), Arc::clone(&journal));
         let gate = gate.demanding_certificates(demanding(&listeners)).revoking(revoking.live());
         let proxy = Arc::new(Proxy::new(
             gate,
@@ -187,6 +190,7 @@ impl Gateway {
         let readiness = ready::checks(&tokens, &journal, &upstreams, &revoking, relay.as_ref(), &life);
         let parts = Parts {
             tokens: Arc::clone(&tokens),
+            dpop,
             journal: Arc::clone(&journal),
             ingress: ingress.counters(),
             rooms,

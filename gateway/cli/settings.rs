@@ -41,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) redis: Option<Redis>,
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,
+    pub(crate) dpop: token::DpopSettings,
     pub(crate) backends: Vec<Backend>,
     pub(crate) dns: upstream::Dns,
     pub(crate) response: ResponseSettings,

@@ -5,7 +5,7 @@ use canonical::CanonicalRequest;
 use policy::Access;
 use tenancy::Revocations;
 use terms::{Clients, Live};
-use token::Verifier;
+use token::{Dpop, Verifier};
 
 use crate::direct::{DemandingHosts, Directed};
 use crate::grant::Granted;
@@ -26,6 +26,7 @@ pub struct Gate {
     demanding: DemandingHosts,
     rules: Arc<Live<Rules>>,
     tokens: Arc<Verifier>,
+    dpop: Arc<Dpop>,
     revocations: Arc<Live<Revocations>>,
     journal: Arc<Journal>,
 }
@@ -51,10 +52,11 @@ impl Gate {
         rooms: Arc<Rooms>,
         rules: Arc<Live<Rules>>,
         tokens: Arc<Verifier>,
+        dpop: Arc<Dpop>,
         journal: Arc<Journal>,
     ) -> Self {
         let revocations = Arc::new(Live::new(Revocations::default()));
-        Self { clients, rooms, demanding: DemandingHosts::default(), rules, tokens, revocations, journal }
+        Self { clients, rooms, demanding: DemandingHosts::default(), rules, tokens, dpop, revocations, journal }
     }
 
     /// The same gate, for listeners that demand certificates of the clients of these hosts.
@@ -90,7 +92,7 @@ impl Gate {
             Access::Public => Granted::public(fitting)?,
             Access::Guarded { .. } | Access::Services { .. } => {
                 let identified = Identified::verify(fitting, &self.tokens, arrival, request).await?; // a token or a certificate names a caller
-let held = Held::check(identified, arrival)?; // the token is in the hands that it was made out to
+                let held = Held::check(identified, &self.dpop, arrival, request)?; // the token is in the hands that it was made out to
                 let entered = Entered::enter(held, arrival, request)?; // the caller is inside the tenant that all name
                 let valid = Valid::check(entered, &self.revocations.glance())?; // its token was not taken back
                 let present = Present::check(valid, arrival)?; // its tenant lets members come from there
@@ -110,6 +112,12 @@ let held = Held::check(identified, arrival)?; // the token is in the hands that 
             Ok(()) => refusal,
             Err(unavailable) => refusal.because(Cause::Unrecorded(unavailable)),
         }
+    }
+
+    /// What judges proofs of possession.
+    #[must_use]
+    pub const fn dpop(&self) -> &Arc<Dpop> {
+        &self.dpop
     }
 
     /// The rules in force.

@@ -59,6 +59,25 @@ impl Answer {
                 Self { challenge: Challenge::Error, ..Self::of(401, "invalid_token", "The token is not accepted", 16) }
             }
 
+            Reason::AuthProofScheme => {
+                Self { challenge: Challenge::Error, ..Self::of(401, "invalid_token", "The token is not accepted", 16) }
+            }
+            Reason::AuthProofKey
+            | Reason::AuthProofMalformed
+            | Reason::AuthProofMissing
+            | Reason::AuthProofReplayed
+            | Reason::AuthProofSignature
+            | Reason::AuthProofTarget
+            | Reason::AuthProofTime
+            | Reason::AuthProofToken => Self {
+                challenge: Challenge::Error,
+                ..Self::of(401, "invalid_dpop_proof", "The proof is not accepted", 16)
+            },
+            Reason::AuthProofNonce => Self {
+                challenge: Challenge::Error,
+                ..Self::of(401, "use_dpop_nonce", "The proof needs a new nonce", 16)
+            },
+
             Reason::AuthInvalidCertificate | Reason::AuthInvalidService => {
                 Self::of(403, "invalid_certificate", "The certificate is not accepted", 16)
             }
@@ -78,7 +97,7 @@ impl Answer {
             Reason::CorsPreflight => Self::of(204, "ok", "OK", 0),
             Reason::RouteUnknown => Self::of(404, "not_found", "Not found", 12),
 
-            Reason::LimitConcurrency | Reason::LimitQuota | Reason::LimitRate => {
+            Reason::AuthProofTooMany | Reason::LimitConcurrency | Reason::LimitQuota | Reason::LimitRate => {
                 Self::of(429, "quota_exceeded", "Too many requests", 8)
             }
 
@@ -110,7 +129,7 @@ impl Answer {
             | Reason::RequestUpgrade => Self::of(400, "malformed_request", "The request is malformed or ambiguous", 3),
 
             // An outage of ours is never told as a fault of the client's.
-            Reason::AuditUnavailable | Reason::AuthUnavailable | Reason::GatewayStopping => {
+            Reason::AuditUnavailable | Reason::AuthProofFull | Reason::AuthUnavailable | Reason::GatewayStopping => {
                 Self::of(503, "unavailable", "Temporarily unavailable", 14)
             }
             Reason::GatewayOverloaded => Self::of(503, "overloaded", "Too many requests at the moment", 14),

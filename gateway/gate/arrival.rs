@@ -20,6 +20,8 @@ pub struct Arrival {
     pub at: SystemTime,
     /// The same moment on the clock that does not step.
     pub started: Instant,
+    /// How the client has spoken: to us, or to the first of the proxies that are believed.
+    pub scheme: canonical::Scheme,
     /// The connection that it came on.
     pub channel: Channel,
 }

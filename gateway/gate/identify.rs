@@ -1,4 +1,4 @@
-use canonical::{Bearer, CanonicalRequest};
+use canonical::{CanonicalRequest, Credential};
 use certificate::ClientCertificate;
 use policy::Access;
 use token::Verifier;
@@ -13,6 +13,8 @@ use crate::route::Routed;
 pub(crate) struct Identified<'r> {
     pub(crate) routed: Routed<'r>,
     pub(crate) caller: Principal,
+    /// How the token came, if one did.
+    pub(crate) credential: Credential<'r>,
 }
 
 impl<'r> Identified<'r> {
@@ -20,7 +22,7 @@ impl<'r> Identified<'r> {
         routed: Routed<'r>,
         tokens: &Verifier,
         arrival: &Arrival,
-        request: &CanonicalRequest<'_>,
+        request: &'r CanonicalRequest<'_>,
     ) -> Result<Self, Refusal> {
         let accepted = match &routed.route().access {
             Access::Guarded { issuers, .. } => issuers,
@@ -32,20 +34,23 @@ impl<'r> Identified<'r> {
                     ClientCertificate::None | ClientCertificate::Refused => None,
                 };
                 return match caller {
-                    Some(caller) => Ok(Self { routed, caller: Principal::Service(caller) }),
+                    Some(caller) => {
+                        Ok(Self { routed, caller: Principal::Service(caller), credential: Credential::Missing })
+                    }
                     None => Err(routed.refuse(Cause::NoService)),
                 };
             }
             // FAIL CLOSED: a public route never comes this way.
             Access::Public => return Err(routed.refuse(Cause::Broken("identify"))),
         };
-        let token = match request.bearer() {
-            Bearer::Token(token) => token,
-            Bearer::Missing => return Err(routed.refuse(Cause::NoToken)),
-            Bearer::Malformed => return Err(routed.refuse(Cause::NotBearer)),
+        let credential = request.credential();
+        let token = match credential {
+            Credential::Bearer(token) | Credential::Dpop(token) => token,
+            Credential::Missing => return Err(routed.refuse(Cause::NoToken)),
+            Credential::Malformed => return Err(routed.refuse(Cause::NotBearer)),
         };
         match tokens.verify(token, accepted).await {
-            Ok(caller) => Ok(Self { routed, caller: Principal::Token(caller) }),
+            Ok(caller) => Ok(Self { routed, caller: Principal::Token(caller), credential }),
             Err(error) => Err(routed.refuse(Cause::Token(error))),
         }
     }

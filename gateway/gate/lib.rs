@@ -16,6 +16,7 @@
 mod admit;
 mod answer;
 mod arrival;
+mod challenge;
 mod direct;
 mod grant;
 mod holder;
@@ -36,7 +37,9 @@ mod vouch;
 
 pub use admit::{Admission, Gate};
 pub use answer::{Answer, Challenge};
+
 pub use arrival::{Arrival, Asked, Channel, Seen};
+pub use challenge::DPOP_NONCE;
 pub use direct::DemandingHosts;
 pub use member::Member;
 pub use permit::Permit;

@@ -5,7 +5,7 @@ use limit::Exceeded;
 use policy::{Route, RuleId};
 use tenancy::Outsider;
 use terms::Reason;
-use token::TokenError;
+use token::{ProofError, TokenError};
 
 use crate::{Answer, Member, Principal, Rules};
 
@@ -80,9 +80,15 @@ pub enum Cause {
     /// There are as many requests in progress as there may be.
     #[error("too many requests are in progress")]
     Overloaded,
+    /// The client has not shown that it has the key to which its token is bound.
+    #[error("the proof of possession is not accepted")]
+    Proof(ProofError),
     /// The token was taken back.
     #[error("the token was taken back")]
     Revoked,
+    /// The token came by the scheme of other tokens.
+    #[error("the token is not of the kind that it came as")]
+    Scheme,
     /// The token does not name a caller.
     #[error("the token is not accepted")]
     Token(TokenError),
@@ -145,7 +151,9 @@ impl Refusal {
             Cause::NotBearer => Reason::AuthInvalidMalformed,
             Cause::Outsider(outsider) => outsider.reason(),
             Cause::Overloaded => Reason::GatewayOverloaded,
+            Cause::Proof(error) => error.reason(),
             Cause::Revoked => Reason::AuthInvalidRevoked,
+            Cause::Scheme => Reason::AuthProofScheme,
             Cause::Token(error) => error.reason(),
             Cause::Unbound => Reason::AuthInvalidUnbound,
             Cause::Unplaced => Reason::TenantUnplaced,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use terms::{Binding, ByteCount, IssuerSet, Permission, Place, RouteId};
+use terms::{Binding, ByteCount, IssuerSet, Nonce, Permission, Place, RouteId};
 
 use crate::cors::Cors;
 use crate::decide::RuleId;
@@ -86,6 +86,8 @@ pub enum Access {
 pub struct Demands {
     /// What it must be bound to: at least one of these. Whatever it says, if there is none.
     pub bound_to: Vec<Binding>,
+    /// Whether a proof that comes with it must have a nonce of ours.
+    pub nonce: Nonce,
 }
 
 /// A place that must name the tenant.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use audit::{End, Outcome};
 use bytes::Bytes;
 use futures::FutureExt as _;
-use gate::{Arrival, Cause, Refusal};
+use gate::{Arrival, Cause, DPOP_NONCE, Refusal};
 use http::{HeaderMap, StatusCode, Version, header};
 use ingress::Connection;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -57,7 +57,9 @@ impl ProxyHttp for Serving {
         let client = self.client(connection.connection().peer().ip(), session.req_header());
         let trace = Trace::of(&session.req_header().headers, (fastrand::u128(..), fastrand::u64(..)));
         let channel = channel(connection.connection());
-        let arrival = Arrival { channel, ..self.arrival(client.address, Some(session.req_header()), Some(trace)) };
+        let scheme = Came { client: &client, tls: connection.connection().tls().is_some() }.scheme();
+        let arrival =
+            Arrival { channel, scheme, ..self.arrival(client.address, Some(session.req_header()), Some(trace)) };
         context.connection = Some(connection);
         context.client = Some(client);
         context.stage = Stage::Arrived(arrival, trace);
@@ -305,6 +307,9 @@ impl ProxyHttp for Serving {
         if !standing.levels().is_empty() {
             head.insert_header(POLICY, limits.policy_field(standing))?;
             head.insert_header(STANDING, limits.standing_field(standing))?;
+        }
+        if let Some(nonce) = self.gate().next_nonce(&admitted.permit) {
+            head.insert_header(DPOP_NONCE, nonce)?;
         }
         if let Some((echo, _)) = admitted.echo().filter(|_| !head.status.is_informational()) {
             context.watch.hold(echo, head)?;

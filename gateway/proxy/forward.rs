@@ -54,6 +54,7 @@ pub(crate) fn rewrite(
     }
     if permit.member().is_some() {
         head.remove_header(&header::AUTHORIZATION); // the backend gets the assertion; a token is for us alone
+        head.remove_header("dpop"); // and so is the proof: it names our URL, and nobody behind us could tell a replay
     }
     for (name, value) in injected.into_iter().flat_map(assertion::Injected::into_fields) {
         head.insert_header(name.as_str(), value)?; // as text, it is not copied
@@ -72,11 +73,15 @@ pub(crate) struct Came<'a> {
 }
 
 impl Came<'_> {
+    /// How the client has spoken: to us, or to the first of the proxies that are believed.
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.client.scheme.unwrap_or(if self.tls { Scheme::Https } else { Scheme::Http })
+    }
+
     /// Writes the client and the proxies that are believed between it and us. Whatever else was claimed is gone: the first
     /// address is always one that somebody who is believed has seen.
     fn tell(&self, head: &mut RequestHeader, host: &str) -> pingora::Result<()> {
-        let spoken = if self.tls { Scheme::Https } else { Scheme::Http };
-        let scheme = self.client.scheme.unwrap_or(spoken);
+        let scheme = self.scheme();
         head.insert_header("x-forwarded-for", self.client.to_x_forwarded_for())?;
         head.insert_header(header::FORWARDED, self.client.to_forwarded(host, scheme))?;
         head.insert_header("x-forwarded-proto", scheme.as_str())

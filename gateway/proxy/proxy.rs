@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
 use audit::Protocol;
-use canonical::{Bounds, CanonicalRequest, Client, Head, Malformed, Proxies};
+use canonical::{Bounds, CanonicalRequest, Client, Head, Malformed, Proxies, Scheme};
 use gate::{Admission, Arrival, Asked, Cause, Channel, Gate, Permit, Refusal, Seen};
 use http::{Method, Version};
 use ingress::{Connection, Scope};
@@ -106,6 +106,7 @@ impl Proxy {
             trace: trace.map_or(0, |trace| trace.id),
             at,
             started: Instant::now(),
+            scheme: Scheme::Http,
             channel: Channel::Plain,
         }
     }
@@ -150,12 +151,15 @@ impl Proxy {
             (Some(request), Some(route)) => reply.readable(route, request.origin().ok().flatten(), request.host()),
             (Some(_) | None, _) => reply,
         };
-        let reply = readable(Reply::to(&refusal, arrival.id, grpc), &refusal);
+        let to = |refusal: &Refusal| {
+            let challenge = self.gate.challenge(refusal, request);
+            readable(Reply::to(refusal, challenge, arrival.id, grpc), refusal)
+        };
+        let reply = to(&refusal);
         let sent = if head.method == Method::HEAD { 0 } else { reply.length() };
         let seen = Seen { method: Some(head.method.as_str()), host: request.map(CanonicalRequest::host) };
         let refusal = self.gate.record(arrival, seen, refusal, sent);
-        let reply =
-            if refusal.reason() == reason { reply } else { readable(Reply::to(&refusal, arrival.id, grpc), &refusal) };
+        let reply = if refusal.reason() == reason { reply } else { to(&refusal) };
         if refusal.answer().status.is_server_error() {
             self.metrics.failed_closed(refusal.reason());
         }

@@ -30,11 +30,14 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// The answer to one refused request.
-    pub(crate) fn to(refusal: &Refusal, id: RequestId, grpc: bool) -> Self {
+    pub(crate) fn to(refusal: &Refusal, challenge: Vec<(HeaderName, String)>, id: RequestId, grpc: bool) -> Self {
         let answer = refusal.answer();
         let exceeded = if let Cause::Limited(exceeded) = refusal.cause() { Some(exceeded) } else { None };
         let exceeded = exceeded.map(|exceeded| (exceeded, refusal.rules().limits()));
         let mut reply = Self::of(answer, id, grpc, exceeded);
+        for (name, value) in challenge {
+            reply.field(name, &value);
+        }
         if let Some((exceeded, limits)) = exceeded {
             reply.field(header::RETRY_AFTER, &exceeded.retry_after().to_string());
             reply.field(POLICY, &limits.policy_field(exceeded.standing()));
@@ -48,7 +51,11 @@ impl Reply {
 
     /// The answer to a request that failed after it was admitted.
     pub(crate) fn failed(reason: Reason, id: RequestId, grpc: bool, retry_after: Option<Duration>) -> Self {
-        let mut reply = Self::of(Answer::to(reason), id, grpc, None);
+        let answer = Answer::to(reason);
+        let mut reply = Self::of(answer, id, grpc, None);
+        if answer.challenge != Challenge::None {
+            reply.field(header::WWW_AUTHENTICATE, &format!("Bearer error=\"{}\"", answer.code));
+        }
         if let Some(after) = retry_after {
             reply.field(header::RETRY_AFTER, &after.as_millis().div_ceil(1_000).max(1).to_string());
         }
@@ -80,11 +87,6 @@ impl Reply {
         let mut reply = if grpc { Self::grpc(answer) } else { Self::problem(answer, id, exceeded) };
         reply.field(REQUEST_ID, &id.to_string());
         reply.field(header::CACHE_CONTROL, "no-store");
-        match answer.challenge {
-            Challenge::None => {}
-            Challenge::Scheme => reply.field(header::WWW_AUTHENTICATE, "Bearer"),
-            Challenge::Error => reply.field(header::WWW_AUTHENTICATE, &format!("Bearer error=\"{}\"", answer.code)),
-        }
         reply
     }
 
@@ -117,7 +119,7 @@ impl Reply {
     }
 
     fn field(&mut self, name: HeaderName, value: &str) {
-        // INVARIANT: all values are numbers, names of limits and constants, so that none is left out here.
+        // INVARIANT: all values are numbers, names of limits and of algorithms, and constants, so that none is left out here.
         self.fields.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
     }
 

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use terms::{Binding, IssuerId, Reason, RoleName, Subject, TenantId};
+use terms::{Binding, IssuerId, Nonce, Reason, RoleName, Subject, TenantId};
 
 use crate::{Members, Registry, Status};
 
@@ -35,12 +35,14 @@ pub struct Voucher {
     pub tenants: Option<Arc<HashSet<TenantId>>>,
     /// What its tokens must be bound to: at least one of these. Whatever they say, if nothing is said about that.
     pub bound_to: Vec<Binding>,
+    /// Whether proofs that come with them must have a nonce of ours.
+    pub nonce: Nonce,
 }
 
 /// One that may speak for every tenant, by tokens that are bound or not.
 impl From<MembershipSource> for Voucher {
     fn from(members: MembershipSource) -> Self {
-        Self { members, tenants: None, bound_to: Vec::new() }
+        Self { members, tenants: None, bound_to: Vec::new(), nonce: Nonce::None }
     }
 }
 

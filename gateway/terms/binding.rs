@@ -6,22 +6,53 @@ use std::str::FromStr;
 pub enum Binding {
     /// To the certificate that a client shows in its handshake (RFC 8705 §3).
     Certificate,
+    /// To a key with which a client signs each request (RFC 9449).
+    Dpop,
+}
+
+/// Whether the proofs of clients that sign each request must have a nonce of ours (RFC 9449 §9).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Nonce {
+    /// They must.
+    Demanded,
+    /// They need not.
+    #[default]
+    None,
+}
+
+impl Nonce {
+    /// Demanded by one or the other.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::None, Self::None) => Self::None,
+            (Self::Demanded, _) | (_, Self::Demanded) => Self::Demanded,
+        }
+    }
+}
+
+/// As it is written in files.
+impl From<bool> for Nonce {
+    fn from(demanded: bool) -> Self {
+        if demanded { Self::Demanded } else { Self::None }
+    }
 }
 
 /// Why a text is not a binding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a token is bound to a `certificate`")]
+#[error("a token is bound to a `certificate`, or to a key by `dpop`")]
 pub struct InvalidBinding;
 
 impl Binding {
     /// Every binding there is.
-    pub const ALL: [Self; 1] = [Self::Certificate];
+    pub const ALL: [Self; 2] = [Self::Certificate, Self::Dpop];
 
     /// The word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Certificate => "certificate",
+            Self::Dpop => "dpop",
         }
     }
 }

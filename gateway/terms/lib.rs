@@ -34,7 +34,7 @@ mod tenant_id;
 mod units;
 
 pub use addresses::{is_loopback_name, is_private, is_special};
-pub use binding::{Binding, InvalidBinding};
+pub use binding::{Binding, InvalidBinding, Nonce};
 pub use chain::chain;
 pub use clients::Clients;
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -24,6 +24,12 @@ macro_rules! reasons {
                 }
             }
 
+            /// Whether a proof of possession is at fault (RFC 9449), or the lack of one.
+            #[must_use]
+            pub fn is_about_proof(self) -> bool {
+                self.as_str().starts_with("auth.proof.")
+            }
+
             /// Whether the request itself is at fault: it is malformed, ambiguous or too large.
             #[must_use]
             pub fn is_malformed(self) -> bool {
@@ -74,6 +80,30 @@ reasons! {
     AuthInvalidUnbound = "auth.invalid.unbound",
     /// No token on a route that wants one.
     AuthMissing = "auth.missing",
+    /// No more proofs of possession can be remembered, so that nobody could say whether one was used before.
+    AuthProofFull = "auth.proof.full",
+    /// The proof brings no key that can be used, or another one than the token is bound to.
+    AuthProofKey = "auth.proof.key",
+    /// The field `DPoP` holds no proof (RFC 9449 §4.2).
+    AuthProofMalformed = "auth.proof.malformed",
+    /// A token that is bound to a key came without a proof.
+    AuthProofMissing = "auth.proof.missing",
+    /// The proof has no nonce where one is demanded, or one that is not ours, or an old one.
+    AuthProofNonce = "auth.proof.nonce",
+    /// The proof was used before.
+    AuthProofReplayed = "auth.proof.replayed",
+    /// A token that is bound to a key came as `Bearer`, or one that is not as `DPoP`.
+    AuthProofScheme = "auth.proof.scheme",
+    /// The signature of the proof does not verify.
+    AuthProofSignature = "auth.proof.signature",
+    /// The proof is for another method or another URL.
+    AuthProofTarget = "auth.proof.target",
+    /// The proof is too old, or of the future.
+    AuthProofTime = "auth.proof.time",
+    /// The proof is for another token.
+    AuthProofToken = "auth.proof.token",
+    /// The key of the proof was used more often than may be remembered of one.
+    AuthProofTooMany = "auth.proof.too_many",
     /// The issuer's keys are not known, or too old to trust.
     AuthUnavailable = "auth.unavailable",
     /// The client's address is not one that clients may come from: at all, or for this tenant.

@@ -48,6 +48,7 @@ impl Confirmation {
     pub const fn has(&self, binding: Binding) -> bool {
         match binding {
             Binding::Certificate => self.certificate.is_some(),
+            Binding::Dpop => self.key.is_some(),
         }
     }
 }

@@ -122,6 +122,22 @@ impl Issuer {
         jwks([self])
     }
 
+    /// What a token says that is bound to this key (RFC 9449 §6.1).
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        encode(crate::dpop::of_forged(&self.jwk))
+    }
+
+    /// A proof of possession with these claims (RFC 9449 §4.2).
+    #[must_use]
+    pub fn proof(&self, claims: &Value) -> String {
+        let mut jwk = self.jwk.clone();
+        let members = jwk.as_object_mut().expect("an object");
+        members.retain(|name, _| !["alg", "kid", "use"].contains(&name.as_str()));
+        let header = json!({ "typ": "dpop+jwt", "alg": self.algorithm.as_str(), "jwk": jwk });
+        self.sign_raw(header.to_string().as_bytes(), claims.to_string().as_bytes())
+    }
+
     /// A token with these claims.
     #[must_use]
     pub fn sign(&self, claims: &Value) -> String {

@@ -36,6 +36,7 @@ mod caller;
 mod claims;
 mod compact;
 mod confirmation;
+mod dpop;
 mod error;
 mod fetch;
 #[cfg(any(test, feature = "test"))]
@@ -57,6 +58,7 @@ pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use cache::CacheStats;
 pub use caller::Caller;
 pub use confirmation::Confirmation;
+pub use dpop::{Dpop, DpopSettings, InvalidNonceKey, NonceKey, ProofError, Wanted};
 pub use error::TokenError;
 pub use issuer::IssuerState;
 pub use place::{ClaimPlace, InvalidClaimPlace};

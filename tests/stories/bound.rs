@@ -1,8 +1,12 @@
 //! A token that is bound to its user is of no use to a thief.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use token::forge::Issuer;
 
-use crate::harness::{Gateway, POLICIES, Setup, TestAuthority, TlsIdentity, claims};
+use crate::harness::{Gateway, POLICIES, Setup, TestAuthority, TlsIdentity, claims, now};
 
 const ACME: &str = "acme.example.test";
 
@@ -82,8 +86,8 @@ async fn a_token_that_nobody_can_show_to_be_theirs_is_refused_whatever_the_setti
         (json!({ "x5t#S256": "short" }), "auth.invalid.confirmation"),
         (json!({}), "auth.invalid.confirmation"),
         (json!("x5t#S256"), "auth.invalid.confirmation"),
-        (json!({ "x5t#S256": thumbprint, "jkt": thumbprint }), "auth.invalid.bound"),
-        (json!({ "jkt": thumbprint }), "auth.invalid.bound"),
+        (json!({ "x5t#S256": thumbprint, "jkt": thumbprint }), "auth.proof.scheme"), // the certificate alone is not enough
+        (json!({ "jkt": thumbprint }), "auth.proof.scheme"),
     ] {
         let fields = format!("Authorization: Bearer {}\r\n", bound(&gateway, &cnf));
         let mut client = owner.connect(address, ACME).await.unwrap();
@@ -120,4 +124,154 @@ async fn issuer_and_route_may_each_demand_that_tokens_are_bound() {
         let records = gateway.records(&["--reason", "auth.invalid.unbound"]);
         assert_eq!(records.finals().len(), if what == "the issuer" { 2 } else { 1 }, "{what}");
     }
+}
+
+/// Routes for whatever tokens say, for those bound to a key, and for those with a nonce besides.
+const PROVEN: &str = r#"
+tenants: { acme: { status: active } }
+roles: { viewer: { allow: ["order:read"] } }
+routes:
+  - id: orders
+    match: { host: "{tenant}.example.test", path: "/orders/**" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, host] }
+    allow: { "*": "order:read" }
+  - id: bound
+    match: { host: "{tenant}.example.test", path: "/bound/**" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, host], bound_to: [dpop] }
+    allow: { "*": "order:read" }
+  - id: fresh
+    match: { host: "{tenant}.example.test", path: "/fresh/**" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, host], bound_to: [dpop], dpop_nonce: true }
+    allow: { "*": "order:read" }
+"#;
+
+/// What a proof says about a GET of this path with this token.
+fn proof(token: &str, path: &str) -> Value {
+    let ath = URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()));
+    let jti = format!("{:x}", fastrand::u128(..));
+    json!({ "jti": jti, "htm": "GET", "htu": format!("http://{ACME}{path}"), "iat": now(), "ath": ath })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_bound_to_a_key_is_good_with_a_new_proof_each_time() {
+    let gateway = Gateway::test().policies(PROVEN).start().await;
+    let client = Issuer::es256("client");
+    let token = bound(&gateway, &json!({ "jkt": client.thumbprint() }));
+    let (dpop, bearer) = (format!("DPoP {token}"), format!("Bearer {token}"));
+    let ask = async |authorization: &str, path: &str, proofs: &[String]| {
+        let mut request = gateway.request("GET", "acme", path).header("authorization", authorization);
+        for proof in proofs {
+            request = request.header("dpop", proof);
+        }
+        let answer = gateway.send(request).await;
+        let reason = gateway.reason(&answer);
+        (answer, reason)
+    };
+    let good = client.proof(&proof(&token, "/bound/1"));
+    let (answer, _) = ask(&dpop, "/bound/1?q=1", std::slice::from_ref(&good)).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(gateway.backend.last().field("dpop"), None, "a proof is for us alone, as the token is");
+    assert_eq!(gateway.backend.last().field("authorization"), None);
+    let algs = "algs=\"ES256 ES384 EdDSA\"";
+    let fresh = |path: &str| client.proof(&proof(&token, path));
+    for (what, authorization, path, proofs, status, reason, error) in [
+        ("the same proof", &dpop, "/bound/1", vec![good.clone()], 401, "auth.proof.replayed", "invalid_dpop_proof"),
+        ("the same proof elsewhere", &dpop, "/bound/2", vec![good], 401, "auth.proof.target", "invalid_dpop_proof"),
+        ("no proof", &dpop, "/bound/1", vec![], 401, "auth.proof.missing", "invalid_dpop_proof"),
+        ("no proof on any route", &dpop, "/orders/1", vec![], 401, "auth.proof.missing", "invalid_dpop_proof"),
+        ("as a bearer", &bearer, "/bound/1", vec![fresh("/bound/1")], 401, "auth.proof.scheme", "invalid_token"),
+        ("as a bearer, without", &bearer, "/orders/1", vec![], 401, "auth.proof.scheme", "invalid_token"),
+        ("garbage", &dpop, "/bound/1", vec!["garbage".into()], 401, "auth.proof.malformed", "invalid_dpop_proof"),
+        (
+            "another scheme",
+            &dpop,
+            "/bound/1",
+            vec![client.proof(&{
+                let mut it = proof(&token, "/bound/1");
+                it["htu"] = json!(format!("https://{ACME}/bound/1"));
+                it
+            })],
+            401,
+            "auth.proof.target",
+            "invalid_dpop_proof",
+        ),
+    ] {
+        let (answer, said) = ask(authorization, path, &proofs).await;
+        assert_eq!((answer.status, said.as_str()), (status, reason), "{what}");
+        assert_eq!(
+            answer.field("www-authenticate"),
+            Some(format!("DPoP error=\"{error}\", {algs}").as_str()),
+            "{what}"
+        );
+    }
+    let two = [fresh("/bound/1"), fresh("/bound/1")];
+    let (answer, said) = ask(&dpop, "/bound/1", &two).await;
+    assert_eq!((answer.status, said.as_str()), (400, "request.malformed.duplicate_field"));
+    // Tokens that are bound to nothing.
+    let loose = gateway.token("acme", "ada", &["viewer"]);
+    let (answer, said) = ask(&format!("DPoP {loose}"), "/orders/1", &[client.proof(&proof(&loose, "/orders/1"))]).await;
+    assert_eq!((answer.status, said.as_str()), (401, "auth.proof.scheme"));
+    let (answer, said) = ask(&format!("Bearer {loose}"), "/bound/1", &[]).await;
+    assert_eq!((answer.status, said.as_str()), (401, "auth.invalid.unbound"));
+    let (answer, _) = ask(&format!("Bearer {loose}"), "/orders/1", &["whatever".into()]).await;
+    assert_eq!(answer.status, 200, "nobody looks at what nobody asked for");
+    assert_eq!(gateway.backend.last().field("dpop"), None);
+    let answer = gateway.send(gateway.request("GET", "acme", "/bound/1")).await;
+    assert_eq!(answer.field("www-authenticate"), Some(format!("DPoP {algs}").as_str()));
+    let answer = gateway.send(gateway.request("GET", "acme", "/orders/1")).await;
+    assert_eq!(answer.field("www-authenticate"), Some("Bearer"));
+    assert!(gateway.metric("cloister_dpop_proofs") >= 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_that_is_demanded_comes_with_the_refusal_and_with_each_answer() {
+    let gateway = Gateway::test().policies(PROVEN).start().await;
+    let client = Issuer::es256("client");
+    let token = bound(&gateway, &json!({ "jkt": client.thumbprint() }));
+    let ask = async |nonce: Option<&str>| {
+        let mut claims = proof(&token, "/fresh/1");
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
+        }
+        let request = gateway.request("GET", "acme", "/fresh/1").header("authorization", format!("DPoP {token}"));
+        gateway.send(request.header("dpop", client.proof(&claims))).await
+    };
+    let answer = ask(None).await;
+    assert_eq!((answer.status, gateway.reason(&answer).as_str()), (401, "auth.proof.nonce"));
+    let challenge = answer.field("www-authenticate").unwrap();
+    assert!(challenge.starts_with("DPoP error=\"use_dpop_nonce\", algs="), "{challenge}");
+    let nonce = answer.field("dpop-nonce").unwrap().to_owned();
+    let answer = ask(Some(&nonce)).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.field("dpop-nonce").is_some(), "the next one");
+    assert_eq!(ask(Some("AAAAAAAAAAAAAAAAAAAAAA")).await.status, 401);
+    let answer = gateway.send(gateway.request("GET", "acme", "/fresh/1")).await;
+    assert!(answer.field("dpop-nonce").is_some(), "one round trip less");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_no_more_proofs_can_be_remembered_requests_wait_for_better_times() {
+    let gateway =
+        Gateway::test().policies(PROVEN).more("dpop: { remembered: 3, remembered_per_key: 2 }\n").start().await;
+    let clients = [Issuer::es256("one"), Issuer::es256("other")];
+    let ask = async |client: &Issuer| {
+        let token = bound(&gateway, &json!({ "jkt": client.thumbprint() }));
+        let request = gateway.request("GET", "acme", "/orders/1").header("authorization", format!("DPoP {token}"));
+        let answer = gateway.send(request.header("dpop", client.proof(&proof(&token, "/orders/1")))).await;
+        (answer.status, gateway.reason(&answer))
+    };
+    assert_eq!(ask(&clients[0]).await.0, 200);
+    assert_eq!(ask(&clients[0]).await.0, 200);
+    assert_eq!(ask(&clients[0]).await, (429, "auth.proof.too_many".into()));
+    assert_eq!(ask(&clients[1]).await.0, 200);
+    assert_eq!(
+        ask(&clients[1]).await,
+        (503, "auth.proof.full".into()),
+        "an outage of ours, not a fault of the client's"
+    );
+    assert!(gateway.metric("cloister_fail_closed_total") >= 1.0);
+    assert_eq!(gateway.get("acme", "/orders/1").await.status, 200, "the others do not notice");
 }

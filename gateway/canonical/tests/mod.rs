@@ -3,6 +3,7 @@
 mod attacks;
 mod clients;
 mod properties;
+mod same;
 mod shapes;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};

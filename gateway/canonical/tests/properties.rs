@@ -121,7 +121,7 @@ proptest! {
             }
         }
         if let Ok(request) = sample.parse_within(&BOUNDS) {
-            let _ = (request.segments().count(), request.bearer(), request.joined_cookie(), request.nominated().count());
+            let _ = (request.segments().count(), request.credential(), request.joined_cookie(), request.nominated().count());
         }
     }
 

@@ -2,7 +2,7 @@ use http::Version;
 
 use super::Sample;
 use super::attacks::opening;
-use crate::{Bearer, Body, Malformed, Upgrade};
+use crate::{Body, Credential, Malformed, Upgrade};
 
 #[test]
 fn a_path_in_canonical_form_is_forwarded_as_it_came() {
@@ -152,7 +152,7 @@ fn a_field_is_read_as_text_if_it_stands_once() {
     assert_eq!(request.field("x-none"), Ok(None));
     assert_eq!(request.field("x-two"), Err(Malformed::DuplicateField));
     assert_eq!(request.field("x-raw"), Err(Malformed::Field));
-    assert_eq!(request.bearer(), Bearer::Token("abc"));
+    assert_eq!(request.credential(), Credential::Bearer("abc"));
     assert!(!format!("{request:?}").contains("abc"), "credentials are not printed");
 }
 

@@ -1,6 +1,7 @@
 mod authority;
 mod defence;
 mod dns;
+mod dpop;
 mod edge;
 mod health;
 mod issuer;
@@ -48,6 +49,7 @@ impl Compiler<'_> {
             redis,
             issuers,
             authorities,
+            dpop,
             upstreams,
             dns,
             response,
@@ -72,6 +74,7 @@ impl Compiler<'_> {
         let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
+        let dpop = self.dpop(dpop);
         let dns = self.dns(&dns);
         let response = self.response(response);
         let (issuer, lifetime) = self.assertion(assertion?);
@@ -99,6 +102,7 @@ impl Compiler<'_> {
             issuers,
             issuer_places,
             backends: upstreams.into_iter().collect::<Option<_>>()?,
+            dpop: dpop?,
             dns: dns?,
             response: response?,
             assertion_issuer: issuer?,

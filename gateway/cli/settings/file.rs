@@ -2,6 +2,7 @@
 
 mod defence;
 mod dns;
+mod dpop;
 mod edge;
 mod health;
 mod issuer;
@@ -19,6 +20,7 @@ use yaml::{At, Kind, Named, Node, Pairs};
 
 pub(crate) use defence::{Breaker, Queue, Retries};
 pub(crate) use dns::Dns;
+pub(crate) use dpop::Dpop;
 pub(crate) use edge::{
     Authority, Certificate, ClientCertificateMode, ClientCertificates, Clients, ForwardedWord, Guard, Listener, Tls,
 };
@@ -64,6 +66,9 @@ pub(crate) struct File {
     /// Who signs certificates of clients, by name. No authority has the name of an issuer.
     #[schemars(with = "Option<Pairs<Authority>>")]
     pub(super) authorities: Vec<Named<Authority>>,
+    /// How proofs are judged that come with tokens which are bound to a key.
+    #[schemars(with = "Option<Dpop>")]
+    pub(super) dpop: Dpop,
     /// The backends, by the name that policies use.
     #[schemars(with = "Pairs<Upstream>")]
     pub(super) upstreams: Vec<Named<Upstream>>,
@@ -85,7 +90,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 17] = [
+    const SECTIONS: [&str; 18] = [
         "version",
         "listeners",
         "guard",
@@ -97,6 +102,7 @@ impl File {
         "redis",
         "issuers",
         "authorities",
+        "dpop",
         "upstreams",
         "dns",
         "response",
@@ -106,8 +112,8 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 9] =
-        ["authorities", "redis", "guard", "clients", "shutdown", "admin", "dns", "response", "telemetry"];
+    const OPTIONAL: [&str; 10] =
+        ["authorities", "redis", "guard", "clients", "shutdown", "admin", "dns", "dpop", "response", "telemetry"];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -129,6 +135,7 @@ impl File {
                 "issuers" => read.issuers = yaml::named(file, value, findings),
                 "authorities" => read.authorities = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
+                "dpop" => read.dpop = yaml::read(value, file, findings).unwrap_or_default(),
                 "dns" => read.dns = yaml::read(value, file, findings).unwrap_or_default(),
                 "response" => read.response = yaml::read(value, file, findings).unwrap_or_default(),
                 "assertion" => read.assertion = yaml::read(value, file, findings),

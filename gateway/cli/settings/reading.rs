@@ -118,6 +118,7 @@ fn known(written: &File, findings: &Findings) -> Known {
             members,
             tenants: tenants.map(|tenants| Arc::new(tenants.collect())),
             bound_to: bound_to.filter_map(|binding| binding.value.parse().ok()).collect(),
+            nonce: issuer.dpop_nonce.into(),
         }
     });
     let upstreams = names(&written.upstreams, findings, |upstream| match upstream.protocol {

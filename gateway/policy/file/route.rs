@@ -133,6 +133,8 @@ pub(crate) struct GuardEntry {
     pub(crate) authorities: Option<At<Vec<At<String>>>>,
     /// What tokens must be bound to: at least one of these. Whatever they say, if it is left out.
     pub(crate) bound_to: Option<At<Vec<At<String>>>>,
+    /// Whether proofs that come with tokens must have a nonce of ours (RFC 9449 §9). No, if it is left out.
+    pub(crate) dpop_nonce: Option<At<bool>>,
     /// What must name the tenant, and the same one: `token`, `certificate`, `host`, `path`, `header:X-Org`.
     pub(crate) tenant_from: At<Vec<At<String>>>,
 }

@@ -16,6 +16,7 @@ fn context() -> Context {
         trace: 0,
         at: std::time::UNIX_EPOCH,
         started: Instant::now(),
+        scheme: canonical::Scheme::Http,
         channel: gate::Channel::Plain,
     };
     let mut context = Context::default();

@@ -42,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     assert!(!request.host().is_empty() && !request.host().bytes().any(|byte| byte.is_ascii_uppercase()));
     assert!(request.target().starts_with('/') && request.target().bytes().all(|byte| byte.is_ascii_graphic()));
-    drop((request.bearer(), request.joined_cookie(), request.nominated().count(), request.is_grpc()));
+    drop((request.credential(), request.joined_cookie(), request.nominated().count(), request.is_grpc()));
 
     // What is forwarded reads back the same, and needs no other spelling.
     let authority = request.authority();

@@ -1,5 +1,7 @@
 //! `tests/run` installs the clients. One that is missing is a failure: it would have told us something.
 
+mod dpop;
+
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

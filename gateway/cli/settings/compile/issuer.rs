@@ -41,6 +41,7 @@ impl Compiler<'_> {
             tenants,
             members: _,
             bound_to,
+            dpop_nonce: _,
         } = entry;
         let source = self.source(&issuer, &jwks)?;
         let reach = if jwks.private_addresses { Reach::Private } else { Reach::Public };

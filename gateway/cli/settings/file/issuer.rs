@@ -49,6 +49,9 @@ pub(crate) struct Issuer {
     /// What its tokens must be bound to: at least one of these. Whatever they say, if it is left out.
     #[serde(default)]
     pub(crate) bound_to: Option<At<Vec<At<String>>>>,
+    /// Whether proofs that come with its tokens must have a nonce of ours (RFC 9449 §9).
+    #[serde(default)]
+    pub(crate) dpop_nonce: bool,
     /// How far its clock may differ from ours; at most 5m.
     #[serde(default = "leeway")]
     #[schemars(with = "String")]

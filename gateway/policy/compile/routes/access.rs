@@ -13,18 +13,21 @@ use yaml::{At, Tried};
 
 impl Reader<'_> {
     pub(super) fn access(&self, auth: &At<Tried<AuthEntry>>, findings: &mut Findings) -> Option<Access> {
-        let GuardEntry { issuers, authorities, bound_to, tenant_from } = match auth.value.0.as_ref()? {
+        let guard = match auth.value.0.as_ref()? {
             AuthEntry::Nobody(_) => return Some(Access::Public),
             AuthEntry::Guarded(guard) => guard,
         };
+        let GuardEntry { issuers, authorities, bound_to, dpop_nonce, tenant_from } = guard;
         match (issuers, authorities) {
             (Some(issuers), None) => {
-                let demands = self.demands(bound_to.as_ref(), findings);
+                let demands = self.demands(guard, findings);
                 Some(self.tokens(issuers, tenant_from, demands, findings))
             }
             (None, Some(authorities)) => {
-                if let Some(bound_to) = bound_to {
-                    let finding = Finding::error(self.place(bound_to), "no token comes on a route for services");
+                let bound_to = bound_to.as_ref().map(|bound_to| self.place(bound_to));
+                let demands = [bound_to, dpop_nonce.as_ref().map(|nonce| self.place(nonce))];
+                for demand in demands.into_iter().flatten() {
+                    let finding = Finding::error(demand, "no token comes on a route for services");
                     findings.push(finding.help("take it away: a certificate is what it asks for"));
                 }
                 Some(self.certificates(authorities, tenant_from, findings))
@@ -43,9 +46,9 @@ impl Reader<'_> {
         }
     }
 
-    fn demands(&self, bound_to: Option<&At<Vec<At<String>>>>, findings: &mut Findings) -> Demands {
-        let bound_to = bound_to.map(|written| self.bound_to(written, findings)).unwrap_or_default();
-        Demands { bound_to }
+    fn demands(&self, guard: &GuardEntry, findings: &mut Findings) -> Demands {
+        let bound_to = guard.bound_to.as_ref().map(|written| self.bound_to(written, findings)).unwrap_or_default();
+        Demands { bound_to, nonce: guard.dpop_nonce.as_ref().is_some_and(|nonce| nonce.value).into() }
     }
 
     fn bound_to(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<Binding> {
