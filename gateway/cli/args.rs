@@ -133,6 +133,15 @@ pub(crate) struct Explain {
     /// What the token is bound to, which the client shows: `certificate`, `dpop`.
     #[arg(long, value_delimiter = ',')]
     pub(crate) bound_to: Vec<String>,
+    /// How sure the issuer is of the user (`acr`).
+    #[arg(long)]
+    pub(crate) acr: Option<String>,
+    /// By what means the user has proven itself (`amr`), separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) amr: Vec<String>,
+    /// How long ago (`auth_time`), for example 5m.
+    #[arg(long)]
+    pub(crate) age: Option<String>,
     /// The client's address; without it, lists of clients are not asked.
     #[arg(long)]
     pub(crate) from: Option<std::net::IpAddr>,

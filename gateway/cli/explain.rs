@@ -1,7 +1,7 @@
 //! `cloister explain`: how one request would be decided.
 
 use policy::{Asked, Asker, Assurance, Question};
-use terms::{IssuerId, RoleName, Subject};
+use terms::{IssuerId, RoleName, Span, Subject};
 
 use crate::args::{Explain, Format};
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Explain) -> Result<(), Failure> {
 }
 
 fn question(arguments: &Explain) -> Result<Question, Failure> {
-    let Explain { method, url, tenant, roles, user, issuer, bound_to, from, .. } = arguments;
+    let Explain { method, url, tenant, roles, user, issuer, bound_to, acr, amr, age, from, .. } = arguments;
     let asked: Asked = parse("the request", &format!("{method} {url}"))?;
     let anonymous = tenant.is_none() && roles.is_empty() && user.is_none() && issuer.is_none();
     let asker = || -> Result<Asker, Failure> {
@@ -32,7 +32,13 @@ fn question(arguments: &Explain) -> Result<Question, Failure> {
         let subject: Subject = parse("--user", user.as_deref().unwrap_or("somebody"))?;
         let roles = roles.iter().map(|role| parse("--roles", role)).collect::<Result<Vec<RoleName>, _>>()?;
         let bound_to = bound_to.iter().map(|binding| parse("--bound-to", binding)).collect::<Result<_, _>>()?;
-        let assurance = Assurance { bound_to };
+        let age: Option<Span> = age.as_deref().map(|age| parse("--age", age)).transpose()?;
+        let assurance = Assurance {
+            bound_to,
+            acr: acr.as_deref().map(Into::into),
+            amr: amr.iter().map(|method| method.as_str().into()).collect(),
+            age: age.map(|Span(age)| age),
+        };
         Ok(Asker { service: None, issuer, subject, tenant: tenant.clone(), roles: roles.into(), assurance })
     };
     let asker = if anonymous { None } else { Some(asker()?) };

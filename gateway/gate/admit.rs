@@ -7,6 +7,7 @@ use tenancy::Revocations;
 use terms::{Clients, Live};
 use token::{Dpop, Verifier};
 
+use crate::assured::Assured;
 use crate::direct::{DemandingHosts, Directed};
 use crate::grant::Granted;
 use crate::holder::Held;
@@ -96,7 +97,8 @@ impl Gate {
                 let entered = Entered::enter(held, arrival, request)?; // the caller is inside the tenant that all name
                 let valid = Valid::check(entered, &self.revocations.glance())?; // its token was not taken back
                 let present = Present::check(valid, arrival)?; // its tenant lets members come from there
-                Granted::decide(present, request)? // a role of the member grants it, and none denies it
+                let assured = Assured::check(present, arrival)?; // its user has proven itself well enough, and lately
+                Granted::decide(assured, request)? // a role of the member grants it, and none denies it
             }
         };
         let placed = granted.place()?; // the route names an upstream for the tenant

@@ -55,10 +55,19 @@ impl Answer {
             | Reason::AuthInvalidTooLarge
             | Reason::AuthInvalidUnbound
             | Reason::StreamExpired
-            | Reason::StreamRevoked => {
+            | Reason::StreamRevoked
+            | Reason::StreamStale => {
                 Self { challenge: Challenge::Error, ..Self::of(401, "invalid_token", "The token is not accepted", 16) }
             }
 
+            Reason::AuthInsufficientAcr
+            | Reason::AuthInsufficientAge
+            | Reason::AuthInsufficientAmr
+            | Reason::AuthInsufficientMfa
+            | Reason::AuthInsufficientSession => Self {
+                challenge: Challenge::Error,
+                ..Self::of(401, "insufficient_user_authentication", "Another authentication is needed", 16)
+            },
             Reason::AuthProofScheme => {
                 Self { challenge: Challenge::Error, ..Self::of(401, "invalid_token", "The token is not accepted", 16) }
             }
@@ -87,6 +96,7 @@ impl Answer {
             // One answer for all of these: an outsider does not learn which tenants there are, nor that one of them takes no
             // clients from where they are.
             Reason::ClientDenied
+            | Reason::TenantClosed
             | Reason::TenantIssuer
             | Reason::TenantMismatch
             | Reason::TenantNotMember

@@ -1,9 +1,10 @@
 use canonical::{CanonicalRequest, Credential};
 use http::{HeaderName, header};
 use policy::Access;
+use tenancy::Insufficient;
 use terms::{Binding, Nonce};
 
-use crate::refusal::Refusal;
+use crate::refusal::{Cause, Refusal};
 use crate::{Challenge, Gate, Permit, Principal, Who};
 
 /// Where a client finds the nonce for its next proof (RFC 9449 §8).
@@ -21,12 +22,15 @@ impl Gate {
             Challenge::Error => Some(("error", answer.code)),
         };
         let Offered { bearer, dpop, nonce } = Offered::of(refusal, request);
+        let (acr, age) = wanted(refusal);
+        let error = error.into_iter().chain(acr.as_deref().map(|acr| ("acr_values", acr)));
+        let error = error.chain(age.as_deref().map(|age| ("max_age", age)));
         let mut schemes = Vec::with_capacity(2);
         if bearer {
-            schemes.push(scheme("Bearer", error.into_iter()));
+            schemes.push(scheme("Bearer", error.clone()));
         }
         if dpop {
-            schemes.push(scheme("DPoP", error.into_iter().chain([("algs", self.dpop().algorithms())])));
+            schemes.push(scheme("DPoP", error.chain([("algs", self.dpop().algorithms())])));
         }
         let mut fields = vec![(header::WWW_AUTHENTICATE, schemes.join(", "))];
         if nonce {
@@ -58,6 +62,26 @@ impl Gate {
 fn scheme<'a>(name: &str, parameters: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let parameters: Vec<_> = parameters.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
     format!("{name} {}", parameters.join(", ")).trim_end().to_owned()
+}
+
+/// What a client is told to ask its issuer for, if its user must prove itself anew (RFC 9470 §3): all that the route and the
+/// tenant demand, so that one time is enough. `amr` has no parameter there.
+fn wanted(refusal: &Refusal) -> (Option<String>, Option<String>) {
+    let (Cause::Insufficient(why), Some(route), Who::Member(member)) =
+        (refusal.cause(), refusal.route(), refusal.who())
+    else {
+        return (None, None);
+    };
+    let Access::Guarded { demands, .. } = &route.access else { return (None, None) };
+    let tenant = refusal.rules().policy().tenants().get(member.membership().tenant().as_str());
+    let of_tenant = tenant.and_then(|tenant| tenant.mfa.as_ref()).filter(|_| *why == Insufficient::Mfa);
+    let acr = match (demands.authentication.acr.as_slice(), of_tenant) {
+        (_, Some(mfa)) => mfa.acr.as_slice(),
+        (of_route, None) => of_route,
+    };
+    let session = tenant.and_then(|tenant| tenant.session_max);
+    let age = demands.authentication.max_age.into_iter().chain(session).min();
+    ((!acr.is_empty()).then(|| acr.join(" ")), age.map(|age| age.as_secs().to_string()))
 }
 
 /// The ways in which a client may prove itself, as it is told.

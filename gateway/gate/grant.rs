@@ -6,8 +6,8 @@ use limit::{Asker, Standing};
 use policy::{Access, Decision, RuleId};
 use terms::UpstreamId;
 
+use crate::assured::Assured;
 use crate::member::Member;
-use crate::origin::Present;
 use crate::permit::Permit;
 use crate::refusal::{Cause, Refusal};
 use crate::room::Room;
@@ -32,8 +32,8 @@ impl<'r> Granted<'r> {
         }
     }
 
-    pub(crate) fn decide(present: Present<'r>, request: &CanonicalRequest<'_>) -> Result<Self, Refusal> {
-        let Present { routed, member } = present;
+    pub(crate) fn decide(assured: Assured<'r>, request: &CanonicalRequest<'_>) -> Result<Self, Refusal> {
+        let Assured { routed, member } = assured;
         let roles = member.membership().roles();
         let decision = routed.rules().policy().decide(routed.route(), request.method().as_str(), roles);
         match decision {

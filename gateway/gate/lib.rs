@@ -16,6 +16,7 @@
 mod admit;
 mod answer;
 mod arrival;
+mod assured;
 mod challenge;
 mod direct;
 mod grant;

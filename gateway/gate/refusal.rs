@@ -3,7 +3,7 @@ use std::sync::Arc;
 use canonical::Malformed;
 use limit::Exceeded;
 use policy::{Route, RuleId};
-use tenancy::Outsider;
+use tenancy::{Insufficient, Outsider};
 use terms::Reason;
 use token::{ProofError, TokenError};
 
@@ -77,6 +77,9 @@ pub enum Cause {
     /// Not a member of the tenant that is asked for.
     #[error("not inside the tenant")]
     Outsider(Outsider),
+    /// The user has not proven itself well enough, or too long ago.
+    #[error("another authentication is needed")]
+    Insufficient(Insufficient),
     /// There are as many requests in progress as there may be.
     #[error("too many requests are in progress")]
     Overloaded,
@@ -141,6 +144,7 @@ impl Refusal {
             Cause::Certificate => Reason::AuthInvalidCertificate,
             Cause::ClientDenied => Reason::ClientDenied,
             Cause::Denied(reason, _) | Cause::Unparsed(reason) => *reason,
+            Cause::Insufficient(why) => why.reason(),
             Cause::Limited(exceeded) => exceeded.reason(),
             Cause::Malformed(malformed) => malformed.reason(),
             Cause::Misdirected => Reason::RequestMisdirected,

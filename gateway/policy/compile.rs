@@ -8,6 +8,7 @@ mod roles;
 mod routes;
 mod services;
 mod tenants;
+mod words;
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use terms::{IssuerSet, Place, Reason, RoleName};
 
 use crate::decide::Decision;
 use crate::destination::Destination;
-use crate::judge::{Question, Verdict};
+use crate::judge::{Assurance, Question, Verdict};
 use crate::policy::Policy;
 use crate::role::Role;
 use crate::route::{Access, Route};
@@ -101,6 +101,7 @@ impl Policy {
         let mut steps = self.explain_route(question, &verdict);
         self.explain_caller(question, &verdict, &mut steps);
         self.explain_tenancy(question, &verdict, &mut steps);
+        self.explain_authentication(question, &verdict, &mut steps);
         self.explain_roles(question, &verdict, &mut steps);
         explain_upstream(&verdict, &mut steps);
         Explanation {
@@ -204,7 +205,11 @@ impl Policy {
             Ok(membership) => {
                 let roles: Vec<&str> = membership.roles().iter().map(RoleName::as_str).collect();
                 let roles = if roles.is_empty() { "no role".to_owned() } else { roles.join(", ") };
-                let text = format!("a member of `{}` with {roles}", membership.tenant());
+                let tenant = self.tenants.get(membership.tenant().as_str());
+                let plan = tenant.and_then(|it| it.plan.as_ref()).map(|plan| format!(", plan `{plan}`"));
+                let region = tenant.and_then(|it| it.region.as_ref()).map(|region| format!(", region `{region}`"));
+                let (plan, region) = (plan.unwrap_or_default(), region.unwrap_or_default());
+                let text = format!("a member of `{}`{plan}{region} with {roles}", membership.tenant());
                 step(Stage::Tenancy, Outcome::For, text, None)
             }
             Err(outsider) => step(Stage::Tenancy, Outcome::Against, outsider.to_string(), None),
@@ -215,6 +220,30 @@ impl Policy {
             let text = format!("`{}` {word} its members come from {client}", membership.tenant());
             steps.push(step(Stage::Tenancy, outcome, text, None));
         }
+    }
+
+    /// How the user has proven itself, where anybody asks.
+    fn explain_authentication(&self, question: &Question, verdict: &Verdict<'_, '_>, steps: &mut Vec<Step>) {
+        let (Some(matched), Some(Ok(membership)), Some(asker)) = (verdict.matched, &verdict.entered, &question.asker)
+        else {
+            return;
+        };
+        let Access::Guarded { demands, .. } = &matched.route.access else { return };
+        let tenant = self.tenants.get(membership.tenant().as_str());
+        let by_tenant = tenant.is_some_and(|tenant| tenant.mfa.is_some() || tenant.session_max.is_some());
+        if demands.authentication.is_nothing() && !by_tenant {
+            return;
+        }
+        let Assurance { acr, amr, age, .. } = &asker.assurance;
+        let acr = acr.as_deref().map_or_else(|| "no `acr`".to_owned(), |acr| format!("`acr` {acr}"));
+        let amr = if amr.is_empty() { "no `amr`".to_owned() } else { format!("`amr` {}", amr.join(" ")) };
+        let age = age.map_or_else(|| "no `auth_time`".to_owned(), |age| format!("proven {}s ago", age.as_secs()));
+        let (outcome, verb) = match verdict.reason.as_str().starts_with("auth.insufficient.") {
+            true => (Outcome::Against, "is not what is demanded"),
+            false => (Outcome::For, "is what route and tenant demand"),
+        };
+        let text = format!("{acr}, {amr}, {age}: {verb}");
+        steps.push(step(Stage::Authenticate, outcome, text, Some(&matched.route.place)));
     }
 
     fn explain_roles(&self, question: &Question, verdict: &Verdict<'_, '_>, steps: &mut Vec<Step>) {

@@ -6,10 +6,13 @@ mod fields;
 mod route;
 mod test;
 
+use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use terms::Findings;
 use yaml::{At, Named, Node, Pairs, Tried};
 
@@ -19,7 +22,7 @@ pub(crate) use cors::CorsEntry;
 pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
 pub(crate) use route::{
-    AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, RouteEntry, TimeoutsEntry, UpgradeWord, UpstreamEntry,
+    AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, MeansEntry, RouteEntry, TimeoutsEntry, UpgradeWord, UpstreamEntry,
 };
 pub(crate) use test::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 
@@ -67,6 +70,78 @@ pub(crate) struct TenantEntry {
     /// if it is left out.
     #[serde(default)]
     pub(crate) issuers: Option<At<Vec<At<String>>>>,
+    /// What it has bought.
+    #[serde(default)]
+    pub(crate) plan: Option<At<String>>,
+    /// Where it is at home.
+    #[serde(default)]
+    pub(crate) region: Option<At<String>>,
+    /// The longest that a session of a member's may last, since `auth_time`, or since `iat` where that is not said: `8h`. As long
+    /// as tokens say, if it is left out.
+    #[serde(default)]
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub(crate) session_max: Option<At<String>>,
+    /// That its members prove themselves by more than one factor: `required`, or by what that is known. Not asked for, if it is
+    /// left out.
+    #[serde(default)]
+    pub(crate) mfa: Option<At<Tried<MfaEntry>>>,
+}
+
+/// That members prove themselves by more than one factor.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum MfaEntry {
+    /// `mfa` in `amr`.
+    Required(RequiredWord),
+    /// One of these.
+    By(MfaMarksEntry),
+}
+
+/// The word for what must be.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RequiredWord {
+    /// It must be.
+    Required,
+}
+
+/// By what more than one factor is known: a value of either kind.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct MfaMarksEntry {
+    /// One of these in `amr`.
+    #[serde(default)]
+    pub(crate) amr: Vec<At<String>>,
+    /// One of these for `acr`.
+    #[serde(default)]
+    pub(crate) acr: Vec<At<String>>,
+}
+
+impl<'de> Deserialize<'de> for MfaEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = MfaEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`required` or a mapping with `amr` or `acr`")
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<MfaEntry, E> {
+                match word {
+                    "required" => Ok(MfaEntry::Required(RequiredWord::Required)),
+                    other => Err(E::unknown_variant(other, &["required"])),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MfaEntry, A::Error> {
+                MfaMarksEntry::deserialize(MapAccessDeserializer::new(map)).map(MfaEntry::By)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// From which addresses the members of a tenant are served. A deny wins.
@@ -89,6 +164,8 @@ pub(crate) enum StatusWord {
     Active,
     /// Every request for it is refused.
     Suspended,
+    /// No more: refused as well, and its name is never given to another.
+    Closed,
 }
 
 /// A role: what its members may do, and what they may not whatever their other roles say.

@@ -2,8 +2,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tenancy::{Identity, Membership, MembershipSource, Named, Outsider, Source, enter};
+use tenancy::{Authenticated, Identity, Membership, MembershipSource, Named, Outsider, Source, enter};
 use terms::{Binding, IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
 
 use crate::decide::{Decision, RuleId};
@@ -56,6 +57,23 @@ pub struct Asker {
 pub struct Assurance {
     /// What it is bound to; that the client shows that goes without saying.
     pub bound_to: Vec<Binding>,
+    /// How sure the issuer is (`acr`).
+    pub acr: Option<Box<str>>,
+    /// By what means its user has proven itself (`amr`).
+    pub amr: Vec<Box<str>>,
+    /// How long ago (`auth_time`).
+    pub age: Option<Duration>,
+}
+
+/// Nobody knows the time here, and nobody needs to: what counts is how long ago something was.
+const NOW: u64 = 1 << 40;
+
+impl Assurance {
+    /// What such a token says, if it was issued just now.
+    fn said(&self) -> Authenticated<'_> {
+        let at = self.age.map(|age| NOW.saturating_sub(age.as_secs()));
+        Authenticated { acr: self.acr.as_deref(), amr: &self.amr, at, issued_at: Some(NOW) }
+    }
 }
 
 /// Why a text is not a request.
@@ -209,6 +227,14 @@ impl Policy {
         if !admitted {
             verdict.entered = Some(Ok(membership));
             return verdict.ends(Reason::ClientDenied);
+        }
+        if let (Some(demands), Some(tenant)) = (demands, tenant) {
+            let said = asker.assurance.said();
+            let enough = demands.authentication.met_by(&said, NOW).and_then(|()| tenant.is_content_with(&said, NOW));
+            if let Err(why) = enough {
+                verdict.entered = Some(Ok(membership));
+                return verdict.ends(why.reason());
+            }
         }
         let decision = self.decide(route, method, membership.roles());
         let upstream = route.upstream.of(Some(&membership));

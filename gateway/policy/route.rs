@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tenancy::Authentication;
 use terms::{Binding, ByteCount, IssuerSet, Nonce, Permission, Place, RouteId};
 
 use crate::cors::Cors;
@@ -88,6 +89,8 @@ pub struct Demands {
     pub bound_to: Vec<Binding>,
     /// Whether a proof that comes with it must have a nonce of ours.
     pub nonce: Nonce,
+    /// How its user must have proven itself.
+    pub authentication: Authentication,
 }
 
 /// A place that must name the tenant.

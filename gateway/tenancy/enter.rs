@@ -111,6 +111,9 @@ pub struct Outsider {
 /// Why a caller does not get in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Why {
+    /// The tenant is no more.
+    #[error("the tenant is closed")]
+    Closed,
     /// The issuer of the token does not speak for this tenant, or this tenant does not let it.
     #[error("the issuer may not speak for this tenant")]
     Issuer,
@@ -146,6 +149,7 @@ impl Outsider {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self.why {
+            Why::Closed => Reason::TenantClosed,
             Why::Issuer => Reason::TenantIssuer,
             Why::Mismatch => Reason::TenantMismatch,
             Why::NotMember => Reason::TenantNotMember,
@@ -195,6 +199,7 @@ pub fn enter(
     }
     match tenant.status {
         Status::Active => {}
+        Status::Closed => return refuse(Why::Closed, Some(tenant.id.clone())),
         Status::Suspended => return refuse(Why::Suspended, Some(tenant.id.clone())),
     }
     let roles = match identity.members {

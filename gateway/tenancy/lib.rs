@@ -15,7 +15,7 @@
 //! ```
 //! use tenancy::{Identity, Members, MembershipSource, Named, Registry, Source, Status, Tenant, enter};
 //!
-//! let registry: Registry = [Tenant { id: "acme".parse()?, status: Status::Active, clients: Default::default(), issuers: None }].into_iter().collect();
+//! let registry: Registry = [Tenant::new("acme".parse()?, Status::Active)].into_iter().collect();
 //! let (issuer, subject) = ("main".parse()?, "user-1".parse()?);
 //! let roles = ["viewer".parse()?].into();
 //! let identity = Identity {
@@ -39,11 +39,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod authentication;
 mod enter;
 mod members;
 mod registry;
 mod revocations;
 
+pub use authentication::{Authenticated, Authentication, Insufficient, Mfa};
 pub use enter::{Identity, Membership, MembershipSource, Named, Outsider, Source, Voucher, Why, confine, enter};
 pub use members::Members;
 pub use registry::{Registry, Status, Tenant};

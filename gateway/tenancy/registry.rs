@@ -1,6 +1,9 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
-use terms::{Clients, IssuerId, TenantId};
+use terms::{Clients, IssuerId, PlanId, RegionId, TenantId};
+
+use crate::Mfa;
 
 /// One tenant as it is registered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,15 +16,42 @@ pub struct Tenant {
     pub clients: Clients,
     /// Who may speak for it, of issuers and authorities; whoever a route accepts, if nothing is said about that.
     pub issuers: Option<Box<[IssuerId]>>,
+    /// What it has bought.
+    pub plan: Option<PlanId>,
+    /// Where it is at home.
+    pub region: Option<RegionId>,
+    /// The longest that a session of a member's may last, since the member has proven itself.
+    pub session_max: Option<Duration>,
+    /// By what its members must be known, if by more than one factor.
+    pub mfa: Option<Mfa>,
 }
 
-/// Whether a tenant is served.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+impl Tenant {
+    /// One that demands nothing.
+    #[must_use]
+    pub fn new(id: TenantId, status: Status) -> Self {
+        Self {
+            id,
+            status,
+            clients: Clients::default(),
+            issuers: None,
+            plan: None,
+            region: None,
+            session_max: None,
+            mfa: None,
+        }
+    }
+}
+
+/// Whether a tenant is served, from the laxest to the strictest.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Status {
     /// Served.
     Active,
     /// Registered, but every request for it is refused.
     Suspended,
+    /// No more: refused as well. Its name stays, so that nobody gets it and what is on record under it.
+    Closed,
 }
 
 /// All tenants there are. A look-up costs the same with ten and with ten thousand of them.
@@ -53,16 +83,14 @@ impl Registry {
     }
 }
 
-/// Of two tenants with one name the suspended one stays; whoever reads files refuses the second before it comes here.
+/// Of two tenants with one name the stricter status stays; whoever reads files refuses the second before it comes here.
 impl FromIterator<Tenant> for Registry {
     fn from_iter<I: IntoIterator<Item = Tenant>>(tenants: I) -> Self {
         let mut registry = HashMap::new();
         for tenant in tenants {
-            let suspended = tenant.status == Status::Suspended; // FAIL CLOSED: of two words the stricter counts
+            let status = tenant.status;
             let entry = registry.entry(tenant.id.clone()).or_insert(tenant);
-            if suspended {
-                entry.status = Status::Suspended;
-            }
+            entry.status = entry.status.max(status); // FAIL CLOSED: of two words the stricter counts
         }
         Self(registry)
     }

@@ -103,6 +103,14 @@ impl IssuerId {
 }
 
 name!(
+    /// What a tenant has bought.
+    PlanId
+);
+name!(
+    /// Where a tenant is at home.
+    RegionId
+);
+name!(
     /// What a policy file calls a limit.
     LimitId
 );

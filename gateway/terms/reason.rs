@@ -44,6 +44,16 @@ reasons! {
     Allowed = "allowed",
     /// The record of this decision could not be kept, so the request was not served.
     AuditUnavailable = "audit.unavailable",
+    /// The issuer is not as sure of the user as the route demands (`acr`, RFC 9470).
+    AuthInsufficientAcr = "auth.insufficient.acr",
+    /// The user has proven itself longer ago than the route lets it be, or nobody knows when (`auth_time`).
+    AuthInsufficientAge = "auth.insufficient.age",
+    /// The user has not proven itself by the means that the route demands (`amr`, RFC 8176).
+    AuthInsufficientAmr = "auth.insufficient.amr",
+    /// The user has not proven itself by more than one factor, which the tenant demands.
+    AuthInsufficientMfa = "auth.insufficient.mfa",
+    /// The session has lasted for longer than the tenant lets it.
+    AuthInsufficientSession = "auth.insufficient.session",
     /// The signature's algorithm is not allowed for this issuer, or does not fit the key.
     AuthInvalidAlgorithm = "auth.invalid.algorithm",
     /// No audience of the token is ours (RFC 7519 §4.1.3).
@@ -180,6 +190,10 @@ reasons! {
     StreamExpired = "stream.expired",
     /// The token under which a request runs was taken back.
     StreamRevoked = "stream.revoked",
+    /// The user under whose token a request runs has proven itself too long ago by now.
+    StreamStale = "stream.stale",
+    /// The tenant is no more.
+    TenantClosed = "tenant.closed",
     /// The issuer of the token may not speak for this tenant.
     TenantIssuer = "tenant.issuer",
     /// The backend's response names another tenant than the one that asked, or does not name it as its route demands.

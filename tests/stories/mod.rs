@@ -32,6 +32,7 @@ mod services;
 mod shedding;
 mod soak;
 mod sockets;
+mod stepup;
 mod streams;
 mod systemd;
 mod tenants;

@@ -222,6 +222,36 @@ async fn what_runs_long_ends_when_its_tenant_is_suspended() {
     assert_told(&records(&gateway, streams), "tenant.suspended", "cut", streams);
 }
 
+/// How lately a user has proven itself counts to the end, and so does what its tenant says by now.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_long_ends_when_its_user_has_proven_itself_too_long_ago_or_its_tenant_is_closed() {
+    let aged = POLICY.replace("[token, host] }", "[token, host], max_age: 3s }");
+    let (active, mine) = ("acme: { status: active }", |more: &str| POLICY.replace("status: active", more));
+    for (policies, then, reason) in [
+        (aged.as_str(), None, "stream.stale"),
+        (POLICY, Some(mine("status: active, session_max: 30s")), "stream.stale"),
+        (POLICY, Some(mine("status: closed")), "tenant.closed"),
+    ] {
+        assert!(policies.contains(active));
+        let gateway = Gateway::test().policies(policies).tls().start().await;
+        let mut claims = claims("acme", "ada", &["clerk"]);
+        claims["auth_time"] = (if then.is_some() { now() - 60 } else { now() }).into();
+        let due = Instant::now() + Duration::from_secs(4); // the first second that is beyond the third
+        let held = hold(&gateway, &gateway.issuer.sign(&claims)).await;
+        let streams = held.len();
+        gateway.eventually("all are told of", || gateway.metric("cloister_streams_open") == 7.0);
+        let due = match &then {
+            Some(policies) => {
+                gateway.reload(policies);
+                Instant::now()
+            }
+            None => due,
+        };
+        all_end(held, due, Duration::from_secs(1)).await;
+        assert_told(&records(&gateway, streams), reason, "cut", streams);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_runs_long_ends_when_its_token_is_taken_back_and_others_go_on() {
     let gateway = Gateway::test().policies(POLICY).tls().start().await;

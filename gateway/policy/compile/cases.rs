@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tenancy::{MembershipSource, Registry};
-use terms::{Finding, Findings, IssuerId, Reason, RoleName, Subject, UpstreamId};
+use terms::{Finding, Findings, IssuerId, Reason, RoleName, Span, Subject, UpstreamId};
 
 use super::names::{Names, parse, shown};
 use super::roles::Draft;
@@ -15,7 +15,12 @@ use crate::service::Services;
 use yaml::At;
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
-const VISIBLE: [Reason; 13] = [
+const VISIBLE: [Reason; 19] = [
+    Reason::AuthInsufficientAcr,
+    Reason::AuthInsufficientAge,
+    Reason::AuthInsufficientAmr,
+    Reason::AuthInsufficientMfa,
+    Reason::AuthInsufficientSession,
     Reason::AuthInvalidIssuer,
     Reason::AuthInvalidService,
     Reason::AuthInvalidUnbound,
@@ -23,6 +28,7 @@ const VISIBLE: [Reason; 13] = [
     Reason::ClientDenied,
     Reason::PolicyDenied,
     Reason::RouteUnknown,
+    Reason::TenantClosed,
     Reason::TenantIssuer,
     Reason::TenantMismatch,
     Reason::TenantNotMember,
@@ -85,7 +91,7 @@ impl Reader<'_> {
     }
 
     fn asker(&self, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {
-        let AsEntry { tenant, roles, user, service, bound_to, issuer } = written;
+        let AsEntry { tenant, roles, user, service, bound_to, acr, amr, age, issuer } = written;
         if let Some(service) = service {
             return self.service(service, written, findings);
         }
@@ -125,15 +131,19 @@ impl Reader<'_> {
             roles: carried.into(),
             assurance: Assurance {
                 bound_to: bound_to.iter().filter_map(|binding| parse(self.file, binding, findings)).collect(),
+                acr: acr.as_ref().map(|acr| acr.as_str().into()),
+                amr: amr.iter().map(|method| method.as_str().into()).collect(),
+                age: age.as_ref().and_then(|age| parse::<Span>(self.file, age, findings)).map(|Span(age)| age),
             },
         })
     }
 
     /// What a service is stands where it is defined, so nothing is said of it here but its name.
     fn service(&self, name: &At<String>, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {
-        let AsEntry { tenant, roles, user, service: _, bound_to, issuer } = written;
-        let more = [tenant.as_ref(), roles.first(), user.as_ref(), bound_to.first(), issuer.as_ref()];
-        if let Some(more) = more.into_iter().flatten().next() {
+        let AsEntry { tenant, roles, user, service: _, bound_to, acr, amr, age, issuer } = written;
+        let more = [tenant.as_ref(), roles.first(), user.as_ref(), issuer.as_ref()];
+        let more = more.into_iter().chain([bound_to.first(), acr.as_ref(), amr.first(), age.as_ref()]);
+        if let Some(more) = more.flatten().next() {
             let finding = Finding::error(more.spot.place(self.file), "a service brings a certificate and no token");
             findings.push(finding.help("its tenant and its roles stand under `services`"));
         }

@@ -1,5 +1,6 @@
 mod access;
 mod cors;
+mod demands;
 mod echo;
 mod fields;
 mod upstream;

@@ -1,13 +1,17 @@
 use std::sync::Arc;
+use std::time::Duration;
 
-use tenancy::{Members, MembershipSource, Registry, Status, Tenant, Voucher};
-use terms::{Clients, Finding, Findings, IssuerId, Network, Networks, RoleName, Subject, TenantId};
+use tenancy::{Members, MembershipSource, Mfa, Registry, Status, Tenant, Voucher};
+use terms::{
+    Clients, Finding, Findings, IssuerId, Network, Networks, Place, PlanId, RegionId, RoleName, Span, Subject, TenantId,
+};
 use yaml::At;
 
 use super::names::{Names, parse, shown};
 use super::roles::Draft;
+use super::words::words;
 use super::{Known, Written};
-use crate::file::{ClientsEntry, StatusWord, TenantEntry};
+use crate::file::{ClientsEntry, MfaEntry, MfaMarksEntry, StatusWord, TenantEntry};
 use crate::known::Standing;
 
 pub(super) fn read(
@@ -34,15 +38,61 @@ fn read_tenants(files: &[Written], known: &Known, findings: &mut Findings) -> Na
             let status = status.map(|status| match status {
                 StatusWord::Active => Status::Active,
                 StatusWord::Suspended => Status::Suspended,
+                StatusWord::Closed => Status::Closed,
             });
             let issuers = named.entry.as_ref().and_then(|tenant| tenant.issuers.as_ref());
             let issuers = issuers.map(|issuers| read_issuers(file, issuers, known, findings));
-            let tenant = id.zip(status).zip(clients);
-            let tenant = tenant.map(|((id, status), clients)| Tenant { id, status, clients, issuers });
+            let own = named.entry.as_ref().map(|tenant| Own::read(file, tenant, findings)).unwrap_or_default();
+            let tenant = id.zip(status).zip(clients).map(|((id, status), clients)| {
+                let Own { plan, region, session_max, mfa } = own;
+                Tenant { id, status, clients, issuers, plan, region, session_max, mfa }
+            });
             tenants.give(named.name.as_str(), named.name.spot.place(file), tenant, findings);
         }
     }
     tenants
+}
+
+/// What a tenant is, and what it demands for itself.
+#[derive(Default)]
+struct Own {
+    plan: Option<PlanId>,
+    region: Option<RegionId>,
+    session_max: Option<Duration>,
+    mfa: Option<Mfa>,
+}
+
+impl Own {
+    fn read(file: &Arc<str>, entry: &TenantEntry, findings: &mut Findings) -> Self {
+        let TenantEntry { plan, region, session_max, mfa, .. } = entry;
+        let session_max = session_max.as_ref().and_then(|written| {
+            let Span(span) = parse(file, written, findings)?;
+            if span < Duration::from_secs(1) {
+                let finding = Finding::error(written.spot.place(file), "no session is over in no time");
+                findings.push(finding.help("tokens tell whole seconds; write for example `8h`"));
+            }
+            Some(span)
+        });
+        let mfa = mfa.as_ref().and_then(|mfa| Some((mfa, mfa.value.0.as_ref()?)));
+        Self {
+            plan: plan.as_ref().and_then(|plan| parse(file, plan, findings)),
+            region: region.as_ref().and_then(|region| parse(file, region, findings)),
+            session_max,
+            mfa: mfa.map(|(written, mfa)| read_mfa(file, written.spot.place(file), mfa, findings)),
+        }
+    }
+}
+
+fn read_mfa(file: &Arc<str>, place: Place, written: &MfaEntry, findings: &mut Findings) -> Mfa {
+    let MfaMarksEntry { amr, acr } = match written {
+        MfaEntry::Required(_) => return Mfa { amr: vec!["mfa".into()], acr: Vec::new() }, // RFC 8176 §2
+        MfaEntry::By(marks) => marks,
+    };
+    if amr.is_empty() && acr.is_empty() {
+        let finding = Finding::error(place, "nothing says by what more than one factor is known");
+        findings.push(finding.help("write `mfa: required`, or list values of `amr` or `acr`"));
+    }
+    Mfa { amr: words(file, amr, findings), acr: words(file, acr, findings) }
 }
 
 /// Who may speak for a tenant: issuers of tokens, and authorities over the certificates of services. A name with something wrong behind it is left out, which lets nobody in.

@@ -112,7 +112,7 @@ pub(crate) enum AuthEntry {
     /// Everybody.
     Nobody(NoneWord),
     /// Callers with a token.
-    Guarded(GuardEntry),
+    Guarded(Box<GuardEntry>),
 }
 
 /// The word for a public route.
@@ -135,8 +135,27 @@ pub(crate) struct GuardEntry {
     pub(crate) bound_to: Option<At<Vec<At<String>>>>,
     /// Whether proofs that come with tokens must have a nonce of ours (RFC 9449 §9). No, if it is left out.
     pub(crate) dpop_nonce: Option<At<bool>>,
+    /// How sure the issuer must be of the user: one of these for `acr` (RFC 9470). However sure, if it is left out.
+    pub(crate) acr: Option<At<Vec<At<String>>>>,
+    /// By what means the user must have proven itself (`amr`, RFC 8176). By any, if it is left out.
+    pub(crate) amr: Option<At<MeansEntry>>,
+    /// How long ago at most (`auth_time`): `10m`. However long, if it is left out.
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub(crate) max_age: Option<At<String>>,
     /// What must name the tenant, and the same one: `token`, `certificate`, `host`, `path`, `header:X-Org`.
     pub(crate) tenant_from: At<Vec<At<String>>>,
+}
+
+/// Means by which a user proves itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct MeansEntry {
+    /// One of these at least.
+    #[serde(default)]
+    pub(crate) any: Vec<At<String>>,
+    /// All of these.
+    #[serde(default)]
+    pub(crate) all: Vec<At<String>>,
 }
 
 /// A protocol that a connection may change to.
@@ -190,7 +209,8 @@ impl<'de> Deserialize<'de> for AuthEntry {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AuthEntry, A::Error> {
-                GuardEntry::deserialize(MapAccessDeserializer::new(map)).map(AuthEntry::Guarded)
+                let guard = GuardEntry::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(AuthEntry::Guarded(Box::new(guard)))
             }
         }
 

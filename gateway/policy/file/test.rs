@@ -43,6 +43,13 @@ pub(crate) struct AsEntry {
     /// What the token is bound to, which the client shows. Nothing if it is left out.
     #[serde(default)]
     pub(crate) bound_to: Vec<At<String>>,
+    /// How sure the issuer is (`acr`).
+    pub(crate) acr: Option<At<String>>,
+    /// By what means the user has proven itself (`amr`).
+    #[serde(default)]
+    pub(crate) amr: Vec<At<String>>,
+    /// How long ago (`auth_time`): `5m`. Not said if it is left out.
+    pub(crate) age: Option<At<String>>,
     /// The issuer. The first of the route if it is left out.
     pub(crate) issuer: Option<At<String>>,
 }

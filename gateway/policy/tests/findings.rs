@@ -59,7 +59,7 @@ tests:
 "#), @r#"
 p.yaml:2:1 unknown section `rolls` (did you mean `roles`?)
 p.yaml:4:3 `Acme` does not parse: a tenant's name starts with a lower-case letter
-p.yaml:5:21 `frozen` is not known here (known here: `active`, `suspended`)
+p.yaml:5:21 `frozen` is not known here (known here: `active`, `suspended`, `closed`)
 p.yaml:6:12 tenant `acme` is not defined (did you mean `Acme`?)
 p.yaml:8:35 `order` does not parse: a permission is written `resource:verb`
 p.yaml:8:45 unknown key `denies` (known here: `inherits`, `allow`, `deny`)
@@ -91,7 +91,7 @@ p.yaml:35:11 `nobody` is not known here (known here: `none`)
 p.yaml:37:9 `GET /a` does not parse: a request is a method and an absolute URL: `GET https://acme.example.com/api/orders`
 p.yaml:40:19 issuer `def` is not configured (did you mean `dev`?)
 p.yaml:40:32 role `viewr` is not defined (did you mean `viewer`?)
-p.yaml:41:21 a test of a policy cannot see `limit.rate` (it sees `auth.invalid.issuer`, `auth.invalid.service`, `auth.invalid.unbound`, `auth.missing`, `client.denied`, `policy.denied`, `route.unknown`, `tenant.issuer`, `tenant.mismatch`, `tenant.not_member`, `tenant.suspended`, `tenant.unknown`, `tenant.unplaced`)
+p.yaml:41:21 a test of a policy cannot see `limit.rate` (it sees `auth.insufficient.acr`, `auth.insufficient.age`, `auth.insufficient.amr`, `auth.insufficient.mfa`, `auth.insufficient.session`, `auth.invalid.issuer`, `auth.invalid.service`, `auth.invalid.unbound`, `auth.missing`, `client.denied`, `policy.denied`, `route.unknown`, `tenant.closed`, `tenant.issuer`, `tenant.mismatch`, `tenant.not_member`, `tenant.suspended`, `tenant.unknown`, `tenant.unplaced`)
 p.yaml:43:21 `tenant.mismach` is not a reason (did you mean `tenant.mismatch`?)
 "#);
 }

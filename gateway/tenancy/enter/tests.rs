@@ -5,8 +5,7 @@ use crate::Tenant;
 
 /// acme and globex are active, initech is suspended; `ada` is an editor of acme in the directory.
 fn world() -> (Registry, Members) {
-    let tenant =
-        |name: &str, status| Tenant { id: name.parse().unwrap(), status, clients: Default::default(), issuers: None };
+    let tenant = |name: &str, status| Tenant::new(name.parse().unwrap(), status);
     let registry =
         [tenant("acme", Status::Active), tenant("globex", Status::Active), tenant("initech", Status::Suspended)];
     let members = [("acme", "ada"), ("initech", "ada")]
@@ -77,7 +76,7 @@ fn a_caller_gets_in_only_where_every_source_agrees() {
 
 #[test]
 fn two_registrations_of_one_tenant_never_lift_a_suspension() {
-    let tenant = |status| Tenant { id: "acme".parse().unwrap(), status, clients: Default::default(), issuers: None };
+    let tenant = |status| Tenant::new("acme".parse().unwrap(), status);
     for order in [[Status::Active, Status::Suspended], [Status::Suspended, Status::Active]] {
         let registry: Registry = order.map(tenant).into_iter().collect();
         assert_eq!(registry.get("acme").unwrap().status, Status::Suspended);

@@ -1,9 +1,9 @@
 //! Who may use a route, and what must name the tenant.
 
 use tenancy::MembershipSource;
-use terms::{Binding, Finding, Findings, IssuerId};
+use terms::{Finding, Findings, IssuerId};
 
-use super::{Reader, parse};
+use super::Reader;
 use crate::compile::names::shown;
 use crate::file::{AuthEntry, GuardEntry, MatchEntry};
 use crate::known::Standing;
@@ -17,19 +17,14 @@ impl Reader<'_> {
             AuthEntry::Nobody(_) => return Some(Access::Public),
             AuthEntry::Guarded(guard) => guard,
         };
-        let GuardEntry { issuers, authorities, bound_to, dpop_nonce, tenant_from } = guard;
+        let GuardEntry { issuers, authorities, tenant_from, .. } = &**guard;
         match (issuers, authorities) {
             (Some(issuers), None) => {
                 let demands = self.demands(guard, findings);
                 Some(self.tokens(issuers, tenant_from, demands, findings))
             }
             (None, Some(authorities)) => {
-                let bound_to = bound_to.as_ref().map(|bound_to| self.place(bound_to));
-                let demands = [bound_to, dpop_nonce.as_ref().map(|nonce| self.place(nonce))];
-                for demand in demands.into_iter().flatten() {
-                    let finding = Finding::error(demand, "no token comes on a route for services");
-                    findings.push(finding.help("take it away: a certificate is what it asks for"));
-                }
+                self.refuse_demands(guard, findings);
                 Some(self.certificates(authorities, tenant_from, findings))
             }
             (Some(_), Some(authorities)) => {
@@ -44,19 +39,6 @@ impl Reader<'_> {
                 None
             }
         }
-    }
-
-    fn demands(&self, guard: &GuardEntry, findings: &mut Findings) -> Demands {
-        let bound_to = guard.bound_to.as_ref().map(|written| self.bound_to(written, findings)).unwrap_or_default();
-        Demands { bound_to, nonce: guard.dpop_nonce.as_ref().is_some_and(|nonce| nonce.value).into() }
-    }
-
-    fn bound_to(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<Binding> {
-        if written.value.is_empty() {
-            let finding = Finding::error(self.place(written), "no token is bound to nothing");
-            findings.push(finding.help("leave it out to take tokens as they come"));
-        }
-        written.value.iter().filter_map(|binding| parse(self.file, binding, findings)).collect()
     }
 
     fn certificates(
