@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use canonical::CanonicalRequest;
 use policy::{Access, TenantSource};
-use tenancy::{Identity, Membership, MembershipSource, Named, Source};
+use tenancy::{Identity, Membership, MembershipSource, Named, Outsider, Registry, Source};
+use terms::RoleName;
 
 use crate::holder::Held;
 use crate::refusal::{Cause, Refusal};
@@ -45,9 +48,9 @@ impl<'r> Entered<'r> {
         let confined = Confined::by(arrival, &routed);
         // Every kind of source stands at most once in a route, so five places are enough; none is left out silently.
         let mut named = [Named { source: Source::Token, tenant: None }; 5];
-        if sources.len() > named.len() {
+        let Some(named) = named.get_mut(..sources.len()) else {
             return Err(routed.refuse_as(Cause::Broken("tenant_sources"), Who::Caller(caller)));
-        }
+        };
         for (place, source) in named.iter_mut().zip(sources) {
             *place = match source {
                 TenantSource::Certificate => {
@@ -65,6 +68,14 @@ impl<'r> Entered<'r> {
             };
         }
         let policy = routed.rules().policy();
+        let asked = named.iter().filter(|place| place.source != Source::Token).find_map(|place| place.tenant);
+        let acting = match Acting::of(&caller, asked, policy.tenants()) {
+            Ok(acting) => acting,
+            Err(outsider) => return Err(routed.refuse_as(Cause::Outsider(outsider), Who::Caller(caller))),
+        };
+        for place in named.iter_mut().filter(|place| place.source == Source::Token) {
+            place.tenant = acting.tenant;
+        }
         let (members, speaks_for) = match &caller {
             Principal::Service(_) => (MembershipSource::Claims, None), // its roles come with it
             Principal::Token(token) => match policy.voucher(token.issuer()) {
@@ -76,18 +87,36 @@ impl<'r> Entered<'r> {
         let identity = Identity {
             issuer: caller.issuer(),
             subject: caller.subject(),
-            tenant: caller.tenant(),
-            roles: caller.roles(),
+            tenant: acting.tenant,
+            roles: acting.roles,
             members,
             speaks_for,
             realm: caller.token().and_then(|token| token.realm()),
             confined_to: confined.as_ref().map(Confined::tenants),
         };
-        let entered =
-            tenancy::enter(&identity, named.get(..sources.len()).unwrap_or(&named), policy.tenants(), policy.members());
+        let entered = tenancy::enter(&identity, named, policy.tenants(), policy.members());
         match entered {
             Ok(membership) => Ok(Self { routed, member: Member { caller, membership } }),
             Err(outsider) => Err(routed.refuse_as(Cause::Outsider(outsider), Who::Caller(caller))),
         }
+    }
+}
+
+/// The tenant that a caller acts for as far as its token says, and what it is there.
+struct Acting<'c> {
+    tenant: Option<&'c str>,
+    roles: &'c Arc<[RoleName]>,
+}
+
+impl<'c> Acting<'c> {
+    /// Of several tenants that a token lists, the one that the request asks for.
+    fn of(caller: &'c Principal, asked: Option<&str>, registry: &Registry) -> Result<Self, Outsider> {
+        let Some(listed) = caller.token().and_then(|token| token.belongings()) else {
+            return Ok(Self { tenant: caller.tenant(), roles: caller.roles() });
+        };
+        let chosen = tenancy::choose(listed.iter().map(|belonging| &*belonging.tenant), asked, registry)?;
+        let chosen = listed.get(chosen);
+        let roles = chosen.and_then(|belonging| belonging.roles.as_ref()).unwrap_or_else(|| caller.roles());
+        Ok(Self { tenant: chosen.map(|belonging| &*belonging.tenant), roles })
     }
 }

@@ -53,6 +53,8 @@ pub enum MembershipSource {
     Claims,
     /// The directory says so. Roles in the token count for nothing.
     Directory,
+    /// Either says so, and the roles of both count. Of a tenant that the token does not name the directory alone speaks.
+    Union,
 }
 
 /// A place in a request that names a tenant.
@@ -180,8 +182,8 @@ pub fn enter(
     };
     let token_agrees = match (identity.members, identity.tenant) {
         (MembershipSource::Claims, None) => false, // FAIL CLOSED: who says who is a member must say of what
-        (MembershipSource::Directory, None) => true,
-        (MembershipSource::Claims | MembershipSource::Directory, Some(_)) => true, // it is what the others agree with
+        (MembershipSource::Directory | MembershipSource::Union, None) => true,
+        (_, Some(_)) => true, // it is what the others agree with
     };
     // FAIL CLOSED: a source that the route demands and that is silent disagrees.
     let certificate_agrees = identity.confined_to.is_none_or(|tenants| tenants.contains(name));
@@ -202,13 +204,47 @@ pub fn enter(
         Status::Closed => return refuse(Why::Closed, Some(tenant.id.clone())),
         Status::Suspended => return refuse(Why::Suspended, Some(tenant.id.clone())),
     }
+    let in_directory = || members.roles(&tenant.id, identity.subject).cloned();
+    let in_token = || identity.tenant.map(|_| Arc::clone(identity.roles));
     let roles = match identity.members {
-        MembershipSource::Claims => Some(identity.roles),
-        MembershipSource::Directory => members.roles(&tenant.id, identity.subject),
+        MembershipSource::Claims => in_token(),
+        MembershipSource::Directory => in_directory(),
+        MembershipSource::Union => both(in_token(), in_directory()),
     };
     match roles {
-        Some(roles) => Ok(Membership { tenant: tenant.id.clone(), roles: Arc::clone(roles) }),
+        Some(roles) => Ok(Membership { tenant: tenant.id.clone(), roles }),
         None => refuse(Why::NotMember, Some(tenant.id.clone())),
+    }
+}
+
+/// The roles of both. They are put together for each request: what the directory says may change from one to the next.
+fn both(one: Option<Arc<[RoleName]>>, other: Option<Arc<[RoleName]>>) -> Option<Arc<[RoleName]>> {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            let more = other.iter().filter(|role| !one.contains(role));
+            Some(one.iter().chain(more).cloned().collect())
+        }
+        (roles, None) | (None, roles) => roles,
+    }
+}
+
+/// Which of several tenants a request is about, of those that its token lists: the one that another place of the request names,
+/// or the only one.
+///
+/// # Errors
+/// [`Outsider`], for the reason `tenant.not_member` if the token does not list it, or `tenant.unknown` if nothing names one.
+pub fn choose<'a>(
+    listed: impl Iterator<Item = &'a str> + Clone,
+    asked: Option<&str>,
+    registry: &Registry,
+) -> Result<usize, Outsider> {
+    let refuse = |why, name: Option<&str>| {
+        Err(Outsider { why, tenant: name.and_then(|name| registry.get(name)).map(|tenant| tenant.id.clone()) })
+    };
+    match asked {
+        Some(name) => listed.clone().position(|one| one == name).map_or_else(|| refuse(Why::NotMember, asked), Ok),
+        None if listed.clone().take(2).count() == 1 => Ok(0),
+        None => refuse(Why::Unknown, None), // FAIL CLOSED: nobody guesses
     }
 }
 

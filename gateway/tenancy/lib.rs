@@ -46,7 +46,9 @@ mod registry;
 mod revocations;
 
 pub use authentication::{Authenticated, Authentication, Insufficient, Mfa};
-pub use enter::{Identity, Membership, MembershipSource, Named, Outsider, Source, Voucher, Why, confine, enter};
+pub use enter::{
+    Identity, Membership, MembershipSource, Named, Outsider, Source, Voucher, Why, choose, confine, enter,
+};
 pub use members::Members;
 pub use registry::{Registry, Status, Tenant};
 pub use revocations::{Credential, Revocations, Revoked};

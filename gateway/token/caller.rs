@@ -5,7 +5,7 @@ use terms::{IssuerId, RoleName, Subject, TenantId};
 
 use crate::claims::Claims;
 use crate::issuer::Issuer;
-use crate::{ClaimPlace, Confirmation, Profile, TokenError};
+use crate::{Belonging, ClaimPlace, Confirmation, Profile, TenantNaming, TokenError};
 
 /// Whom a verified token speaks of. Only [`Verifier::verify`](crate::Verifier::verify) makes one: whoever holds it need
 /// not ask again whether the token was good, only whether it still is (`expires_at`), and what the bearer may do.
@@ -15,6 +15,7 @@ pub struct Caller {
     realm: Option<TenantId>,
     subject: Subject,
     tenant: Option<Box<str>>,
+    belongings: Option<Box<[Belonging]>>,
     roles: Arc<[RoleName]>,
     roles_dropped: usize,
     expires_at: u64,
@@ -75,15 +76,23 @@ impl Caller {
         if issuer.profile == Profile::AtJwt {
             claims.has_those_of_an_access_token()?;
         }
+        let (tenant, belongings) = match issuer.tenant_naming {
+            TenantNaming::One => {
+                let error = "the tenant is not a text of at most 255 bytes";
+                let named = claims.text_at(&issuer.tenant_claim, LONGEST, error)?;
+                // A realm is one tenant's, so its tokens need not say whose they are. Those that do are held to it later.
+                (named.or(by.realm.as_ref().map(TenantId::as_str)).map(Into::into), None)
+            }
+            TenantNaming::Several => (None, Some(Belonging::read(claims, &issuer.tenant_claim)?)),
+        };
         let (roles, roles_dropped) = roles(claims, &issuer.roles_claim)?;
-        let tenant = claims.text_at(&issuer.tenant_claim, LONGEST, "the tenant is not a text of at most 255 bytes")?;
         Ok(Self {
             issuer: issuer.id.clone(),
             vouched_by: by.name.clone(),
             realm: by.realm.clone(),
             subject,
-            // A realm is one tenant's, so its tokens need not say whose they are. Those that do are held to it later.
-            tenant: tenant.or(by.realm.as_ref().map(TenantId::as_str)).map(Into::into),
+            tenant,
+            belongings,
             roles,
             roles_dropped,
             expires_at,
@@ -128,6 +137,12 @@ impl Caller {
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         self.tenant.as_deref()
+    }
+
+    /// The tenants that the token lists, where its issuer lists them: then [`Caller::tenant`] names none.
+    #[must_use]
+    pub fn belongings(&self) -> Option<&[Belonging]> {
+        self.belongings.as_deref()
     }
 
     /// What the issuer's roles claim says. Names that cannot be a role's are left out: no policy can speak of them.
@@ -210,6 +225,7 @@ impl Caller {
             + self.subject.as_str().len()
             + texts.map(|text| text.len() + size_of::<Box<str>>()).sum::<usize>()
             + self.roles.iter().map(|role| role.as_str().len() + 48).sum::<usize>()
+            + self.belongings.iter().flatten().map(belonging_bytes).sum::<usize>()
     }
 
     /// A caller that no token stands for: for the tests of other parts.
@@ -227,6 +243,7 @@ impl Caller {
             realm: None,
             subject: subject.parse().expect("a subject"),
             tenant: tenant.map(Into::into),
+            belongings: None,
             roles: roles.iter().map(|role| role.parse().expect("a role")).collect(),
             roles_dropped: 0,
             expires_at,
@@ -243,6 +260,11 @@ impl Caller {
     }
 }
 
+fn belonging_bytes(belonging: &Belonging) -> usize {
+    let roles = belonging.roles.iter().flat_map(|roles| roles.iter());
+    size_of::<Belonging>() + belonging.tenant.len() + roles.map(|role| role.as_str().len() + 48).sum::<usize>()
+}
+
 /// Says which issuer, not who: a caller may end up in a log.
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -253,7 +275,11 @@ impl fmt::Debug for Caller {
 /// A list of names, or one text with spaces between them. A name that is no role's is dropped, since no role of that
 /// name can exist.
 fn roles(claims: &Claims, place: &ClaimPlace) -> Result<(Arc<[RoleName]>, usize), TokenError> {
-    let names = claims.words_at(place, "the roles are neither a text nor a list of texts")?;
+    role_names(&claims.words_at(place, "the roles are neither a text nor a list of texts")?)
+}
+
+/// The roles of these names, and how many are none.
+pub(crate) fn role_names(names: &[&str]) -> Result<(Arc<[RoleName]>, usize), TokenError> {
     let roles: Arc<[RoleName]> = names.iter().filter_map(|name| name.parse().ok()).collect();
     match roles.len() {
         // FAIL CLOSED: a role left out could be the one that forbids.

@@ -86,6 +86,30 @@ impl Claims {
         (there("client_id") && there("jti") && self.0.contains_key("iat")).then_some(()).ok_or(missing)
     }
 
+    /// The names at a place, each with the words behind it if it is one of an object.
+    pub(crate) fn belongings_at(
+        &self,
+        place: &ClaimPlace,
+        error: &'static str,
+    ) -> Result<Vec<NameAndWords<'_>>, TokenError> {
+        let mut all = Vec::new();
+        for value in self.at(place) {
+            match value.as_object() {
+                Some(members) => {
+                    for (name, roles) in members {
+                        let roles = match roles.as_text() {
+                            Some(text) => text.split(' ').filter(|word| !word.is_empty()).collect(),
+                            None => texts(roles, error)?,
+                        };
+                        all.push((name.as_str(), Some(roles)));
+                    }
+                }
+                None => all.extend(texts(value, error)?.into_iter().map(|name| (name, None))),
+            }
+        }
+        Ok(all)
+    }
+
     /// What stands at a place.
     fn at(&self, place: &ClaimPlace) -> Vec<&Json> {
         let pointer = match place {
@@ -109,6 +133,9 @@ impl Claims {
         }
     }
 }
+
+/// A name, and the words behind it if it is one of an object.
+pub(crate) type NameAndWords<'c> = (&'c str, Option<Vec<&'c str>>);
 
 fn text<'c>(value: &'c Json, longest: usize, error: &'static str) -> Result<&'c str, TokenError> {
     value.as_text().filter(|text| text.len() <= longest).ok_or(TokenError::Claims(error))

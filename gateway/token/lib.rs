@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 mod algorithm;
+mod belonging;
 mod cache;
 mod caller;
 mod claims;
@@ -55,6 +56,7 @@ mod verify;
 mod weak;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use belonging::Belonging;
 pub use cache::CacheStats;
 pub use caller::Caller;
 pub use confirmation::Confirmation;
@@ -63,5 +65,5 @@ pub use error::TokenError;
 pub use issuer::IssuerState;
 pub use place::{ClaimPlace, InvalidClaimPlace};
 pub use realms::RealmsState;
-pub use settings::{IssuerSettings, JwksSource, Profile, Reach, SettingsError, Unfit};
+pub use settings::{IssuerSettings, JwksSource, Profile, Reach, SettingsError, TenantNaming, Unfit};
 pub use verify::{IsRegistered, Verifier};

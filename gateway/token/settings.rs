@@ -35,6 +35,8 @@ pub struct IssuerSettings {
     pub max_stale: Duration,
     /// Where its tokens name the tenant.
     pub tenant_claim: ClaimPlace,
+    /// Whether that is the tenant, or a list of them.
+    pub tenant_naming: TenantNaming,
     /// Where its tokens name the roles.
     pub roles_claim: ClaimPlace,
     /// What its tokens have to be.
@@ -58,6 +60,16 @@ pub enum Profile {
     Jwt,
     /// Access tokens of RFC 9068: with the type `at+jwt`, and with `client_id`, `iat` and `jti`.
     AtJwt,
+}
+
+/// How many tenants a token of an issuer's names.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TenantNaming {
+    /// The one that it is for.
+    #[default]
+    One,
+    /// All to which its bearer belongs: host, path or a header of a request say which one it is about.
+    Several,
 }
 
 /// Where public keys come from: a JWK set (RFC 7517 §5).
@@ -97,6 +109,7 @@ impl IssuerSettings {
             refresh: Duration::from_secs(600),
             max_stale: Duration::from_secs(3_600),
             tenant_claim: ClaimPlace::Claim("tenant_id".into()),
+            tenant_naming: TenantNaming::One,
             roles_claim: ClaimPlace::Claim("roles".into()),
             profile: Profile::Jwt,
             max_lifetime: None,

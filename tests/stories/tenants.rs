@@ -73,3 +73,71 @@ async fn an_issuer_speaks_for_no_other_tenants_than_its_own() {
     assert_eq!(ask(&gateway, "acme").await, (200, "allowed".to_owned()));
     assert_eq!(ask(&gateway, "globex").await, (403, "tenant.issuer".to_owned()));
 }
+
+/// A user of several tenants acts for one of them at a time, and is there what it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_several_tenants_is_held_to_those_that_its_token_lists_and_to_its_roles_there() {
+    let policies = r#"
+tenants: { acme: { status: active }, globex: { status: active }, initech: { status: suspended }, hooli: { status: active } }
+roles: { viewer: { allow: ["order:read"] }, clerk: { allow: ["order:read", "order:write"] } }
+routes:
+  - id: by_host
+    match: { host: "{tenant}.example.test", path: "/orders/**" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, host] }
+    allow: { GET: "order:read", POST: "order:write" }
+  - id: by_path
+    match: { host: "*", path: "/t/{tenant}/orders" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, path] }
+    allow: { GET: "order:read" }
+  - id: by_header
+    match: { host: "*", path: "/orders-of" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, header:X-Org] }
+    allow: { GET: "order:read" }
+  - id: by_token
+    match: { host: "*", path: "/mine" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token] }
+    allow: { GET: "order:read" }
+"#;
+    let gateway = Gateway::test().policies(policies).issuer("    tenants_claim: orgs\n").start().await;
+    let token = |orgs: serde_json::Value| {
+        let mut claims = crate::harness::claims("acme", "ada", &["viewer"]); // what `tenant_id` says counts for nothing here
+        claims["orgs"] = orgs;
+        gateway.issuer.sign(&claims)
+    };
+    let each = token(serde_json::json!({ "acme": ["viewer"], "globex": ["clerk"], "initech": ["clerk"] }));
+    let listed = token(serde_json::json!(["acme", "globex"]));
+    let one = token(serde_json::json!(["globex"]));
+    let ask = async |method: &str, tenant: &str, path: &str, org: Option<&str>, token: &str| {
+        let mut request = gateway.request(method, tenant, path).bearer_auth(token);
+        if let Some(org) = org {
+            request = request.header("x-org", org);
+        }
+        let answer = gateway.send(request).await;
+        gateway.reason(&answer)
+    };
+    for (method, tenant, path, org, token, expected) in [
+        ("GET", "acme", "/orders/1", None, &each, "allowed"),
+        ("POST", "acme", "/orders/1", None, &each, "policy.denied"), // a clerk elsewhere
+        ("POST", "globex", "/orders/1", None, &each, "allowed"),
+        ("GET", "initech", "/orders/1", None, &each, "tenant.suspended"),
+        ("GET", "hooli", "/orders/1", None, &each, "tenant.not_member"),
+        ("GET", "acme", "/orders/1", None, &listed, "allowed"),
+        ("POST", "globex", "/orders/1", None, &listed, "policy.denied"), // the roles that it has everywhere
+        ("GET", "hooli", "/orders/1", None, &listed, "tenant.not_member"),
+        ("GET", "acme", "/t/globex/orders", None, &each, "allowed"),
+        ("GET", "acme", "/t/hooli/orders", None, &each, "tenant.not_member"),
+        ("GET", "acme", "/orders-of", Some("globex"), &each, "allowed"),
+        ("GET", "acme", "/orders-of", Some("hooli"), &each, "tenant.not_member"),
+        ("GET", "acme", "/orders-of", None, &each, "tenant.unknown"),
+        ("GET", "acme", "/mine", None, &each, "tenant.unknown"), // of several nobody can say which
+        ("GET", "acme", "/mine", None, &one, "allowed"),
+    ] {
+        assert_eq!(ask(method, tenant, path, org, token).await, expected, "{method} {tenant} {path} {org:?}");
+    }
+    let last = gateway.backend.last();
+    assert_eq!((last.field("x-tenant-id"), last.field("x-roles")), (Some("globex"), Some("viewer")));
+}

@@ -109,6 +109,7 @@ fn known(written: &File, findings: &Findings) -> Known {
         let members = match issuer.members {
             Members::Claims => MembershipSource::Claims,
             Members::Directory => MembershipSource::Directory,
+            Members::Union => MembershipSource::Union,
         };
         // FAIL CLOSED: a name that is none is left out, and the finding about it keeps the files from being used.
         let tenants =

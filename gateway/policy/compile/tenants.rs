@@ -171,7 +171,7 @@ fn read_members(
 fn refuse_shared_directory(files: &[Written], known: &Known, findings: &mut Findings) {
     let directory = |(issuer, voucher): (&terms::IssuerId, &Voucher)| match voucher.members {
         MembershipSource::Claims => None,
-        MembershipSource::Directory => Some(format!("`{issuer}`")),
+        MembershipSource::Directory | MembershipSource::Union => Some(format!("`{issuer}`")),
     };
     let sharing: Vec<String> = known.issuers.iter().filter_map(directory).collect();
     if sharing.len() < 2 {
@@ -179,8 +179,10 @@ fn refuse_shared_directory(files: &[Written], known: &Known, findings: &mut Find
     }
     for Written { file, entries } in files {
         if let Some(first) = entries.members.first() {
-            let message =
-                format!("the directory serves one issuer, but {} have `members: directory`", sharing.join(" and "));
+            let message = format!(
+                "the directory serves one issuer, but {} have `members: directory` or `union`",
+                sharing.join(" and ")
+            );
             let finding = Finding::error(first.name.spot.place(file), message);
             findings.push(finding.help("a subject is unique only within its issuer; leave one of them `directory`"));
         }

@@ -281,7 +281,7 @@ fn one_directory_serves_one_issuer() {
     let text =
         "tenants: { acme: { status: active } }\nroles: { viewer: {} }\nmembers: { acme: { ada: [viewer, vewer] } }\n";
     insta::assert_snapshot!(compile(&[Source { path: "p.yaml", text }], &known).unwrap_err().to_string(), @r#"
-p.yaml:3:12 the directory serves one issuer, but `corp` and `other` have `members: directory` (a subject is unique only within its issuer; leave one of them `directory`)
+p.yaml:3:12 the directory serves one issuer, but `corp` and `other` have `members: directory` or `union` (a subject is unique only within its issuer; leave one of them `directory`)
 p.yaml:3:34 role `vewer` is not defined (did you mean `viewer`?)
 "#);
 }

@@ -39,6 +39,39 @@ fn ask(members: MembershipSource, subject: &str, token: Option<&str>, named: &[(
 }
 
 #[test]
+fn of_several_tenants_the_one_that_is_asked_for_counts_if_it_is_listed() {
+    let (registry, _) = world();
+    let choose = |listed: &[&str], asked| {
+        choose(listed.iter().copied(), asked, &registry)
+            .map_err(|outsider| (outsider.reason(), outsider.tenant().map(ToString::to_string).unwrap_or_default()))
+    };
+    let not_member = |tenant: &str| Err((Reason::TenantNotMember, tenant.to_owned()));
+    let unknown = Err((Reason::TenantUnknown, String::new()));
+    assert_eq!(choose(&["acme", "globex"], Some("globex")), Ok(1));
+    assert_eq!(choose(&["acme", "globex"], Some("initech")), not_member("initech"));
+    assert_eq!(choose(&["acme", "globex"], Some("nobody")), not_member(""));
+    assert_eq!(choose(&["acme", "globex"], Some("ACME")), not_member(""));
+    assert_eq!(choose(&["acme", "globex"], None), unknown);
+    assert_eq!(choose(&["acme"], None), Ok(0));
+    assert_eq!(choose(&["acme"], Some("globex")), not_member("globex"));
+    assert_eq!(choose(&[], None), unknown);
+    assert_eq!(choose(&[], Some("acme")), not_member("acme"));
+}
+
+#[test]
+fn with_both_whom_one_of_them_knows_is_a_member_with_the_roles_of_both() {
+    use MembershipSource::Union;
+    let acme = |roles: &[&str]| Ok(("acme".to_owned(), roles.iter().map(ToString::to_string).collect::<Vec<_>>()));
+    let host = [(Source::Host, Some("acme"))];
+    assert_eq!(ask(Union, "ada", Some("acme"), &host), acme(&["viewer", "editor"]));
+    assert_eq!(ask(Union, "ada", None, &host), acme(&["editor"]), "the directory alone");
+    assert_eq!(ask(Union, "bob", Some("acme"), &host), acme(&["viewer"]), "the token alone");
+    assert_eq!(ask(Union, "bob", None, &host), Err((Reason::TenantNotMember, Some("acme".into()))));
+    let elsewhere = ask(Union, "ada", Some("globex"), &host);
+    assert_eq!(elsewhere, Err((Reason::TenantMismatch, Some("globex".into()))), "it must agree where it names one");
+}
+
+#[test]
 fn a_caller_gets_in_only_where_every_source_agrees() {
     use MembershipSource::{Claims, Directory};
     use Reason::{TenantMismatch, TenantNotMember, TenantSuspended, TenantUnknown};

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use terms::{Binding, IssuerId, Place, TenantId};
-use token::{ClaimPlace, IssuerSettings, JwksSource, Profile, Reach};
+use token::{ClaimPlace, IssuerSettings, JwksSource, Profile, Reach, TenantNaming};
 use yaml::{At, Named};
 
 use super::Compiler;
@@ -34,6 +34,7 @@ impl Compiler<'_> {
             algorithms,
             jwks,
             tenant_claim,
+            tenants_claim,
             roles_claim,
             profile,
             max_lifetime,
@@ -66,6 +67,15 @@ impl Compiler<'_> {
                 let _known: Option<Binding> = self.parse(binding); // its users are in `reading.rs`
             }
         }
+        if let (Some(_), Some(several)) = (&tenant_claim, &tenants_claim) {
+            self.error(
+                several,
+                "tokens name one tenant or list several".into(),
+                "keep `tenant_claim` or `tenants_claim`",
+            );
+        }
+        let tenant_naming = if tenants_claim.is_some() { TenantNaming::Several } else { TenantNaming::One };
+        let tenant_claim = tenants_claim.or(tenant_claim);
         let tenant_claim = self.claim(tenant_claim, "tenant_id");
         let roles_claim = self.claim(roles_claim, "roles");
         let profile = match profile {
@@ -89,6 +99,7 @@ impl Compiler<'_> {
             refresh: jwks.refresh.0,
             max_stale: jwks.max_stale.0,
             tenant_claim: tenant_claim?,
+            tenant_naming,
             roles_claim: roles_claim?,
             profile,
             max_lifetime,

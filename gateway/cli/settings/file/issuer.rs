@@ -30,6 +30,10 @@ pub(crate) struct Issuer {
     pub(crate) jwks: Jwks,
     /// The claim that names the tenant: `tenant_id` if it is left out. `/org/id` leads into a claim (RFC 6901).
     pub(crate) tenant_claim: Option<At<String>>,
+    /// In its place, the claim that lists all tenants of a user: a list of names, or an object from names to the roles there.
+    /// Host, path or header of a request say which one it is about.
+    #[serde(default)]
+    pub(crate) tenants_claim: Option<At<String>>,
     /// The claim that names the roles: `roles` if it is left out. A list, or a text with spaces in between;
     /// `/realm_access/roles` leads into a claim, `/orgs/*/role` to every element of a list.
     pub(crate) roles_claim: Option<At<String>>,
@@ -140,4 +144,6 @@ pub(crate) enum Members {
     Claims,
     /// The `members:` of the policy files; roles in the token count for nothing.
     Directory,
+    /// Both: whom one of them knows is a member, with the roles of both.
+    Union,
 }
