@@ -15,13 +15,11 @@
 //! [`Check`] beside the thing that can be down, and hand it over in cli; a line in the operator's runbook.
 //!
 //! ```
-//! use std::sync::Arc;
-//!
 //! let page = admin::Admin {
 //!     registry: prometheus::Registry::new(),
 //!     refresh: vec![],
 //!     readiness: vec![],
-//!     jwks: Arc::new(|| r#"{"keys":[]}"#.to_owned()),
+//!     key_sets: vec![],
 //!     version: "0.1.0",
 //!     operations: None,
 //! };
@@ -41,5 +39,5 @@ mod tests;
 
 pub use listen::{BindError, Bound, ServeError};
 pub use operations::{Desk, Guessable, Operations, Refusal};
-pub use pages::Admin;
+pub use pages::{Admin, KeySet, KeySetPage};
 pub use readiness::{Check, Collect, Standing};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{Response, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, Response, StatusCode};
 use axum::middleware::map_response;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -24,12 +24,38 @@ pub struct Admin {
     pub refresh: Vec<Arc<dyn Collect>>,
     /// What must be up for the gateway to be ready. An empty list is always ready.
     pub readiness: Vec<Arc<dyn Check>>,
-    /// The JSON Web Key Set (RFC 7517 §5) of the assertion's keys, as it is at the time of asking.
-    pub jwks: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The keys that backends verify with.
+    pub key_sets: Vec<KeySetPage>,
     /// The version of the program, for `/version`.
     pub version: &'static str,
     /// What operators may change; nothing, if nobody is known as one.
     pub operations: Option<Operations>,
+}
+
+/// A page with public keys: a JSON Web Key Set (RFC 7517 §5).
+#[derive(Clone)]
+pub struct KeySetPage {
+    /// Where, from the root on.
+    pub path: &'static str,
+    /// The keys at the time of asking.
+    pub keys: Arc<dyn Fn() -> KeySet + Send + Sync>,
+}
+
+impl fmt::Debug for KeySetPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySetPage").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Public keys, and how they may be kept.
+#[derive(Clone, Debug)]
+pub struct KeySet {
+    /// The document.
+    pub json: String,
+    /// What tells it from another (RFC 9110 §8.8.3), with its quotation marks.
+    pub etag: String,
+    /// For how long it may be kept, in seconds.
+    pub max_age: u64,
 }
 
 impl fmt::Debug for Admin {
@@ -42,12 +68,14 @@ impl fmt::Debug for Admin {
 impl Admin {
     pub(crate) fn router(mut self) -> Router {
         let operations = self.operations.take().map_or_else(Router::new, Operations::router);
-        Router::new()
-            .route("/metrics", get(metrics))
+        let keys = self.key_sets.iter().fold(Router::new(), |router, KeySetPage { path, keys }| {
+            let keys = Arc::clone(keys);
+            router.route(path, get(async move |asked: HeaderMap| key_set(&asked, &keys())))
+        });
+        keys.route("/metrics", get(metrics))
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(readyz))
             .route("/version", get(version))
-            .route("/.well-known/cloister/jwks.json", get(jwks))
             .merge(operations)
             .layer(map_response(finish))
             .with_state(Arc::new(self))
@@ -77,8 +105,18 @@ async fn version(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     Json(json!({ "name": "cloister", "version": admin.version }))
 }
 
-async fn jwks(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], (admin.jwks)())
+/// Whoever has this set already is told so without it (RFC 9110 §13.1.2).
+fn key_set(asked: &HeaderMap, keys: &KeySet) -> axum::response::Response {
+    let KeySet { json, etag, max_age } = keys;
+    let known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|field| field.to_str().ok());
+    let known = known.flat_map(|field| field.split(',')).map(str::trim);
+    let known = known.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == "*" || tag == etag);
+    let kept = [(CACHE_CONTROL, format!("public, max-age={max_age}")), (ETAG, etag.clone())];
+    if known {
+        (StatusCode::NOT_MODIFIED, kept).into_response()
+    } else {
+        (kept, [(CONTENT_TYPE, "application/jwk-set+json")], json.clone()).into_response()
+    }
 }
 
 /// Gives a page that does not exist, or not for this method, a body that says so (the router leaves it empty, but sets

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::{Admin, Check, Desk, Guessable, Operations, Refusal, Standing};
+use crate::{Admin, Check, Desk, Guessable, KeySet, KeySetPage, Operations, Refusal, Standing};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -43,7 +43,10 @@ fn admin(journal: &Arc<Journal>) -> Admin {
         registry,
         refresh: vec![Arc::new(move || depth.inc())],
         readiness: vec![journal.clone()],
-        jwks: Arc::new(|| r#"{"keys":[]}"#.into()),
+        key_sets: vec![KeySetPage {
+            path: "/.well-known/cloister/jwks.json",
+            keys: Arc::new(|| KeySet { json: r#"{"keys":[]}"#.into(), etag: "\"one\"".into(), max_age: 300 }),
+        }],
         version: "1.2.3",
         operations: Some(Operations::new(TOKEN.as_bytes(), Arc::new(Notes)).unwrap()),
     }
@@ -119,11 +122,28 @@ async fn only_the_keys_may_be_cached() {
     let running = start();
     let keys = running.get("/.well-known/cloister/jwks.json").await;
     assert!(keys.contains("cache-control: public, max-age=300\r\n"), "{keys}");
-    assert!(keys.contains("content-type: application/json\r\n"), "{keys}");
+    assert!(keys.contains("content-type: application/jwk-set+json\r\n"), "{keys}");
+    assert!(keys.contains("etag: \"one\"\r\n"), "{keys}");
     assert!(keys.ends_with("\r\n\r\n{\"keys\":[]}"), "{keys}");
     for path in ["/livez", "/readyz", "/metrics", "/version", "/nothing"] {
         let answer = running.get(path).await;
         assert!(answer.contains("cache-control: no-store\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_the_keys_already_is_told_so_without_them() {
+    let running = start();
+    let ask = async |tags: &str| {
+        running.ask(&format!("GET /.well-known/cloister/jwks.json HTTP/1.1\r\nIf-None-Match: {tags}")).await
+    };
+    for tags in ["\"one\"", "W/\"one\"", "\"two\", \"one\"", "*"] {
+        let answer = ask(tags).await;
+        assert!(answer.starts_with("HTTP/1.1 304"), "{answer}");
+        assert!(answer.contains("cache-control: public, max-age=300\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+    for tags in ["\"two\"", "one"] {
+        assert!(ask(tags).await.starts_with("HTTP/1.1 200"), "{tags}");
     }
 }
 

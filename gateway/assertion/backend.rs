@@ -3,14 +3,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::SignatureKey;
+use crate::keyring::Algorithm;
+use crate::signature::Signer;
 
 /// One backend, as far as it is told who asks.
 #[derive(Debug)]
 pub struct Backend {
     audience: Audience,
     binding: Binding,
-    key: Option<SignatureKey>,
+    algorithm: Algorithm,
+    signer: Option<Signer>,
 }
 
 /// What ties an assertion to one request.
@@ -29,22 +31,39 @@ pub enum Binding {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidBackend {
     /// `reuse` without a key: nothing would tie the assertion to a request.
-    #[error(
-        "`binding: reuse` needs a `key` for the signature that binds each request; give it one, or write `per_request`"
-    )]
+    #[error("`binding: reuse` needs a signature that binds each request; give it a `key`, or write `per_request`")]
     Unbound,
 }
 
 impl Backend {
-    /// A backend that gets assertions made out to `audience`, and signatures if it has a key.
+    /// A backend that gets assertions made out to `audience` and signed with `algorithm`, and signatures if it has a signer.
     ///
     /// # Errors
-    /// [`Binding::Reuse`] without a key.
-    pub fn new(audience: Audience, binding: Binding, key: Option<SignatureKey>) -> Result<Self, InvalidBackend> {
-        match (binding, &key) {
+    /// [`Binding::Reuse`] without a signer.
+    pub fn new(
+        audience: Audience,
+        binding: Binding,
+        algorithm: Algorithm,
+        signer: Option<Signer>,
+    ) -> Result<Self, InvalidBackend> {
+        match (binding, &signer) {
             (Binding::Reuse, None) => Err(InvalidBackend::Unbound),
-            (Binding::InsecureReuse | Binding::PerRequest | Binding::Reuse, _) => Ok(Self { audience, binding, key }),
+            (Binding::InsecureReuse | Binding::PerRequest | Binding::Reuse, _) => {
+                Ok(Self { audience, binding, algorithm, signer })
+            }
         }
+    }
+
+    /// What its assertions are signed with.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// What signs its requests.
+    #[must_use]
+    pub const fn signer(&self) -> Option<&Signer> {
+        self.signer.as_ref()
     }
 
     pub(crate) const fn audience(&self) -> &Audience {
@@ -53,10 +72,6 @@ impl Backend {
 
     pub(crate) const fn binding(&self) -> Binding {
         self.binding
-    }
-
-    pub(crate) const fn key(&self) -> Option<&SignatureKey> {
-        self.key.as_ref()
     }
 }
 
@@ -137,15 +152,16 @@ mod tests {
     #[test]
     fn reuse_that_nothing_binds_to_a_request_is_refused_unless_it_is_called_insecure() {
         let audience: Audience = "orders".parse().unwrap();
-        let key = || SignatureKey::new("orders", &secrets::Secret::new(vec![7; 32])).unwrap();
-        for (binding, key, fit) in [
+        let key = || crate::SignatureKey::new("orders", &secrets::Secret::new(vec![7; 32])).unwrap().into();
+        for (binding, signer, fit) in [
             (Binding::Reuse, None, false),
             (Binding::Reuse, Some(key()), true),
             (Binding::InsecureReuse, None, true),
             (Binding::PerRequest, None, true),
             (Binding::PerRequest, Some(key()), true),
         ] {
-            assert_eq!(Backend::new(audience.clone(), binding, key).is_ok(), fit, "{binding:?}");
+            let backend = Backend::new(audience.clone(), binding, Algorithm::Es256, signer);
+            assert_eq!(backend.is_ok(), fit, "{binding:?}");
         }
     }
 

@@ -1,40 +1,57 @@
+mod algorithm;
 mod file;
 mod key;
+mod keys;
+mod pair;
+mod schedule;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use secrets::{PrivateFileError, create_private, read_private};
-use terms::Clock;
+use aws_lc_rs::digest::{SHA256, digest};
+use secrets::{PrivateFileError, SecretError};
 
+use crate::claims::push_base64url;
+
+pub use algorithm::Algorithm;
 pub use key::{Key, State};
+pub use keys::{Keys, Source};
+pub use schedule::{Change, InvalidSchedule, Schedule, Turn};
 
-/// The keys that assertions are signed with, and those that backends may still or already see.
+/// The keys of one purpose: those that sign, and those that backends may still or already see.
 #[derive(Debug)]
 pub struct Keyring {
-    /// INVARIANT: not empty; the first is the active one, and no other is.
+    /// INVARIANT: of each algorithm that there is, exactly one is active.
     keys: Vec<Key>,
     jwks: String,
+    etag: String,
 }
 
 /// Why there is no keyring.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// Not one key in use.
-    #[error("`{}` has {count} active keys; there must be exactly one", path.display())]
+    #[error("`{}` has {count} active keys for {algorithm}; there must be exactly one", path.display())]
     Active {
         /// Which file.
         path: PathBuf,
+        /// For what.
+        algorithm: Algorithm,
         /// How many it has.
         count: usize,
     },
+    /// Another process holds the file.
+    #[error("another process keeps `{}` locked", .0.display())]
+    Busy(PathBuf),
     /// The file is closed to us or open to others, or it cannot be written.
-    #[error("the keys that assertions are signed with cannot be had")]
+    #[error("the keys that sign cannot be had")]
     File(#[from] PrivateFileError),
     /// A key could not be made.
     #[error("a key could not be generated")]
     Generate,
-    /// A key that is not an ECDSA P-256 pair, or whose parts do not belong together.
+    /// Keys that are not ours to change.
+    #[error("these keys are given as a secret: whoever gives them changes them")]
+    Given,
+    /// A key that is not a pair for its algorithm, or whose parts do not belong together.
     #[error("the key `{kid}` in `{}` is broken", path.display())]
     Key {
         /// Which file.
@@ -42,6 +59,9 @@ pub enum KeyringError {
         /// What the file calls the key.
         kid: String,
     },
+    /// The secret with the keys cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// Not a keyring at all, or one of a later version.
     #[error("`{}` is not a keyring (line {line}, column {column}); restore it, or remove it to have a new key made", path.display())]
     Syntax {
@@ -52,33 +72,15 @@ pub enum KeyringError {
         /// The same within the line.
         column: usize,
     },
+    /// Backends cannot know the next key yet.
+    #[error("backends may not know the next key yet: it was published too short a time ago")]
+    Unready {
+        /// From when on they do, in seconds since the Unix epoch.
+        until: u64,
+    },
 }
 
 impl Keyring {
-    /// Opens the keyring of a file, and makes one with a new key if there is none. The file is private to its owner and
-    /// appears whole or not at all; of two instances that start at once, one makes it and both use it.
-    ///
-    /// # Errors
-    /// The file is broken or open to others, or cannot be read or written. A broken one is never replaced.
-    pub fn open(path: &Path, clock: &dyn Clock) -> Result<Self, KeyringError> {
-        match read_private(path) {
-            Err(PrivateFileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                let fresh = Key::generate(clock.unix_seconds())?;
-                create_private(path, &file::render(&[fresh])?)?;
-                file::parse(path, &read_private(path)?)
-            }
-            content => file::parse(path, &content?),
-        }
-    }
-
-    /// A keyring with one new key that is kept nowhere.
-    ///
-    /// # Errors
-    /// The key could not be made.
-    pub fn generate(clock: &dyn Clock) -> Result<Self, KeyringError> {
-        Ok(Self::of(vec![Key::generate(clock.unix_seconds())?]))
-    }
-
     /// The public keys as a JWK Set (RFC 7517), for `/.well-known/cloister/jwks.json`: those that will be used, are, and
     /// were until a while ago.
     #[must_use]
@@ -86,23 +88,48 @@ impl Keyring {
         &self.jwks
     }
 
-    /// The key that signs.
+    /// What tells one set from another (RFC 9110 §8.8.3), with its quotation marks.
     #[must_use]
-    #[expect(clippy::indexing_slicing, reason = "never empty: both constructors see to it")]
-    pub fn active(&self) -> &Key {
-        &self.keys[0]
+    pub fn etag(&self) -> &str {
+        &self.etag
     }
 
-    /// All keys, the active one first.
+    /// The key that signs with this algorithm.
+    #[must_use]
+    pub fn active(&self, algorithm: Algorithm) -> Option<&Key> {
+        self.keys.iter().find(|key| key.state() == State::Active && key.algorithm() == algorithm)
+    }
+
+    /// All keys, the active ones first.
     #[must_use]
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
 
-    fn of(mut keys: Vec<Key>) -> Self {
-        keys.sort_by_key(Key::state);
+    /// An algorithm that has not one active key, and how many it has, is an error.
+    fn of(mut keys: Vec<Key>) -> Result<Self, (Algorithm, usize)> {
+        let count = |algorithm: Algorithm| {
+            keys.iter().filter(|key| key.state() == State::Active && key.algorithm() == algorithm).count()
+        };
+        let algorithms = keys.iter().map(Key::algorithm);
+        if let Some(unfit) = algorithms.map(|it| (it, count(it))).find(|(_, count)| *count != 1) {
+            return Err(unfit);
+        }
+        if keys.is_empty() {
+            return Err((Algorithm::Es256, 0));
+        }
+        keys.sort_by_key(|key| (key.state(), key.algorithm(), key.since()));
         let public: Vec<String> = keys.iter().map(Key::public_jwk).collect();
-        Self { jwks: format!(r#"{{"keys":[{}]}}"#, public.join(",")), keys }
+        let jwks = format!(r#"{{"keys":[{}]}}"#, public.join(","));
+        let mut etag = String::new();
+        push_base64url(&mut etag, digest(&SHA256, jwks.as_bytes()).as_ref());
+        Ok(Self { keys, jwks, etag: format!("\"{etag}\"") })
+    }
+
+    /// Whether the other one has the same keys, each in the same state.
+    fn same(&self, other: &Self) -> bool {
+        let told = |ring: &Self| ring.keys.iter().map(|key| (key.kid().clone(), key.state())).collect::<Vec<_>>();
+        told(self) == told(other)
     }
 }
 

@@ -1,14 +1,14 @@
 //! What backends receive about who asks, and how they can know that it is true.
 //!
-//! *What it decides:* what stands in the assertion (an ES256 JWT, [`Minter`]) and in the RFC 9421 signature that binds
+//! *What it decides:* what stands in the assertion (a JWT, [`Minter`]) and in the RFC 9421 signature that binds
 //! it to one request; how long either is good; which header names are ours alone (`terms::reserved`); which keys sign
-//! ([`Keyring`]) and which are published.
+//! ([`Keys`]), when they take turns ([`Schedule`]), and which are published.
 //!
 //! *What it must never do:* decide who someone is; name anybody whom it was not given; outlive the caller's token; give
 //! a private key to anyone; let an assertion be used again where nothing binds it to the request, unless a setting
 //! called insecure asks for it.
 //!
-//! *Who gives it what:* `cli` opens the [`Keyring`], makes one [`Minter`] and one [`Backend`] per upstream; `proxy` takes
+//! *Who gives it what:* `cli` opens the [`Keys`] and tends them, makes one [`Minter`] and one [`Backend`] per upstream; `proxy` takes
 //! every `terms::reserved` field off the request, then asks [`Minter::inject`] with the member's [`Identity`] and the request
 //! [`Forwarded`] as it goes out; `admin` publishes [`Keyring::jwks`].
 //!
@@ -18,13 +18,14 @@
 //! ```
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use assertion::{Backend, Binding, Forwarded, Identity, Keyring, Lifetime, Minter};
+//! use assertion::{Algorithm, Backend, Binding, Forwarded, Identity, Keys, Lifetime, Minter, Schedule, Source};
 //!
 //! let clock = Arc::new(terms::ManualClock::at(1_790_000_000));
-//! let keyring = Arc::new(Keyring::generate(&*clock)?);
 //! let lifetime = Lifetime::try_from(Duration::from_secs(60))?;
-//! let minter = Minter::new("https://gateway.example.com".parse()?, lifetime, keyring, clock);
-//! let orders = Backend::new("orders".parse()?, Binding::PerRequest, None)?;
+//! let schedule = Schedule::new(Duration::from_secs(86_400), Duration::from_secs(300), lifetime)?;
+//! let keys = Arc::new(Keys::open(Source::Memory, &[Algorithm::Es256], schedule, clock.clone())?);
+//! let minter = Minter::new("https://gateway.example.com".parse()?, lifetime, keys, clock);
+//! let orders = Backend::new("orders".parse()?, Binding::PerRequest, Algorithm::Es256, None)?;
 //!
 //! let injected = minter.inject(
 //!     &Identity {
@@ -66,6 +67,8 @@ mod signature;
 pub use backend::{Audience, Backend, Binding, InvalidBackend, InvalidLifetime, InvalidParty, Issuer, Lifetime};
 pub use identity::{Forwarded, Identity};
 pub use injected::Injected;
-pub use keyring::{Key, Keyring, KeyringError, State};
+pub use keyring::{
+    Algorithm, Change, InvalidSchedule, Key, Keyring, KeyringError, Keys, Schedule, Source, State, Turn,
+};
 pub use minter::{MintError, Minter};
-pub use signature::{InvalidSignatureKey, SignatureKey};
+pub use signature::{InvalidSignatureKey, InvalidSigner, SignatureKey, Signer};

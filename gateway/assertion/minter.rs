@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use aws_lc_rs::rand::SystemRandom;
 use http::HeaderValue;
 use terms::{Clock, Reason};
 
@@ -8,8 +7,9 @@ use crate::backend::{Backend, Binding, Issuer, Lifetime};
 use crate::claims::{Claims, push_base64url};
 use crate::identity::{Forwarded, Identity};
 use crate::injected::Injected;
-use crate::keyring::Keyring;
+use crate::keyring::{Key, Keys};
 use crate::reuse::Reusable;
+use crate::signature::Signer;
 
 /// How many assertions are kept for reuse: about 1.5 KiB each.
 const KEPT: usize = 16_384;
@@ -19,7 +19,9 @@ const KEPT: usize = 16_384;
 pub struct Minter {
     issuer: Issuer,
     lifetime: Lifetime,
-    keyring: Arc<Keyring>,
+    keys: Arc<Keys>,
+    /// Those that sign requests, where backends want signatures of a pair.
+    signature_keys: Option<Arc<Keys>>,
     clock: Arc<dyn Clock>,
     reusable: Reusable,
 }
@@ -53,10 +55,16 @@ impl MintError {
 }
 
 impl Minter {
-    /// Mints as `issuer`, with the active key of the ring.
+    /// Mints as `issuer`, with the keys that are active at that time.
     #[must_use]
-    pub fn new(issuer: Issuer, lifetime: Lifetime, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Self {
-        Self { issuer, lifetime, keyring, clock, reusable: Reusable::new(KEPT) }
+    pub fn new(issuer: Issuer, lifetime: Lifetime, keys: Arc<Keys>, clock: Arc<dyn Clock>) -> Self {
+        Self { issuer, lifetime, keys, signature_keys: None, clock, reusable: Reusable::new(KEPT) }
+    }
+
+    /// The same, with keys for signatures of requests. They are others than those of assertions: no key serves two purposes.
+    #[must_use]
+    pub fn signing_requests_with(self, keys: Option<Arc<Keys>>) -> Self {
+        Self { signature_keys: keys, ..self }
     }
 
     /// Tells one backend who asks. About 25 µs for a fresh assertion; with reuse, the time of one HMAC.
@@ -75,27 +83,33 @@ impl Minter {
         if expires_at <= now {
             return Err(MintError::Expired); // FAIL CLOSED: also for what is kept for reuse
         }
+        let ring = self.keys.glance();
+        let key = ring.active(backend.algorithm()).ok_or(MintError::Sign)?;
+        let mint = |bound_to| self.mint(key, identity, request, backend, now, expires_at, bound_to);
         let injected = match backend.binding() {
-            Binding::PerRequest => self.mint(identity, request, backend, now, expires_at, Some(request))?,
-            Binding::InsecureReuse | Binding::Reuse => match self.reusable.find(identity, backend.audience(), now) {
-                Some(injected) => injected,
-                None => {
-                    let injected = self.mint(identity, request, backend, now, expires_at, None)?;
-                    let stale_at = now + (expires_at - now) / 2;
-                    self.reusable.keep(identity, backend.audience(), stale_at, injected.clone());
-                    injected
+            Binding::PerRequest => mint(Some(request))?,
+            Binding::InsecureReuse | Binding::Reuse => {
+                match self.reusable.find(identity, backend.audience(), key.kid(), now) {
+                    Some(injected) => injected,
+                    None => {
+                        let injected = mint(None)?;
+                        let stale_at = now + (expires_at - now) / 2;
+                        self.reusable.keep(identity, backend.audience(), key.kid(), stale_at, injected.clone());
+                        injected
+                    }
                 }
-            },
+            }
         };
-        let signature = match backend.key() {
-            Some(key) => Some(key.sign(request, injected.assertion.as_bytes(), now)?),
-            None => None,
-        };
+        let own = self.signature_keys.as_deref();
+        let sign = |signer: &Signer| signer.sign(request, injected.assertion.as_bytes(), own, now);
+        let signature = backend.signer().map(sign).transpose()?;
         Ok(Injected { signature, ..injected })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what an assertion is made of, each of another type")]
     fn mint(
         &self,
+        key: &Key,
         identity: &Identity<'_>,
         request: &Forwarded<'_>,
         backend: &Backend,
@@ -112,13 +126,12 @@ impl Minter {
             expires_at,
             bound_to,
         };
-        let key = self.keyring.active();
         let mut token = String::with_capacity(1024);
         token.push_str(key.header());
         push_base64url(&mut token, &claims.json());
-        let signature = key.pair().sign(&SystemRandom::new(), token.as_bytes()).map_err(|_| MintError::Sign)?;
+        let signature = key.sign(token.as_bytes()).ok_or(MintError::Sign)?;
         token.push('.');
-        push_base64url(&mut token, signature.as_ref());
+        push_base64url(&mut token, signature.octets());
 
         let mut assertion = HeaderValue::try_from(token).map_err(|_| MintError::Field)?;
         assertion.set_sensitive(true);

@@ -42,6 +42,8 @@ struct Made {
     injected: Injected,
     subject: Subject,
     roles: Box<[RoleName]>,
+    /// What it was signed with: a key that was withdrawn must not speak on.
+    kid: Arc<str>,
     /// From when on a new one is made, in seconds since the Unix epoch.
     stale_at: u64,
 }
@@ -52,17 +54,25 @@ impl Reusable {
     }
 
     /// Fields made before that still say the same of the same caller.
-    pub(crate) fn find(&self, identity: &Identity<'_>, audience: &Audience, now: u64) -> Option<Injected> {
+    pub(crate) fn find(&self, identity: &Identity<'_>, audience: &Audience, kid: &str, now: u64) -> Option<Injected> {
         let Identity { tenant, subject, roles, token, .. } = *identity;
         let made = self.0.get(&Asked { token, tenant, audience })?;
         // Roles can change while a token lives: the directory is read again.
-        let same = made.subject == *subject && *made.roles == *roles;
+        let same = made.subject == *subject && *made.roles == *roles && *made.kid == *kid;
         (same && now < made.stale_at).then(|| made.injected.clone())
     }
 
-    pub(crate) fn keep(&self, identity: &Identity<'_>, audience: &Audience, stale_at: u64, injected: Injected) {
+    pub(crate) fn keep(
+        &self,
+        identity: &Identity<'_>,
+        audience: &Audience,
+        kid: &Arc<str>,
+        stale_at: u64,
+        injected: Injected,
+    ) {
         let Identity { tenant, subject, roles, token, .. } = *identity;
         let key = Key { token: *token, tenant: tenant.clone(), audience: audience.clone() };
-        self.0.insert(key, Arc::new(Made { injected, subject: subject.clone(), roles: roles.into(), stale_at }));
+        let (subject, roles, kid) = (subject.clone(), roles.into(), Arc::clone(kid));
+        self.0.insert(key, Arc::new(Made { injected, subject, roles, kid, stale_at }));
     }
 }

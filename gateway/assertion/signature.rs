@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::iter;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -8,10 +9,14 @@ use secrets::Secret;
 
 use crate::identity::Forwarded;
 use crate::injected::Signature;
+use crate::keyring::{Algorithm, Keys};
 use crate::minter::MintError;
 
 /// The components that a signature covers, in this order (RFC 9421 §2).
 const COVERED: &str = r#"("@method" "@authority" "@path" "@query" "x-cloister-assertion")"#;
+
+/// What the signature is called in its fields.
+const LABEL: &str = "cloister=";
 
 /// How long a signature is good, in seconds. A verifier keeps its nonces as long.
 const LIFE: u64 = 60;
@@ -48,14 +53,115 @@ impl SignatureKey {
         if secret.expose().len() < 32 {
             return Err(InvalidSignatureKey::Short);
         }
-        Ok(Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose()),
-            fixed: format!(r#";keyid="{id}";tag="cloister-v1""#),
-        })
+        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret.expose()), fixed: parameters(id) })
+    }
+}
+
+/// What signs the requests to one backend.
+#[derive(Debug)]
+pub struct Signer(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// A key for each time, the latest last.
+    Hmac(Box<[(u64, SignatureKey)]>),
+    /// A pair of the gateway's own, of which backends have the public keys.
+    Pair(Algorithm),
+}
+
+/// Why there is no such signer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidSigner {
+    /// RSA would cost more than all the rest of a request.
+    #[error("requests are signed with hmac-sha256, ecdsa-p256-sha256 or ed25519")]
+    Algorithm,
+    /// Nobody could say which of them it was.
+    #[error("two keys have the same name; backends tell them apart by it")]
+    Named,
+}
+
+impl Signer {
+    /// With a key that the backend has, too (`hmac-sha256`), and perhaps another one that takes its place at a time, in
+    /// seconds since the Unix epoch. Until then the backend has both.
+    ///
+    /// # Errors
+    /// Both have the same name.
+    pub fn shared(key: SignatureKey, next: Option<(u64, SignatureKey)>) -> Result<Self, InvalidSigner> {
+        match next {
+            Some((_, next)) if next.fixed == key.fixed => Err(InvalidSigner::Named),
+            next => Ok(Self(Kind::Hmac(iter::once((0, key)).chain(next).collect()))),
+        }
     }
 
-    /// Signs one request together with the assertion that it carries.
-    pub(crate) fn sign(&self, request: &Forwarded<'_>, assertion: &[u8], now: u64) -> Result<Signature, MintError> {
+    /// With the gateway's own keys for signatures: `ecdsa-p256-sha256` or `ed25519`.
+    ///
+    /// # Errors
+    /// Another algorithm.
+    pub const fn pair(algorithm: Algorithm) -> Result<Self, InvalidSigner> {
+        match algorithm {
+            Algorithm::EdDsa | Algorithm::Es256 => Ok(Self(Kind::Pair(algorithm))),
+            Algorithm::Rs256 => Err(InvalidSigner::Algorithm),
+        }
+    }
+
+    /// Which of the gateway's own keys it needs.
+    #[must_use]
+    pub const fn algorithm(&self) -> Option<Algorithm> {
+        match &self.0 {
+            Kind::Hmac(_) => None,
+            Kind::Pair(algorithm) => Some(*algorithm),
+        }
+    }
+
+    /// Signs one request together with the assertion that it carries. `keys` are the gateway's own.
+    pub(crate) fn sign(
+        &self,
+        request: &Forwarded<'_>,
+        assertion: &[u8],
+        keys: Option<&Keys>,
+        now: u64,
+    ) -> Result<Signature, MintError> {
+        match &self.0 {
+            Kind::Hmac(turns) => {
+                let turn = turns.iter().rev().find(|(from, _)| *from <= now);
+                let (_, key) = turn.ok_or(MintError::Sign)?;
+                let base = Base::of(request, assertion, &key.fixed, now)?;
+                let mut mac = hmac::Context::with_key(&key.key);
+                base.pieces().into_iter().for_each(|piece| mac.update(piece));
+                base.signed(mac.sign().as_ref())
+            }
+            Kind::Pair(algorithm) => {
+                let ring = keys.ok_or(MintError::Sign)?.glance();
+                let key = ring.active(*algorithm).ok_or(MintError::Sign)?;
+                let base = Base::of(request, assertion, key.parameters(), now)?;
+                let signature = key.sign(&base.pieces().concat()).ok_or(MintError::Sign)?;
+                base.signed(signature.octets())
+            }
+        }
+    }
+}
+
+impl From<SignatureKey> for Signer {
+    fn from(key: SignatureKey) -> Self {
+        Self(Kind::Hmac(Box::new([(0, key)])))
+    }
+}
+
+/// The parameters of a signature that are the same each time, by the key.
+pub(crate) fn parameters(keyid: &str) -> String {
+    format!(r#";keyid="{keyid}";tag="cloister-v1""#)
+}
+
+/// The signature base (RFC 9421 §2.5), in the pieces that it is made of.
+struct Base<'a> {
+    request: &'a Forwarded<'a>,
+    assertion: &'a [u8],
+    /// The field `Signature-Input`.
+    input: String,
+}
+
+impl<'a> Base<'a> {
+    fn of(request: &'a Forwarded<'a>, assertion: &'a [u8], fixed: &str, now: u64) -> Result<Self, MintError> {
         let Forwarded { id, method, authority, path, query } = *request;
         // INVARIANT: no value has a line end, so each line of the base is the component that it says it is.
         let signable = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -65,39 +171,38 @@ impl SignatureKey {
         if !(plain && lower && absolute && query.is_none_or(|query| query.is_empty() || signable(query))) {
             return Err(MintError::Unsignable); // FAIL CLOSED: what cannot be bound is not sent
         }
-
-        let mut input = String::with_capacity(256);
+        let mut input = String::with_capacity(320);
         // Writing to a string does not fail.
-        write!(input, r#"cloister={COVERED};created={now};expires={};nonce="{id}""#, now + LIFE)
+        write!(input, r#"{LABEL}{COVERED};created={now};expires={};nonce="{id}"{fixed}"#, now + LIFE)
             .map_err(|_| MintError::Unsignable)?;
-        input.push_str(&self.fixed);
-        let parameters = input.strip_prefix("cloister=").ok_or(MintError::Unsignable)?;
+        Ok(Self { request, assertion, input })
+    }
 
-        // The signature base (§2.5) goes into the MAC piece by piece and is never put together.
-        let mut base = hmac::Context::with_key(&self.key);
-        for piece in [
-            "\"@method\": ",
-            method,
-            "\n\"@authority\": ",
-            authority,
-            "\n\"@path\": ",
-            path,
-            "\n\"@query\": ?", // §2.2.7: without a query, the value is `?`
-            query.unwrap_or_default(),
-            "\n\"x-cloister-assertion\": ",
-        ] {
-            base.update(piece.as_bytes());
-        }
-        base.update(assertion);
-        base.update(b"\n\"@signature-params\": ");
-        base.update(parameters.as_bytes());
+    fn pieces(&self) -> [&[u8]; 12] {
+        let Forwarded { id: _, method, authority, path, query } = *self.request;
+        [
+            b"\"@method\": ",
+            method.as_bytes(),
+            b"\n\"@authority\": ",
+            authority.as_bytes(),
+            b"\n\"@path\": ",
+            path.as_bytes(),
+            b"\n\"@query\": ?", // §2.2.7: without a query, the value is `?`
+            query.unwrap_or_default().as_bytes(),
+            b"\n\"x-cloister-assertion\": ",
+            self.assertion,
+            b"\n\"@signature-params\": ",
+            self.input.strip_prefix(LABEL).unwrap_or_default().as_bytes(),
+        ]
+    }
 
-        let mut signature = String::with_capacity(64);
+    fn signed(self, octets: &[u8]) -> Result<Signature, MintError> {
+        let mut signature = String::with_capacity(112);
         signature.push_str("cloister=:");
-        BASE64_STANDARD.encode_string(base.sign(), &mut signature);
+        BASE64_STANDARD.encode_string(octets, &mut signature);
         signature.push(':');
         Ok(Signature {
-            input: HeaderValue::try_from(input).map_err(|_| MintError::Unsignable)?,
+            input: HeaderValue::try_from(self.input).map_err(|_| MintError::Unsignable)?,
             signature: HeaderValue::try_from(signature).map_err(|_| MintError::Unsignable)?,
         })
     }

@@ -277,6 +277,8 @@ pub enum TokensOf<'a> {
 pub enum Files {
     /// `cloister.yaml` and what it names.
     Config,
+    /// The published keys that backends verify with.
+    Keys,
     /// The policies.
     Policy,
 }

@@ -142,6 +142,7 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
         Note::Changed { what, old, new } => {
             let kind = match what {
                 Files::Config => "config.changed",
+                Files::Keys => "keys.changed",
                 Files::Policy => "policy.changed",
             };
             own(line, kind, at, instance);
@@ -153,6 +154,7 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
         Note::Refused { what, old, why } => {
             let kind = match what {
                 Files::Config => "config.refused",
+                Files::Keys => "keys.refused",
                 Files::Policy => "policy.refused",
             };
             own(line, kind, at, instance);

@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Read the audit log.
     #[command(subcommand)]
     Audit(Audit),
+    /// See the keys that sign what backends receive, and let them take turns.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Take tokens back before their time, and see which are.
     #[command(subcommand)]
     Revocations(Revocations),
@@ -213,6 +216,42 @@ pub(crate) struct Log {
     pub(crate) config: PathBuf,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Print the key that signatures for one upstream are made with, where it comes of the root. It is a secret: give it to
+    /// that backend and to nobody else.
+    Derive {
+        /// The name of the upstream.
+        upstream: String,
+        /// The configuration that names the root.
+        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+        config: PathBuf,
+    },
+    /// Show each key: its name, its algorithm, and where it is in its life. Nothing of the keys themselves.
+    List {
+        /// The configuration that names the folder.
+        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+        config: PathBuf,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Let the next key sign from now on, before its time. Gateways that run take it over within seconds; the key before
+    /// stays published until its last assertion has expired. Exit code 1: backends may not know the next key yet.
+    Rotate {
+        /// Which keys.
+        #[arg(long, value_enum, default_value_t)]
+        set: KeySet,
+        /// The configuration that names the folder.
+        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+        config: PathBuf,
+        /// The key that signs has leaked: it is not published any more, from this moment on, and the next one signs whether
+        /// backends know it or not. Requests may be refused until they have fetched the keys again.
+        #[arg(long)]
+        withdraw: bool,
+    },
+}
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Query {
     #[command(flatten)]
@@ -264,6 +303,25 @@ impl Query {
             limit,
             all: false,
             format: Format::Text,
+        }
+    }
+}
+
+/// Keys of one purpose.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum KeySet {
+    /// Those that sign assertions.
+    #[default]
+    Assertion,
+    /// Those that sign requests, for backends with `signature: ecdsa-p256-sha256` or `ed25519`.
+    Signature,
+}
+
+impl KeySet {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Assertion => "assertion",
+            Self::Signature => "signature",
         }
     }
 }

@@ -18,11 +18,13 @@ mod audit_log;
 mod background;
 mod check;
 mod demonstrate;
+mod derived;
 mod desk;
 mod drain;
 mod explain;
 mod failure;
 mod front;
+mod keys;
 mod life;
 mod load;
 mod metrics;
@@ -38,6 +40,7 @@ mod roots;
 mod rules;
 mod serve;
 mod settings;
+mod signing;
 mod telemetry;
 mod upgrade;
 mod watch_files;
@@ -77,6 +80,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Demo(arguments) => demonstrate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Keys(command) => keys::run(command),
         Command::Probe { url } => probe::run(&url),
         Command::Run(Run { files, upgrade }) => {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);

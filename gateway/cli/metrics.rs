@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
 use admin::Check;
+use assertion::{Keys, State};
 use audit::{COMMIT_BOUNDS_MICROS, Journal};
 use gate::Rooms;
 use ingress::{Certificates, Counters, Served};
@@ -18,6 +19,8 @@ use terms::UpstreamId;
 use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
 
+use crate::signing::Rings;
+
 /// The parts that count for themselves.
 pub(crate) struct Parts {
     pub(crate) tokens: Arc<Verifier>,
@@ -27,6 +30,7 @@ pub(crate) struct Parts {
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) certificates: Certificates,
     pub(crate) proxy: Arc<Proxy>,
+    pub(crate) keys: Rings,
     pub(crate) readiness: Vec<Arc<dyn Check>>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) defences: Vec<(UpstreamId, Arc<Defence>)>,
@@ -62,6 +66,7 @@ impl Collector for Counted {
         families.extend(self.parts.of_upstreams());
         families.extend(self.parts.of_defences());
         families.extend(self.parts.relay.iter().flat_map(|relay| of_relay(&relay.hearing())));
+        families.extend(self.parts.of_keys());
         families
     }
 }
@@ -167,6 +172,49 @@ impl Parts {
                 "Times that the circuit breaker of a backend opened",
                 MetricType::COUNTER,
                 &|defence| float(defence.breaker().opened()),
+            ),
+        ]
+    }
+
+    fn of_keys(&self) -> Vec<MetricFamily> {
+        let each = |value: &dyn Fn(&Keys) -> f64| {
+            self.keys.each().map(|(set, keys)| (vec![("set", set)], value(keys))).collect::<Vec<_>>()
+        };
+        let states: Vec<_> = self
+            .keys
+            .each()
+            .flat_map(|(set, keys)| {
+                [State::Active, State::Next, State::Retiring]
+                    .map(|it| (vec![("set", set), ("state", it.as_str())], keys.in_state(it)))
+            })
+            .collect();
+        let ages = states.iter().filter_map(|(labels, (_, age))| Some((labels.clone(), float((*age)?))));
+        let counts = states.iter().map(|(labels, (count, _))| (labels.clone(), float(*count as u64)));
+        vec![
+            family(
+                "cloister_signing_key_age_seconds",
+                "How long the oldest key that signs for backends has been in its state",
+                MetricType::GAUGE,
+                ages.collect(),
+            ),
+            family("cloister_signing_keys", "Keys that sign for backends", MetricType::GAUGE, counts.collect()),
+            family(
+                "cloister_signing_key_rotate_after_seconds",
+                "After how long another key signs for backends",
+                MetricType::GAUGE,
+                each(&|keys| float(keys.schedule().rotate_after())),
+            ),
+            family(
+                "cloister_signing_key_rotations_total",
+                "Times that a key began to sign",
+                MetricType::COUNTER,
+                each(&|keys| float(keys.rotations())),
+            ),
+            family(
+                "cloister_signing_keys_faulty",
+                "Whether the keys that sign cannot be looked after, so that the last good ones serve on",
+                MetricType::GAUGE,
+                each(&|keys| f64::from(u8::from(keys.is_faulty()))),
             ),
         ]
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use admin::{Admin, Operations};
-use assertion::{Keyring, Minter};
+use assertion::Minter;
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
 use gate::{DemandingHosts, Gate, Rooms};
@@ -38,10 +38,11 @@ use crate::renew::Renewal;
 use crate::revoking::{Others, Revoking};
 use crate::rules::{self, Reloader};
 use crate::settings::{MOST_ATTEMPTS, Redis, Settings};
+use crate::signing::Rings;
 use crate::upgrade::{Old, Upgrade};
 use crate::watch_files::{self, Watched};
 use crate::watchdog::{self, Hearts};
-use crate::{desk, ready, renew};
+use crate::{desk, ready, renew, signing};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -94,6 +95,7 @@ impl Gateway {
             response,
             assertion_issuer,
             assertion_lifetime,
+            keys,
             audit,
             ..
         } = settings;
@@ -104,7 +106,7 @@ impl Gateway {
         announce(&listeners, &sockets)?;
         let (admin_address, admin) = (admin, listen(admin, &mut origin)?);
         origin.all_taken()?;
-        let keyring = Arc::new(keyring(&state, &*clock)?);
+        let keys = Rings::open(&keys, &state, &backends, &clock)?;
         let rules = Arc::new(Live::new(rules::first(compiled).map_err(Failure::Setup)?));
         let of_now = Arc::clone(&rules);
         let is_registered = move |tenant: &TenantId| of_now.glance().policy().tenants().get(tenant.as_str()).is_some();
@@ -138,7 +140,8 @@ impl Gateway {
             .with_label_values(&[VERSION])
             .set(1);
 
-        let minter = Minter::new(assertion_issuer, assertion_lifetime, Arc::clone(&keyring), Arc::clone(&clock));
+        let minter = Minter::new(assertion_issuer, assertion_lifetime, Arc::clone(&keys.assertion), Arc::clone(&clock))
+            .signing_requests_with(keys.signature.clone());
         let request_metrics = Metrics::register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let bounds =
             Bounds { path_bytes: PATH, query_bytes: QUERY, fields: guard.fields, head_bytes: guard.head_bytes };
@@ -196,22 +199,17 @@ impl Gateway {
             rooms,
             certificates: certificates.clone(),
             proxy: Arc::clone(&proxy),
+            keys: keys.clone(),
             readiness: readiness.clone(),
             upstreams: upstreams.clone(),
             defences,
             relay: relay.clone(),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
-        let admin = Admin {
-            registry,
-            refresh: Vec::new(),
-            readiness,
-            jwks: Arc::new(move || keyring.jwks().to_owned()),
-            version: VERSION,
-            operations,
-        }
-        .on(admin)
-        .map_err(|error| Failure::setup("cannot listen", &error))?;
+        let admin =
+            Admin { registry, refresh: Vec::new(), readiness, key_sets: keys.pages(), version: VERSION, operations }
+                .on(admin)
+                .map_err(|error| Failure::setup("cannot listen", &error))?;
         tracing::info!(listener = "admin", address = %admin.address(), "listening");
         spare.push((admin_address, admin.duplicate().map_err(|error| Failure::setup("cannot listen", &error))?));
         let spare = Arc::new(Mutex::new(spare));
@@ -236,6 +234,8 @@ impl Gateway {
             proxy,
             revoking,
             relay,
+            keys,
+            journal: Arc::clone(&journal),
             grace: shutdown.grace,
             old: Arc::clone(&old),
         });
@@ -294,13 +294,29 @@ struct Works {
     proxy: Arc<Proxy>,
     revoking: Arc<Revoking>,
     relay: Option<Arc<Relay>>,
+    keys: Rings,
+    journal: Arc<Journal>,
     grace: Duration,
     old: Arc<Old>,
 }
 
 /// Every background task there is, beside those of `assemble` that tell others how it goes.
 fn tasks(works: Works) -> Vec<Task> {
-    let Works { admin, tokens, reloader, renewal, upstreams, resolver, proxy, revoking, relay, grace, old } = works;
+    let Works {
+        admin,
+        tokens,
+        reloader,
+        renewal,
+        upstreams,
+        resolver,
+        proxy,
+        revoking,
+        relay,
+        keys,
+        journal,
+        grace,
+        old,
+    } = works;
     let policies = Watched {
         what: "policies",
         folders: vec![reloader.folder.clone()],
@@ -326,6 +342,7 @@ fn tasks(works: Works) -> Vec<Task> {
                 tracing::error!(error = terms::chain(&error), "the admin listener ended");
             }
         }),
+        Task::new("keys", move |shutdown| signing::tend(keys, journal, shutdown)),
         Task::new("names", move |shutdown| upstream::keep_resolved(named, resolver, shutdown)),
         Task::new("health", move |shutdown| upstream::keep_checked(upstreams, prober, shutdown)),
         Task::new("policies", move |shutdown| {
@@ -426,13 +443,6 @@ fn announce(settings: &[ListenerSettings], sockets: &Listeners) -> Result<(), Fa
         tracing::info!(listener = name, %address, "listening");
     }
     Ok(())
-}
-
-fn keyring(state: &Path, clock: &dyn Clock) -> Result<Keyring, Failure> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state);
-    made.map_err(|error| Failure::setup(state.display(), &error))?;
-    Keyring::open(&state.join("assertion.jwks"), clock).map_err(|error| Failure::setup(state.display(), &error))
 }
 
 /// The tokens that were taken back, in force from the first request on.

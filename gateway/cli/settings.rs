@@ -47,6 +47,9 @@ pub(crate) struct Settings {
     pub(crate) response: ResponseSettings,
     pub(crate) assertion_issuer: assertion::Issuer,
     pub(crate) assertion_lifetime: assertion::Lifetime,
+    pub(crate) keys: KeySettings,
+    /// Of which the keys come that are shared with backends and not given.
+    pub(crate) root: Option<secrets::Secret<Vec<u8>>>,
     pub(crate) audit: Audit,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: Level,
@@ -65,6 +68,22 @@ pub(crate) struct Shutdown {
     pub(crate) grace: Duration,
     pub(crate) delay: Duration,
     pub(crate) idle: Duration,
+}
+
+/// The keys that sign what backends receive.
+#[derive(Clone, Debug)]
+pub(crate) struct KeySettings {
+    pub(crate) source: KeySource,
+    pub(crate) schedule: assertion::Schedule,
+}
+
+/// Where the keys are.
+#[derive(Clone, Debug)]
+pub(crate) enum KeySource {
+    /// Somebody else looks after them.
+    Given(secrets::Reference),
+    /// In the state folder.
+    State,
 }
 
 /// Where the audit log is.

@@ -79,7 +79,9 @@ impl Backend {
         &self.defence
     }
 
-    pub(crate) const fn assertion(&self) -> &assertion::Backend {
+    /// What it is told about who asks.
+    #[must_use]
+    pub const fn assertion(&self) -> &assertion::Backend {
         &self.assertion
     }
 

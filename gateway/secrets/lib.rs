@@ -10,10 +10,12 @@
 //!
 //! *Who gives it what:* the settings of other parts hold a [`Reference`]; `cli` calls [`resolve`] with the
 //! [`ProcessEnvironment`], tests with a map. Parts that keep private keys of their own use [`read_private`] and
-//! [`create_private`], so that the rules for such files stand in one place.
+//! [`create_private`] and [`update_private`], so that the rules for such files stand in one place.
 //!
 //! *How to add a place where secrets come from:* a variant of [`Reference`] with its spelling in `reference.rs`, an arm
 //! in `resolve.rs`, its failures with their remedies in [`SecretError`], and a test for each failure.
+//!
+//! *How to add a use of a root secret:* a [`Purpose`], whose words no other has. No key serves two purposes.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -27,17 +29,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod derive;
 mod environment;
 mod private;
 mod reference;
 mod resolve;
 mod secret;
+mod update;
 
+pub use derive::{Purpose, derive};
 pub use environment::{Environment, ProcessEnvironment};
 pub use private::{PrivateFileError, create_private, read_private};
 pub use reference::{InvalidReference, Reference};
 pub use resolve::{SecretError, resolve};
 pub use secret::Secret;
+pub use update::{UpdateError, update_private};
 
 /// The largest secret, in bytes. A key chain in PEM stays well below; what is larger is the wrong file.
 pub const MAX: usize = 64 * 1024;

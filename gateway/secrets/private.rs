@@ -117,27 +117,43 @@ fn closed_folder(file: &Path) -> Result<(), PrivateFileError> {
 /// The folder cannot be written to.
 pub fn create_private(path: &Path, content: &Secret<Vec<u8>>) -> Result<bool, PrivateFileError> {
     let create = || -> io::Result<bool> {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            Some(_) | None => Path::new("."),
-        };
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        // A name of its own: two instances that start at once, both as process 1 of a container, do not meet.
-        name.push(format!(".{:016x}.new", RandomState::new().hash_one(path)));
-        let draft = folder.join(name);
-        let written = write_synced(&draft, content).and_then(|()| match fs::hard_link(&draft, path) {
+        let draft = draft(path, content)?;
+        let written = match fs::hard_link(&draft, path) {
             // ORDER: the content is on disk before the name is. A link, since a rename would replace what is there.
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
-        });
+        };
         let removed = fs::remove_file(&draft);
         let written = written?;
         removed?;
-        File::open(folder)?.sync_all()?;
+        File::open(folder_of(path))?.sync_all()?;
         Ok(written)
     };
     create().map_err(|source| PrivateFileError::Create { path: path.to_owned(), source })
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+/// Writes the content to a file beside, which has a name of its own: two instances that start at once, both as process 1 of a
+/// container, do not meet. What could not be written is removed.
+pub(crate) fn draft(path: &Path, content: &Secret<Vec<u8>>) -> io::Result<PathBuf> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{:016x}.new", RandomState::new().hash_one(path)));
+    let draft = folder_of(path).join(name);
+    match write_synced(&draft, content) {
+        Ok(()) => Ok(draft),
+        Err(error) => {
+            drop(fs::remove_file(&draft));
+            Err(error)
+        }
+    }
 }
 
 fn write_synced(path: &Path, content: &Secret<Vec<u8>>) -> io::Result<()> {

@@ -29,6 +29,7 @@ pub struct Setup {
     pub(super) audit: Option<PathBuf>,
     pub(super) members: Option<String>,
     pub(super) issuer: String,
+    pub(super) assertion: String,
     pub(super) unready: bool,
 }
 
@@ -141,6 +142,12 @@ impl Setup {
         self
     }
 
+    /// More settings of the assertion, as YAML in one line: `lifetime: 2s`.
+    pub fn assertion(mut self, text: &str) -> Self {
+        self.assertion = format!(", {text}");
+        self
+    }
+
     /// More lines of the issuer `main`, and of others behind it. `FOLDER` stands for the gateway's.
     pub fn issuer(mut self, lines: &str) -> Self {
         self.issuer = lines.into();
@@ -199,11 +206,12 @@ issuers:
     addresses: [{addresses}]
     {protocol}
     timeouts: {timeouts}
-{defence}{upstreams}assertion: {{ issuer: "https://gateway.example.test" }}
+{defence}{upstreams}assertion: {{ issuer: "https://gateway.example.test"{assertion} }}
 audit: {{ directory: {log} }}
 "#,
         tls = if setup.tls { tls_listener(folder, &setup.tls_more) } else { String::new() },
         listener = setup.listener,
+        assertion = setup.assertion,
         log = log.display(),
         protocol = setup.protocol,
         addresses = addresses.join(", "),

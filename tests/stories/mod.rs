@@ -19,6 +19,7 @@ mod files;
 mod grpc;
 mod headers;
 mod health;
+mod keys;
 mod life;
 mod limits;
 mod matrix;

@@ -1,22 +1,24 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::encoding::AsBigEndian as _;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use secrets::Secret;
 use serde::Deserialize;
 
-use super::KeyringError;
+use super::pair::{Pair, Parts, Signed};
+use super::{Algorithm, KeyringError};
 use crate::claims::push_base64url;
 
-/// A key pair for ES256 (RFC 7518 §3.4), which serves no other purpose.
+/// A key pair of one keyring, which serves its purpose and no other.
 pub struct Key {
-    pair: EcdsaKeyPair,
+    pair: Pair,
     kid: Arc<str>,
     state: State,
     created: u64,
+    since: u64,
     /// The first part of every assertion with this key, with its dot.
     header: String,
+    /// What every signature of a request (RFC 9421) with this key says of it.
+    parameters: String,
 }
 
 /// Where a key is in its life. Listed in the order in which the keyring keeps them.
@@ -32,7 +34,9 @@ pub enum State {
 }
 
 impl State {
-    pub(super) const fn as_str(self) -> &'static str {
+    /// The word in the file and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Next => "next",
@@ -42,32 +46,44 @@ impl State {
 }
 
 impl Key {
-    pub(super) fn generate(created: u64) -> Result<Self, KeyringError> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| KeyringError::Generate)?;
-        Ok(Self::of(pair, State::Active, created))
+    pub(super) fn generate(algorithm: Algorithm, state: State, now: u64) -> Result<Self, KeyringError> {
+        let pair = Pair::generate(algorithm).ok_or(KeyringError::Generate)?;
+        Ok(Self::of(pair, state, now, now))
     }
 
-    /// `None`: the parts are not a P-256 pair.
-    pub(super) fn assemble(private: &[u8], public: &[u8], state: State, created: u64) -> Option<Self> {
-        let pair =
-            EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, private, public).ok()?;
-        Some(Self::of(pair, state, created))
+    /// `None`: the parts are not a pair for this algorithm.
+    pub(super) fn assemble(
+        algorithm: Algorithm,
+        parts: &Parts<'_>,
+        state: State,
+        created: u64,
+        since: u64,
+    ) -> Option<Self> {
+        Pair::assemble(algorithm, parts).map(|pair| Self::of(pair, state, created, since))
     }
 
-    fn of(pair: EcdsaKeyPair, state: State, created: u64) -> Self {
+    fn of(pair: Pair, state: State, created: u64, since: u64) -> Self {
         // RFC 7638 §3: the required members in lexical order, without white space.
         let mut kid = String::new();
-        push_base64url(&mut kid, digest(&SHA256, format!("{{{}}}", members(&pair)).as_bytes()).as_ref());
+        push_base64url(&mut kid, digest(&SHA256, format!("{{{}}}", pair.members()).as_bytes()).as_ref());
         let mut header = String::new();
-        push_base64url(&mut header, format!(r#"{{"alg":"ES256","typ":"cloister+jwt","kid":"{kid}"}}"#).as_bytes());
+        let alg = pair.algorithm();
+        push_base64url(&mut header, format!(r#"{{"alg":"{alg}","typ":"cloister+jwt","kid":"{kid}"}}"#).as_bytes());
         header.push('.');
-        Self { pair, kid: kid.into(), state, created, header }
+        let parameters = crate::signature::parameters(&kid);
+        Self { pair, kid: kid.into(), state, created, since, header, parameters }
     }
 
     /// The name of the key: its thumbprint (RFC 7638).
     #[must_use]
-    pub fn kid(&self) -> &str {
+    pub const fn kid(&self) -> &Arc<str> {
         &self.kid
+    }
+
+    /// What it signs with.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.pair.algorithm()
     }
 
     /// Where it is in its life.
@@ -82,37 +98,38 @@ impl Key {
         self.created
     }
 
-    pub(crate) const fn pair(&self) -> &EcdsaKeyPair {
-        &self.pair
+    /// Since when it has been in its state, in seconds since the Unix epoch.
+    #[must_use]
+    pub const fn since(&self) -> u64 {
+        self.since
+    }
+
+    pub(super) fn becomes(self, state: State, now: u64) -> Self {
+        Self { state, since: now, ..self }
+    }
+
+    /// `None`: the cryptography failed.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<Signed> {
+        self.pair.sign(message)
     }
 
     pub(crate) fn header(&self) -> &str {
         &self.header
     }
 
+    pub(crate) fn parameters(&self) -> &str {
+        &self.parameters
+    }
+
     pub(super) fn public_jwk(&self) -> String {
-        format!(r#"{{{},"use":"sig","alg":"ES256","kid":"{}"}}"#, members(&self.pair), self.kid)
+        let alg = self.algorithm();
+        format!(r#"{{{},"use":"sig","alg":"{alg}","kid":"{}"}}"#, self.pair.members(), self.kid)
     }
 
-    /// The private part, as its JWK writes it (RFC 7518 §6.2.2.1).
+    /// The private part, as its JWK writes it (RFC 7518 §6.2.2.1, RFC 8037 §2); PKCS #8 for RSA.
     pub(super) fn private_text(&self) -> Result<Secret<String>, KeyringError> {
-        let scalar = self.pair.private_key().as_be_bytes().map_err(|_| KeyringError::Generate)?;
-        let mut text = String::with_capacity(64); // enough, so that no copy is left behind by growing
-        push_base64url(&mut text, scalar.as_ref());
-        Ok(Secret::new(text))
+        self.pair.private_text().ok_or(KeyringError::Generate)
     }
-}
-
-/// The public members of the JWK. An uncompressed point is `04 x y` (SEC 1 §2.3.3).
-fn members(pair: &EcdsaKeyPair) -> String {
-    let point = pair.public_key().as_ref();
-    let (x, y) = point.get(1..).unwrap_or_default().split_at_checked(32).unwrap_or_default();
-    let text = |coordinate: &[u8]| {
-        let mut text = String::new();
-        push_base64url(&mut text, coordinate);
-        text
-    };
-    format!(r#""crv":"P-256","kty":"EC","x":"{}","y":"{}""#, text(x), text(y))
 }
 
 /// Shows the name and the state, and nothing of the key.

@@ -3,13 +3,13 @@ mod vectors;
 use std::time::Duration;
 
 use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{DecodingKey, Validation};
 use secrets::Secret;
 use serde_json::{Value, json};
 use terms::{IssuerId, ManualClock, RequestId, RoleName, Subject, TenantId};
 
 use super::*;
-use crate::SignatureKey;
+use crate::{Algorithm, Schedule, SignatureKey, Source};
 
 const NOW: u64 = 1_790_000_000;
 
@@ -55,10 +55,19 @@ fn request(id: u128) -> Forwarded<'static> {
 }
 
 fn minter(clock: &Arc<ManualClock>) -> Minter {
-    let keyring = Arc::new(Keyring::generate(&**clock).unwrap());
+    minter_of(Source::Memory, clock)
+}
+
+fn minter_of(source: Source, clock: &Arc<ManualClock>) -> Minter {
     let lifetime = Lifetime::try_from(Duration::from_secs(60)).unwrap();
+    let schedule = Schedule::new(Duration::from_secs(86_400), Duration::from_secs(300), lifetime).unwrap();
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    Minter::new("https://gateway.example.com".parse().unwrap(), lifetime, keyring, clock)
+    let used: &[Algorithm] = match source {
+        Source::Memory => &[Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256],
+        Source::File(_) | Source::Given { .. } => &[Algorithm::Es256],
+    };
+    let keys = Arc::new(Keys::open(source, used, schedule, Arc::clone(&clock)).unwrap());
+    Minter::new("https://gateway.example.com".parse().unwrap(), lifetime, keys, clock)
 }
 
 fn clock() -> Arc<ManualClock> {
@@ -67,13 +76,18 @@ fn clock() -> Arc<ManualClock> {
 
 fn backend(binding: Binding) -> Backend {
     let key = SignatureKey::new("orders", &Secret::new(vec![7; 32])).unwrap();
-    Backend::new("orders".parse().unwrap(), binding, (binding == Binding::Reuse).then_some(key)).unwrap()
+    let signer = (binding == Binding::Reuse).then_some(key.into());
+    Backend::new("orders".parse().unwrap(), binding, Algorithm::Es256, signer).unwrap()
 }
 
 /// The claims, after the signature was verified with a library that is not ours and with what is published alone.
 fn verified(minter: &Minter, injected: &Injected) -> Value {
-    let set: JwkSet = serde_json::from_str(minter.keyring.jwks()).unwrap();
-    let mut rules = Validation::new(Algorithm::ES256);
+    verified_as(jsonwebtoken::Algorithm::ES256, minter, injected)
+}
+
+fn verified_as(algorithm: jsonwebtoken::Algorithm, minter: &Minter, injected: &Injected) -> Value {
+    let set: JwkSet = serde_json::from_str(minter.keys.glance().jwks()).unwrap();
+    let mut rules = Validation::new(algorithm);
     rules.set_audience(&["orders"]);
     rules.set_issuer(&["https://gateway.example.com"]);
     rules.validate_exp = false; // the clock of these tests stands still
@@ -200,7 +214,7 @@ fn an_assertion_is_used_again_for_the_same_caller_only() {
         assert_eq!(field(&other, "x-roles").unwrap(), roles.join(","), "{what}");
     }
     let key = SignatureKey::new("billing", &Secret::new(vec![8; 32])).unwrap();
-    let billing = Backend::new("billing".parse().unwrap(), Binding::Reuse, Some(key)).unwrap();
+    let billing = Backend::new("billing".parse().unwrap(), Binding::Reuse, Algorithm::Es256, Some(key.into())).unwrap();
     assert_ne!(minter.inject(&ada.identity(), &request(3), &billing).unwrap().assertion, first.assertion);
 }
 
@@ -210,4 +224,20 @@ fn without_reuse_every_request_has_an_assertion_of_its_own() {
     let ada = Person::ada();
     let inject = |id| minter.inject(&ada.identity(), &request(id), &backend(Binding::PerRequest)).unwrap();
     assert_ne!(verified(&minter, &inject(1))["jti"], verified(&minter, &inject(2))["jti"]);
+}
+
+#[test]
+fn each_backend_has_assertions_of_the_algorithm_that_it_can_verify() {
+    let minter = minter(&clock());
+    for (ours, theirs) in [
+        (Algorithm::EdDsa, jsonwebtoken::Algorithm::EdDSA),
+        (Algorithm::Es256, jsonwebtoken::Algorithm::ES256),
+        (Algorithm::Rs256, jsonwebtoken::Algorithm::RS256),
+    ] {
+        let backend = Backend::new("orders".parse().unwrap(), Binding::InsecureReuse, ours, None).unwrap();
+        for _ in 0..2 {
+            let injected = minter.inject(&Person::ada().identity(), &request(1), &backend).unwrap();
+            assert_eq!(verified_as(theirs, &minter, &injected)["tenant"], json!("acme"), "{ours}");
+        }
+    }
 }

@@ -28,8 +28,12 @@ fn the_oracle_agrees_with_the_example_of_the_standard() {
     assert_eq!(mac(&secret, &base(&components, parameters)), "pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=");
 }
 
-fn key() -> SignatureKey {
-    SignatureKey::new("orders", &Secret::new(b"0123456789abcdef0123456789abcdef".to_vec())).unwrap()
+fn named(id: &str, secret: &[u8]) -> SignatureKey {
+    SignatureKey::new(id, &Secret::new(secret.to_vec())).unwrap()
+}
+
+fn key() -> Signer {
+    named("orders", b"0123456789abcdef0123456789abcdef").into()
 }
 
 fn request() -> Forwarded<'static> {
@@ -55,7 +59,7 @@ proptest! {
     ) {
         let id = RequestId::from(id);
         let request = Forwarded { id, method: &method, authority: &authority, path: &path, query: query.as_deref() };
-        let signed = key().sign(&request, assertion.as_bytes(), now).unwrap();
+        let signed = key().sign(&request, assertion.as_bytes(), None, now).unwrap();
         let parameters = format!(
             "(\"@method\" \"@authority\" \"@path\" \"@query\" \"x-cloister-assertion\");created={now};expires={};nonce=\"{id}\";keyid=\"orders\";tag=\"cloister-v1\"",
             now + 60,
@@ -79,7 +83,7 @@ proptest! {
 
 #[test]
 fn a_request_that_could_be_read_in_two_ways_is_not_signed() {
-    assert!(key().sign(&request(), b"a", 1).is_ok());
+    assert!(key().sign(&request(), b"a", None, 1).is_ok());
     for (request, why) in [
         (Forwarded { path: "/a\n\"@query\": ?admin", ..request() }, "line end in the path"),
         (Forwarded { query: Some("a\r\nb"), ..request() }, "line end in the query"),
@@ -92,7 +96,7 @@ fn a_request_that_could_be_read_in_two_ways_is_not_signed() {
         (Forwarded { path: "/a?b", ..request() }, "query in the path"),
         (Forwarded { path: "/ä", ..request() }, "beyond ascii"),
     ] {
-        assert_eq!(key().sign(&request, b"a", 1).unwrap_err(), MintError::Unsignable, "{why}");
+        assert_eq!(key().sign(&request, b"a", None, 1).unwrap_err(), MintError::Unsignable, "{why}");
     }
 }
 
@@ -104,4 +108,56 @@ fn a_key_has_a_name_and_enough_bytes() {
         assert_eq!(SignatureKey::new(id, &secret(32)).unwrap_err(), InvalidSignatureKey::Id, "{id:?}");
     }
     assert!(!format!("{:?}", SignatureKey::new("orders", &secret(32)).unwrap()).contains("kkk"));
+}
+
+#[test]
+fn the_next_key_signs_from_its_time_on_and_has_a_name_of_its_own() {
+    let (old, new) = (named("orders-1", &[1; 32]), named("orders-2", &[2; 32]));
+    let signer = Signer::shared(old, Some((1_000, new))).unwrap();
+    for (now, id) in [(1, "orders-1"), (999, "orders-1"), (1_000, "orders-2"), (2_000, "orders-2")] {
+        let signed = signer.sign(&request(), b"a.b.c", None, now).unwrap();
+        assert!(signed.input.to_str().unwrap().contains(&format!(";keyid=\"{id}\";")), "{now}");
+    }
+    let same = Signer::shared(named("orders", &[1; 32]), Some((1_000, named("orders", &[2; 32]))));
+    assert_eq!(same.unwrap_err(), InvalidSigner::Named);
+}
+
+/// Signatures of pairs verify with what is published, with a library that is not ours.
+#[test]
+fn a_signature_of_a_pair_verifies_with_the_published_key_that_it_names() {
+    use jsonwebtoken::jwk::JwkSet;
+    let lifetime = crate::Lifetime::try_from(std::time::Duration::from_secs(60)).unwrap();
+    let (day, minutes) = (std::time::Duration::from_secs(86_400), std::time::Duration::from_secs(300));
+    let schedule = crate::Schedule::new(day, minutes, lifetime).unwrap();
+    let used = [Algorithm::EdDsa, Algorithm::Es256];
+    let clock = std::sync::Arc::new(terms::ManualClock::at(1));
+    let keys = Keys::open(crate::Source::Memory, &used, schedule, clock).unwrap();
+    let set: JwkSet = serde_json::from_str(keys.glance().jwks()).unwrap();
+    for (algorithm, verifies) in
+        [(Algorithm::EdDsa, jsonwebtoken::Algorithm::EdDSA), (Algorithm::Es256, jsonwebtoken::Algorithm::ES256)]
+    {
+        let signer = Signer::pair(algorithm).unwrap();
+        let signed = signer.sign(&request(), b"a.b.c", Some(&keys), 7).unwrap();
+        let parameters = signed.input.to_str().unwrap().strip_prefix("cloister=").unwrap().to_owned();
+        let kid = parameters.split("keyid=\"").nth(1).unwrap().split('"').next().unwrap();
+        let text = base(
+            &[
+                ("@method", "GET"),
+                ("@authority", "orders.internal:9001"),
+                ("@path", "/orders/a%20b"),
+                ("@query", "?x=1&y=%3F"),
+                ("x-cloister-assertion", "a.b.c"),
+            ],
+            &parameters,
+        );
+        let octets = signed.signature.to_str().unwrap().strip_prefix("cloister=:").unwrap().strip_suffix(':').unwrap();
+        let octets = BASE64_STANDARD.decode(octets).unwrap();
+        let mut url = String::new();
+        crate::claims::push_base64url(&mut url, &octets);
+        let key = jsonwebtoken::DecodingKey::from_jwk(set.find(kid).unwrap()).unwrap();
+        assert!(jsonwebtoken::crypto::verify(&url, text.as_bytes(), &key, verifies).unwrap(), "{algorithm}");
+        assert!(!jsonwebtoken::crypto::verify(&url, b"another", &key, verifies).unwrap(), "{algorithm}");
+        assert_eq!(signer.sign(&request(), b"a", None, 7).unwrap_err(), MintError::Sign);
+    }
+    assert_eq!(Signer::pair(Algorithm::Rs256).unwrap_err(), InvalidSigner::Algorithm);
 }

@@ -1,10 +1,12 @@
 mod authority;
+mod backend;
 mod defence;
 mod dns;
 mod dpop;
 mod edge;
 mod health;
 mod issuer;
+mod keys;
 mod networks;
 mod redis;
 mod response;
@@ -13,6 +15,7 @@ mod upstream;
 
 pub(crate) use defence::MOST_ATTEMPTS;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -26,13 +29,23 @@ use yaml::At;
 use authority::AuthorityNames;
 
 use super::file::{self, File};
-use super::{Audit, Settings, Shutdown};
+use super::{Audit, KeySettings, Settings, Shutdown};
 
 /// Text, made into what the parts take. Every mistake is noted; settings come out only if nothing is missing for them.
 pub(super) struct Compiler<'a> {
-    pub(super) file: &'a Arc<str>,
-    pub(super) environment: &'a dyn Environment,
-    pub(super) findings: &'a mut Findings,
+    file: &'a Arc<str>,
+    environment: &'a dyn Environment,
+    findings: &'a mut Findings,
+    /// Of which the keys come that are shared with backends and not given.
+    root: Option<Secret<Vec<u8>>>,
+    /// The SHA-256 of every key that is given, and what it is for.
+    keys: BTreeMap<Vec<u8>, String>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) const fn new(file: &'a Arc<str>, environment: &'a dyn Environment, findings: &'a mut Findings) -> Self {
+        Self { file, environment, findings, root: None, keys: BTreeMap::new() }
+    }
 }
 
 impl Compiler<'_> {
@@ -73,11 +86,12 @@ impl Compiler<'_> {
         let redis = redis.as_ref().map(|redis| self.redis(redis));
         let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
+        self.root = assertion.as_ref().and_then(|assertion| self.root(assertion.root.as_ref()?));
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
         let dpop = self.dpop(dpop);
         let dns = self.dns(&dns);
         let response = self.response(response);
-        let (issuer, lifetime) = self.assertion(assertion?);
+        let (issuer, lifetime, keys) = self.assertion(assertion?);
         let audit = audit?;
         let (proxies, clients) = clients?;
         Some(Settings {
@@ -107,6 +121,8 @@ impl Compiler<'_> {
             response: response?,
             assertion_issuer: issuer?,
             assertion_lifetime: lifetime?,
+            keys: keys?,
+            root: self.root.take(),
             audit: Audit {
                 directory: PathBuf::from(audit.directory.value),
                 instance: audit.instance.map_or_else(|| "gateway".into(), |instance| instance.value),
@@ -117,7 +133,7 @@ impl Compiler<'_> {
     }
 
     fn admin_token(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {
-        let token = self.secret(written)?;
+        let token = self.key_for(written, "the admin token")?;
         let guessable = admin::Operations::check(token.expose()).err();
         guessable.map_or(Some(token), |guessable| {
             self.findings.push(Finding::error(written.spot.place(self.file), guessable.to_string()));
@@ -125,21 +141,32 @@ impl Compiler<'_> {
         })
     }
 
-    fn assertion(&mut self, entry: file::Assertion) -> (Option<assertion::Issuer>, Option<Lifetime>) {
-        let file::Assertion { issuer, lifetime } = entry;
+    fn assertion(
+        &mut self,
+        entry: file::Assertion,
+    ) -> (Option<assertion::Issuer>, Option<Lifetime>, Option<KeySettings>) {
+        let file::Assertion { issuer, lifetime, keys, root: _ } = entry;
         let issuer = self.parse(&issuer);
-        let Some(written) = lifetime else {
-            return (issuer, Lifetime::try_from(std::time::Duration::from_secs(60)).ok());
+        let lifetime = match lifetime {
+            None => Lifetime::try_from(std::time::Duration::from_secs(60)).ok(),
+            Some(written) => self.parse::<Span>(&written).and_then(|Span(span)| {
+                let note = |invalid: assertion::InvalidLifetime| {
+                    self.findings.push(Finding::error(written.spot.place(self.file), invalid.to_string()));
+                };
+                Lifetime::try_from(span).map_err(note).ok()
+            }),
         };
-        let lifetime = self.parse::<Span>(&written).and_then(|Span(span)| {
-            let lifetime = Lifetime::try_from(span);
-            lifetime
-                .map_err(|invalid| {
-                    self.findings.push(Finding::error(written.spot.place(self.file), invalid.to_string()))
-                })
-                .ok()
-        });
-        (issuer, lifetime)
+        let keys = lifetime.and_then(|lifetime| self.signing_keys(keys, lifetime));
+        (issuer, lifetime, keys)
+    }
+
+    fn root(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {
+        let root = self.key_for(written, "all that comes of `root`")?;
+        if root.expose().len() < 32 {
+            self.error(written, "a root has at least 32 bytes".into(), "make one with `openssl rand -hex 32`");
+            return None;
+        }
+        Some(root)
     }
 
     /// Reads a text as what it should be; its error says what that is.

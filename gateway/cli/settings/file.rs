@@ -1,11 +1,13 @@
 //! `cloister.yaml` as it is written. Text is checked in `compile.rs`, where every mistake is noted and none ends the rest.
 
+mod assertion;
 mod defence;
 mod dns;
 mod dpop;
 mod edge;
 mod health;
 mod issuer;
+mod keys;
 mod redis;
 mod response;
 mod upstream;
@@ -18,6 +20,7 @@ use serde::Deserialize;
 use terms::{Finding, Findings, Span};
 use yaml::{At, Kind, Named, Node, Pairs};
 
+pub(crate) use assertion::{AssertionAlgorithm, Binding, NextKey, SignatureAlgorithm, UpstreamAssertion};
 pub(crate) use defence::{Breaker, Queue, Retries};
 pub(crate) use dns::Dns;
 pub(crate) use dpop::Dpop;
@@ -26,11 +29,10 @@ pub(crate) use edge::{
 };
 pub(crate) use health::{Check, Ejection, Health, Statuses};
 pub(crate) use issuer::{Discovery, Issuer, Jwks, Members, Profile};
+pub(crate) use keys::SigningKeys;
 pub(crate) use redis::Redis;
 pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
-pub(crate) use upstream::{
-    Address, Balance, Binding, Pool, Protocol, Timeouts, Upstream, UpstreamAssertion, UpstreamTls, Weighted,
-};
+pub(crate) use upstream::{Address, Balance, Pool, Protocol, Timeouts, Upstream, UpstreamTls, Weighted};
 
 /// Where Cloister runs. What is allowed stands in the policy files.
 #[derive(Debug, Default, JsonSchema)]
@@ -209,6 +211,13 @@ pub(super) struct Assertion {
     /// How long an assertion lives: at most 60s, which it is if it is left out.
     #[serde(default)]
     pub(super) lifetime: Option<At<String>>,
+    /// The keys that sign.
+    #[serde(default)]
+    pub(super) keys: SigningKeys,
+    /// A secret of which the keys come that backends share with us and that are not given one by one, at least 32 bytes:
+    /// `${file:…}` or `${env:…}`. Each is derived for one backend and one purpose, and tells nothing of another.
+    #[serde(default)]
+    pub(super) root: Option<At<String>>,
 }
 
 /// The audit log.

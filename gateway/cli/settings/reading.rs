@@ -71,7 +71,7 @@ impl Reading {
         let certificates = tls.flat_map(|tls| &tls.certificates.value).map(|named| Certificate::named(named, &file));
         let certificates = certificates.collect();
         let authorities = written.authorities.iter().filter_map(|named| AuthorityFiles::named(named, &file)).collect();
-        let settings = Compiler { file: &file, environment, findings: &mut findings }.compile(written);
+        let settings = Compiler::new(&file, environment, &mut findings).compile(written);
         let settings = match settings {
             Some(settings) if !findings.reject() => Ok(settings),
             Some(_) | None => Err(findings.quoting(|quoted| (*quoted == *file).then_some(text))),

@@ -22,13 +22,10 @@ fn read(name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(folder().join(name)).unwrap()).unwrap()
 }
 
-/// The key of the vectors. A checkout does not keep the mode that a keyring must have.
-fn keyring() -> Keyring {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("key.json");
-    let content = fs::read(super::vectors::folder().join("key.json")).unwrap();
-    assert!(secrets::create_private(&path, &Secret::new(content)).unwrap());
-    Keyring::open(&path, &ManualClock::at(NOW)).unwrap()
+/// The key of the vectors.
+fn source() -> Source {
+    let fetch = || Ok(Secret::new(fs::read(folder().join("key.json")).unwrap()));
+    Source::Given { place: folder().join("key.json"), fetch: Box::new(fetch) }
 }
 
 #[test]
@@ -70,7 +67,7 @@ fn accept(token: &str, set: &JwkSet, binding: &str, method: &str, path: &str) ->
         return Err("header");
     }
     let jwk = set.find(header["kid"].as_str().unwrap_or_default()).ok_or("unknown key")?;
-    let mut rules = Validation::new(Algorithm::ES256);
+    let mut rules = Validation::new(jsonwebtoken::Algorithm::ES256);
     rules.set_audience(&["orders"]);
     rules.set_issuer(&["https://gateway.example.com"]);
     rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
@@ -89,11 +86,9 @@ fn accept(token: &str, set: &JwkSet, binding: &str, method: &str, path: &str) ->
 
 #[test]
 fn the_gateway_mints_what_the_accepted_vectors_show() {
-    let clock = Arc::new(ManualClock::at(NOW));
-    let lifetime = Lifetime::try_from(Duration::from_secs(60)).unwrap();
-    let minter = Minter::new("https://gateway.example.com".parse().unwrap(), lifetime, Arc::new(keyring()), clock);
+    let minter = minter_of(source(), &clock());
     let file = read("assertions.json");
-    assert_eq!(file["jwks"], serde_json::from_str::<Value>(minter.keyring.jwks()).unwrap());
+    assert_eq!(file["jwks"], serde_json::from_str::<Value>(minter.keys.glance().jwks()).unwrap());
     for (name, binding) in [("plain", Binding::PerRequest), ("reused", Binding::InsecureReuse)] {
         let cases = file["cases"].as_array().unwrap();
         let case = cases.iter().find(|case| case["name"] == name).unwrap();

@@ -2,7 +2,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use assertion::{Audience, Backend, Binding, SignatureKey};
 use terms::{Finding, Span, UpstreamId};
 use upstream::{
     AddressSettings, Balance, ClientTls, Defence, Location, Pool, Protocol, Settings, Timeouts, TlsSettings, Upstream,
@@ -178,34 +177,6 @@ impl Compiler<'_> {
     /// What the system believes; nothing, if that cannot be read.
     fn roots(&self) -> rustls::RootCertStore {
         crate::roots::of_the_system().unwrap_or_else(|_| rustls::RootCertStore::empty())
-    }
-
-    fn backend(&mut self, name: &At<String>, entry: file::UpstreamAssertion) -> Option<Backend> {
-        let file::UpstreamAssertion { audience, binding, key } = entry;
-        let audience: Option<Audience> = self.parse(audience.as_ref().unwrap_or(name));
-        let key = match key {
-            None => None,
-            Some(key) => Some(self.signature_key(name, &key)?),
-        };
-        let binding = match binding {
-            file::Binding::InsecureReuse => Binding::InsecureReuse,
-            file::Binding::PerRequest => Binding::PerRequest,
-            file::Binding::Reuse => Binding::Reuse,
-        };
-        match Backend::new(audience?, binding, key) {
-            Ok(backend) => Some(backend),
-            Err(invalid) => {
-                self.findings.push(Finding::error(name.spot.place(self.file), invalid.to_string()));
-                None
-            }
-        }
-    }
-
-    fn signature_key(&mut self, name: &At<String>, written: &At<String>) -> Option<SignatureKey> {
-        let secret = self.secret(written)?;
-        let key = SignatureKey::new(&name.value, &secret);
-        key.map_err(|error| self.findings.push(Finding::error(written.spot.place(self.file), terms::chain(&error))))
-            .ok()
     }
 }
 

@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use terms::Span;
 use yaml::At;
 
+use super::assertion::UpstreamAssertion;
 use super::defence::{Breaker, Queue, Retries};
 use super::health::{Ejection, Health};
 
@@ -215,31 +216,4 @@ impl Default for Timeouts {
             request: seconds(300),
         }
     }
-}
-
-/// What one backend is told about who asks.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct UpstreamAssertion {
-    /// The `aud` of its assertions. By default the name of the upstream.
-    pub(crate) audience: Option<At<String>>,
-    /// What ties an assertion to one request.
-    pub(crate) binding: Binding,
-    /// The key of this backend's RFC 9421 signatures, at least 32 bytes: `${file:…}` or `${env:…}`.
-    pub(crate) key: Option<At<String>>,
-}
-
-/// What ties an assertion to one request.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Binding {
-    /// A fresh assertion for each request, with its method and path inside.
-    #[default]
-    PerRequest,
-    /// An assertion that says who, used again for half of its life, and an RFC 9421 signature that says this request.
-    /// Needs `key`.
-    Reuse,
-    /// An assertion that says who, used again for half of its life, and nothing that says this request: whoever sees one
-    /// can use it for any request of that user until it expires.
-    InsecureReuse,
 }

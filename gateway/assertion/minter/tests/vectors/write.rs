@@ -1,15 +1,9 @@
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
-
 use super::*;
 
 /// Writes the vectors anew: `cargo test -p assertion -- --ignored`. The key stays the same once it is there.
 #[test]
 #[ignore = "writes files; run it when a claim is added"]
 fn the_vectors_are_written() {
-    let path = folder().join("key.json");
-    if !path.exists() {
-        drop(Keyring::open(&path, &ManualClock::at(NOW)).unwrap());
-    }
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap() + "\n";
     fs::write(folder().join("assertions.json"), pretty(&assertions())).unwrap();
     fs::write(folder().join("signatures.json"), pretty(&signatures())).unwrap();
@@ -27,23 +21,40 @@ fn set_or_remove(json: &mut Value, name: &str, value: &Value) {
     }
 }
 
-fn signed(ring: &Keyring, header: &Value, claims: &str) -> String {
+fn signed(ring: &crate::Keyring, header: &Value, claims: &str) -> String {
     let input = format!("{}.{}", encode(header.to_string()), encode(claims));
-    let signature = ring.active().pair().sign(&SystemRandom::new(), input.as_bytes()).unwrap();
-    format!("{input}.{}", encode(signature))
+    let signature = ring.active(crate::Algorithm::Es256).unwrap().sign(input.as_bytes()).unwrap();
+    format!("{input}.{}", encode(signature.octets()))
 }
 
-fn minted(identity: &Identity<'_>, ring: Keyring, binding: Binding) -> String {
-    let lifetime = Lifetime::try_from(Duration::from_secs(60)).unwrap();
-    let issuer = "https://gateway.example.com".parse().unwrap();
-    let minter = Minter::new(issuer, lifetime, Arc::new(ring), Arc::new(ManualClock::at(NOW)));
-    let injected = minter.inject(identity, &request(0xabc), &backend(binding)).unwrap();
+fn minted(identity: &Identity<'_>, binding: Binding) -> String {
+    let injected = minter_of(source(), &clock()).inject(identity, &request(0xabc), &backend(binding)).unwrap();
     injected.assertion.to_str().unwrap().to_owned()
 }
 
+/// A checkout does not keep the mode that a keyring must have.
+fn private_copy() -> (tempfile::TempDir, PathBuf) {
+    let copy = tempfile::tempdir().unwrap();
+    let path = copy.path().join("key.json");
+    let content = fs::read(folder().join("key.json")).unwrap();
+    assert!(secrets::create_private(&path, &Secret::new(content)).unwrap());
+    (copy, path)
+}
+
+/// `r` and `s` as ASN.1 has them: two whole numbers, with a zero in front where they would look negative.
+fn der(signature: &[u8]) -> Vec<u8> {
+    let number = |octets: &[u8]| {
+        let zeros = octets.iter().take_while(|octet| **octet == 0).count();
+        let octets = [if octets[zeros] > 127 { &[0][..] } else { &[] }, &octets[zeros..]].concat();
+        [vec![2, octets.len() as u8], octets].concat()
+    };
+    let both = [number(&signature[..32]), number(&signature[32..])].concat();
+    [vec![0x30, both.len() as u8], both].concat()
+}
+
 fn assertions() -> Value {
-    let ring = keyring();
-    let kid = ring.active().kid();
+    let ring = crate::Keys::read(&private_copy().1).unwrap();
+    let kid = ring.active(crate::Algorithm::Es256).unwrap().kid();
     let set: Value = serde_json::from_str(ring.jwks()).unwrap();
     let header = json!({ "alg": "ES256", "typ": "cloister+jwt", "kid": kid });
     let claims = json!({
@@ -64,13 +75,13 @@ fn assertions() -> Value {
     let amr: [Box<str>; 2] = ["pwd".into(), "otp".into()];
     let strong =
         Identity { acr: Some("urn:mace:incommon:iap:silver"), amr: &amr, auth_time: Some(NOW - 9), ..ada.identity() };
-    let good = minted(&ada.identity(), keyring(), Binding::PerRequest);
+    let good = minted(&ada.identity(), Binding::PerRequest);
     case("plain", "accept", "per_request", &good, "as the gateway mints it for each request");
-    let reused = minted(&ada.identity(), keyring(), Binding::InsecureReuse);
+    let reused = minted(&ada.identity(), Binding::InsecureReuse);
     case("reused", "accept", "reuse", &reused, "no htm and htu: the signature says which request");
-    let text = minted(&odd.identity(), keyring(), Binding::PerRequest);
+    let text = minted(&odd.identity(), Binding::PerRequest);
     case("odd-subject", "accept", "per_request", &text, "a subject that JSON escapes, and no role");
-    let text = minted(&strong, keyring(), Binding::PerRequest);
+    let text = minted(&strong, Binding::PerRequest);
     case("strong", "accept", "per_request", &text, "with acr, amr and auth_time");
 
     // Claims that are set to something else, or taken away with null, and then signed properly.
@@ -134,7 +145,7 @@ fn assertions() -> Value {
         &format!("{shared}.{payload}.{}", encode(mac)),
         "signed with what is public",
     );
-    let stranger = signed(&Keyring::generate(&ManualClock::at(NOW)).unwrap(), &header, &claims.to_string());
+    let stranger = signed(&minter(&clock()).keys.glance(), &header, &claims.to_string());
     case("stranger", "refuse", "per_request", &stranger, "another key under the name of ours");
     let other = encode(claims.to_string().replace("acme", "globex"));
     case(
@@ -149,9 +160,7 @@ fn assertions() -> Value {
     case("flipped", "refuse", "per_request", &format!("{input}.{}", encode(&octets)), "one bit of the signature");
     case("truncated", "refuse", "per_request", &format!("{input}.{}", encode(&octets[..63])), "63 bytes");
     case("zero", "refuse", "per_request", &format!("{input}.{}", encode([0; 64])), "r and s are zero");
-    let der = ring.active().pair().to_pkcs8v1().unwrap();
-    let der = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der.as_ref()).unwrap();
-    let der = der.sign(&SystemRandom::new(), input.as_bytes()).unwrap();
+    let der = der(&BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap());
     case(
         "der",
         "refuse",
@@ -171,8 +180,8 @@ fn assertions() -> Value {
 }
 
 fn signatures() -> Value {
-    let assertion = minted(&Person::ada().identity(), keyring(), Binding::InsecureReuse);
-    let key = SignatureKey::new("orders", &Secret::new(SECRET.to_vec())).unwrap();
+    let assertion = minted(&Person::ada().identity(), Binding::InsecureReuse);
+    let key = crate::Signer::from(SignatureKey::new("orders", &Secret::new(SECRET.to_vec())).unwrap());
     let bare = Forwarded { query: None, ..request(0xabc) };
     let mut cases = Vec::new();
     let mut case = |name: &str,
@@ -192,7 +201,7 @@ fn signatures() -> Value {
         cases.push(case);
     };
     let at = |request: Forwarded<'static>, now: u64| {
-        let signed = key.sign(&request, assertion.as_bytes(), now).unwrap();
+        let signed = key.sign(&request, assertion.as_bytes(), None, now).unwrap();
         (request, signed.input.to_str().unwrap().to_owned(), signed.signature.to_str().unwrap().to_owned())
     };
     // A field that the gateway never sends, with a MAC that is right for it.
