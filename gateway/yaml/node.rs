@@ -26,7 +26,7 @@ pub struct Node {
 #[derive(Debug)]
 pub enum Kind {
     /// `true` or `false`.
-    Bool,
+    Bool(bool),
     /// A list.
     List(Vec<Node>),
     /// A mapping. Keys are always [`Kind::Text`].
@@ -108,7 +108,7 @@ impl Node {
                     false
                 });
             }
-            Kind::Bool | Kind::Null | Kind::Number(_) | Kind::Odd | Kind::Text(_) => {}
+            Kind::Bool(_) | Kind::Null | Kind::Number(_) | Kind::Odd | Kind::Text(_) => {}
         }
     }
 }
@@ -150,8 +150,8 @@ impl<'de> Visitor<'de> for Anything {
         f.write_str("a value")
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Kind, E> {
-        Ok(Kind::Bool)
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Kind, E> {
+        Ok(Kind::Bool(value))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Kind, E> {

@@ -140,7 +140,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match &self.node.kind {
-            Kind::Bool => visitor.visit_bool(true),
+            Kind::Bool(value) => visitor.visit_bool(*value),
             Kind::List(items) => visitor.visit_seq(Items { reader: self, nodes: items.iter() }),
             Kind::Map(pairs) => visitor.visit_map(self.entries(pairs, None)),
             Kind::Null => visitor.visit_unit(),
@@ -158,7 +158,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     ) -> Result<V::Value, Wrong> {
         match &self.node.kind {
             Kind::Map(pairs) => visitor.visit_map(self.entries(pairs, Some(fields))),
-            Kind::Bool | Kind::List(_) | Kind::Null | Kind::Number(_) | Kind::Odd | Kind::Text(_) => {
+            Kind::Bool(_) | Kind::List(_) | Kind::Null | Kind::Number(_) | Kind::Odd | Kind::Text(_) => {
                 self.deserialize_any(visitor)
             }
         }
@@ -278,5 +278,23 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
         let node = self.value.take().ok_or_else(|| Wrong::new("a value without a key".to_owned()))?;
         seed.deserialize(self.reader.at(node)).map_err(|wrong| wrong.at(node.spot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use terms::Findings;
+
+    #[test]
+    fn what_is_false_is_not_true() {
+        let file: Arc<str> = "file.yaml".into();
+        for (text, expected) in [("true", true), ("false", false)] {
+            let mut findings = Findings::default();
+            let node = crate::parse(&file, text, &mut findings).unwrap();
+            assert_eq!(crate::read::<bool>(&node, &file, &mut findings), Some(expected));
+            assert!(!findings.reject());
+        }
     }
 }

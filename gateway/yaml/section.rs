@@ -26,7 +26,7 @@ pub fn sections<'n>(
     let pairs = match &root.kind {
         Kind::Map(pairs) => pairs.as_slice(),
         Kind::Null => &[],
-        Kind::Bool | Kind::List(_) | Kind::Number(_) | Kind::Odd | Kind::Text(_) => {
+        Kind::Bool(_) | Kind::List(_) | Kind::Number(_) | Kind::Odd | Kind::Text(_) => {
             let finding = Finding::error(root.spot.place(file), format!("{what} is a mapping of sections"));
             findings.push(finding.help(format!("known here: `{}`", known.join("`, `"))));
             &[]
@@ -34,7 +34,7 @@ pub fn sections<'n>(
     };
     let named = |(key, value): &'n (Node, Node)| match &key.kind {
         Kind::Text(name) => Some((key.spot, name.as_str(), value)),
-        Kind::Bool | Kind::List(_) | Kind::Map(_) | Kind::Null | Kind::Number(_) | Kind::Odd => None, // never a key
+        Kind::Bool(_) | Kind::List(_) | Kind::Map(_) | Kind::Null | Kind::Number(_) | Kind::Odd => None, // never a key
     };
     pairs.iter().filter_map(named).collect()
 }
