@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::keyring::Algorithm;
 use crate::signature::Signer;
+use crate::telling::Telling;
 
 /// One backend, as far as it is told who asks.
 #[derive(Debug)]
@@ -13,6 +14,17 @@ pub struct Backend {
     binding: Binding,
     algorithm: Algorithm,
     signer: Option<Signer>,
+    telling: Telling,
+    token: CallersToken,
+}
+
+/// What becomes of the caller's own token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CallersToken {
+    /// The backend gets it, too, and could use it as its own.
+    Forwarded,
+    /// It ends here.
+    Kept,
 }
 
 /// What ties an assertion to one request.
@@ -49,9 +61,28 @@ impl Backend {
         match (binding, &signer) {
             (Binding::Reuse, None) => Err(InvalidBackend::Unbound),
             (Binding::InsecureReuse | Binding::PerRequest | Binding::Reuse, _) => {
-                Ok(Self { audience, binding, algorithm, signer })
+                let (telling, token) = (Telling::default(), CallersToken::Kept);
+                Ok(Self { audience, binding, algorithm, signer, telling, token })
             }
         }
+    }
+
+    /// The same, told claims in fields of their own, and perhaps with the caller's token.
+    #[must_use]
+    pub fn told(self, telling: Telling, token: CallersToken) -> Self {
+        Self { telling, token, ..self }
+    }
+
+    /// Which claims it is told in fields of their own. No client may say any of them.
+    #[must_use]
+    pub const fn telling(&self) -> &Telling {
+        &self.telling
+    }
+
+    /// What becomes of the caller's own token.
+    #[must_use]
+    pub const fn token(&self) -> CallersToken {
+        self.token
     }
 
     /// What its assertions are signed with.

@@ -1,5 +1,6 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::{HeaderName, HeaderValue};
 use terms::RequestId;
 
 use crate::backend::{Audience, Issuer};
@@ -14,6 +15,8 @@ pub(crate) struct Claims<'a> {
     pub(crate) id: RequestId,
     pub(crate) issued_at: u64,
     pub(crate) expires_at: u64,
+    /// What the backend is told in fields of their own.
+    pub(crate) fields: &'a [(HeaderName, HeaderValue)],
     /// The request that the assertion is good for; `None`: the signature says which.
     pub(crate) bound_to: Option<&'a Forwarded<'a>>,
 }
@@ -21,9 +24,19 @@ pub(crate) struct Claims<'a> {
 impl Claims<'_> {
     /// The JSON, always with the same members in the same order.
     pub(crate) fn json(&self) -> Vec<u8> {
-        let Self { issuer, audience, identity, id, issued_at, expires_at, bound_to } = self;
-        let Identity { tenant, issuer: provider, subject, roles, acr, amr, auth_time, expires_at: _, token: _ } =
-            identity;
+        let Self { issuer, audience, identity, id, issued_at, expires_at, fields, bound_to } = self;
+        let Identity {
+            tenant,
+            issuer: provider,
+            subject,
+            roles,
+            acr,
+            amr,
+            auth_time,
+            claimed: _,
+            expires_at: _,
+            token: _,
+        } = identity;
         let mut json = Object(Vec::with_capacity(512));
         json.text("iss", issuer.as_str());
         json.text("aud", audience.as_str());
@@ -46,6 +59,14 @@ impl Claims<'_> {
         }
         if let Some(auth_time) = auth_time {
             json.number("auth_time", *auth_time);
+        }
+        if !fields.is_empty() {
+            let mut told = Object(Vec::with_capacity(256));
+            for (name, value) in *fields {
+                told.text(name.as_str(), value.to_str().unwrap_or_default()); // it was made of a text
+            }
+            json.name("fields");
+            json.0.append(&mut told.end());
         }
         json.end()
     }

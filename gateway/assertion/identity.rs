@@ -1,4 +1,4 @@
-use terms::{IssuerId, RequestId, RoleName, Subject, TenantId};
+use terms::{Claimed, IssuerId, RequestId, RoleName, Subject, TenantId};
 
 /// Who asks, as the gate found it.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct Identity<'a> {
     pub amr: &'a [Box<str>],
     /// When they were authenticated, in seconds since the Unix epoch.
     pub auth_time: Option<u64>,
+    /// What became of the claims of their token that backends may be told; see [`Telling`](crate::Telling).
+    pub claimed: &'a [Claimed],
     /// Until when their token is good, in seconds since the Unix epoch.
     pub expires_at: u64,
     /// The SHA-256 of their token.

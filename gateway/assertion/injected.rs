@@ -15,6 +15,7 @@ pub struct Injected {
     pub(crate) roles: Option<HeaderValue>,
     pub(crate) assertion: HeaderValue,
     pub(crate) signature: Option<Signature>,
+    pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Clone, Debug)]
@@ -24,9 +25,14 @@ pub(crate) struct Signature {
 }
 
 impl Injected {
-    /// The fields, each name once. Who has no role has no `X-Roles`.
+    /// Those that say claims of the token, each name once. They are in the assertion, too.
+    pub fn take_told(&mut self) -> Vec<(HeaderName, HeaderValue)> {
+        std::mem::take(&mut self.fields)
+    }
+
+    /// The fields, each name once, without those that [`Injected::take_told`] gives. Who has no role has no `X-Roles`.
     pub fn into_fields(self) -> impl Iterator<Item = (&'static HeaderName, HeaderValue)> {
-        let Self { tenant, user, roles, assertion, signature } = self;
+        let Self { tenant, user, roles, assertion, signature, fields: _ } = self;
         let (input, signature) = signature.map(|Signature { input, signature }| (input, signature)).unzip();
         [
             (&X_TENANT_ID, Some(tenant)),

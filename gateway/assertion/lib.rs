@@ -36,6 +36,7 @@
 //!         acr: None,
 //!         amr: &[],
 //!         auth_time: None,
+//!         claimed: &[],
 //!         expires_at: 1_790_003_600,
 //!         token: &[7; 32],
 //!     },
@@ -63,8 +64,11 @@ mod keyring;
 mod minter;
 mod reuse;
 mod signature;
+mod telling;
 
-pub use backend::{Audience, Backend, Binding, InvalidBackend, InvalidLifetime, InvalidParty, Issuer, Lifetime};
+pub use backend::{
+    Audience, Backend, Binding, CallersToken, InvalidBackend, InvalidLifetime, InvalidParty, Issuer, Lifetime,
+};
 pub use identity::{Forwarded, Identity};
 pub use injected::Injected;
 pub use keyring::{
@@ -72,3 +76,4 @@ pub use keyring::{
 };
 pub use minter::{MintError, Minter};
 pub use signature::{InvalidSignatureKey, InvalidSigner, SignatureKey, Signer};
+pub use telling::{InvalidTelling, Telling};

@@ -29,6 +29,9 @@ pub struct Minter {
 /// Why a backend cannot be told who asks. Without that, nothing is forwarded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum MintError {
+    /// A claim that the backend is to be told, and that no field can hold as it is.
+    #[error("a claim does not fit into the field that is to say it")]
+    Claim,
     /// The token ran out between the check and now.
     #[error("the token has expired")]
     Expired,
@@ -48,6 +51,7 @@ impl MintError {
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {
+            Self::Claim => Reason::AuthInvalidClaims,
             Self::Expired => Reason::AuthInvalidExpired,
             Self::Field | Self::Sign | Self::Unsignable => Reason::Internal,
         }
@@ -117,7 +121,9 @@ impl Minter {
         expires_at: u64,
         bound_to: Option<&Forwarded<'_>>,
     ) -> Result<Injected, MintError> {
+        let fields = backend.telling().fields(identity)?;
         let claims = Claims {
+            fields: &fields,
             issuer: &self.issuer,
             audience: backend.audience(),
             identity,
@@ -143,6 +149,7 @@ impl Minter {
             roles: if roles.is_empty() { None } else { Some(field(&roles.join(","))?) },
             assertion,
             signature: None,
+            fields,
         })
     }
 }

@@ -65,6 +65,7 @@ impl Permit {
             acr: token.and_then(|token| token.acr()),
             amr: token.map_or(&[], |token| token.amr()),
             auth_time: token.and_then(|token| token.auth_time()),
+            claimed: token.map_or(&[], |token| token.claimed()),
             expires_at: caller.good_until(),
             token: caller.fingerprint(),
         })

@@ -181,14 +181,20 @@ impl ProxyHttp for Serving {
         if head.version == Version::HTTP_11 {
             backend.may_speak_http1()?;
         }
-        let injected = self.inject(admitted, backend, session.req_header());
-        let injected =
-            injected.map_err(|error| Error::because(ErrorType::InternalError, "minting an assertion", error))?;
+        let injected = match self.inject(admitted, backend, session.req_header()) {
+            Ok(injected) => injected,
+            Err(error) => {
+                // FAIL CLOSED: nothing is forwarded that does not say who asks.
+                context.failed = Some((error.reason(), End::Complete));
+                self.metrics().failed_closed(error.reason());
+                return Error::e_because(ErrorType::InternalError, "minting an assertion", error);
+            }
+        };
         let (Some(connection), Some(client)) = (&context.connection, &context.client) else {
             return Error::e_explain(ErrorType::InternalError, "a request from nobody");
         };
         let came = Came { client, tls: connection.connection().tls().is_some() };
-        forward::rewrite(head, admitted, injected, &came)?;
+        forward::rewrite(head, admitted, backend.assertion(), injected, &came)?;
         context.announced = 0; // of this attempt
         if let Some((echo, _)) = admitted.echo() {
             echo::prepare(echo, session, head)?;

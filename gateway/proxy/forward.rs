@@ -1,3 +1,4 @@
+use assertion::{CallersToken, Telling};
 use canonical::{Client, Scheme};
 use http::header;
 use pingora::http::RequestHeader;
@@ -29,6 +30,7 @@ const OF_THE_CONNECTION: [&str; 3] = ["http2-settings", "proxy-authorization", "
 pub(crate) fn rewrite(
     head: &mut RequestHeader,
     admitted: &Admitted,
+    backend: &assertion::Backend,
     injected: Option<assertion::Injected>,
     came: &Came<'_>,
 ) -> pingora::Result<()> {
@@ -41,7 +43,7 @@ pub(crate) fn rewrite(
     for (name, value) in set {
         head.insert_header(name.clone(), value.clone())?;
     }
-    strip(head);
+    strip(head, backend.telling());
     head.remove_header(&header::EXPECT); // it is met here: a backend that does not know it would wait for ever
     if let Some(target) = &forward.target {
         head.set_raw_path(target.as_bytes())?;
@@ -52,9 +54,13 @@ pub(crate) fn rewrite(
     if let Some(cookie) = &forward.cookie {
         head.insert_header(header::COOKIE, cookie.clone())?;
     }
-    if permit.member().is_some() {
+    if permit.member().is_some() && backend.token() == CallersToken::Kept {
         head.remove_header(&header::AUTHORIZATION); // the backend gets the assertion; a token is for us alone
         head.remove_header("dpop"); // and so is the proof: it names our URL, and nobody behind us could tell a replay
+    }
+    let mut injected = injected;
+    for (name, value) in injected.as_mut().map(assertion::Injected::take_told).unwrap_or_default() {
+        head.insert_header(name, value)?;
     }
     for (name, value) in injected.into_iter().flat_map(assertion::Injected::into_fields) {
         head.insert_header(name.as_str(), value)?; // as text, it is not copied
@@ -89,13 +95,16 @@ impl Came<'_> {
 }
 
 /// Removes every field that only Cloister may write, in all spellings.
-fn strip(head: &mut RequestHeader) {
+fn strip(head: &mut RequestHeader, telling: &Telling) {
     // The names are looked at in place; a list is made only for a client that tries.
-    let forged: Vec<_> =
-        head.headers.keys().filter(|name| is_ours(name.as_str()) || is_foreign(name.as_str())).cloned().collect();
+    let forged: Vec<_> = head.headers.keys().filter(|name| is_not_theirs(name.as_str(), telling)).cloned().collect();
     for name in &forged {
         head.remove_header(name);
     }
+}
+
+fn is_not_theirs(name: &str, telling: &Telling) -> bool {
+    is_ours(name) || is_foreign(name) || telling.covers(name)
 }
 
 fn is_ours(name: &str) -> bool {

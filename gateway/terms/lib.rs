@@ -14,6 +14,7 @@
 mod addresses;
 mod binding;
 mod chain;
+mod claimed;
 mod clients;
 mod clock;
 mod finding;
@@ -36,6 +37,7 @@ mod units;
 pub use addresses::{is_loopback_name, is_private, is_special};
 pub use binding::{Binding, InvalidBinding, Nonce};
 pub use chain::chain;
+pub use claimed::Claimed;
 pub use clients::Clients;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use finding::{Finding, Findings, Severity};

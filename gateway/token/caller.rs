@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use terms::{IssuerId, RoleName, Subject, TenantId};
+use terms::{Claimed, IssuerId, RoleName, Subject, TenantId};
 
 use crate::claims::Claims;
 use crate::issuer::Issuer;
@@ -28,6 +28,7 @@ pub struct Caller {
     amr: Box<[Box<str>]>,
     auth_time: Option<u64>,
     confirmation: Confirmation,
+    claimed: Box<[Claimed]>,
 }
 
 /// The longest text taken from a claim, in bytes.
@@ -105,6 +106,7 @@ impl Caller {
             amr: methods(claims)?,
             auth_time: claims.date("auth_time", "`auth_time` is not a date")?.map(|date| date.floor()),
             confirmation: Confirmation::read(claims)?,
+            claimed: issuer.wanted.iter().map(|wanted| wanted.of(claims)).collect(),
         })
     }
 
@@ -218,10 +220,21 @@ impl Caller {
         &self.confirmation
     }
 
+    /// What became of the claims that backends are to be told, in the order of [`IssuerSettings::wanted`].
+    #[must_use]
+    pub const fn claimed(&self) -> &[Claimed] {
+        &self.claimed
+    }
+
     /// About how many bytes this takes, with all that hangs on it.
     pub(crate) fn bytes(&self) -> usize {
         let texts = [&self.tenant, &self.jti, &self.sid, &self.acr].into_iter().flatten().chain(&self.amr);
+        let claimed = self.claimed.iter().map(|claimed| match claimed {
+            Claimed::Text(text) => text.len() + size_of::<Claimed>(),
+            Claimed::Absent | Claimed::Unfit => size_of::<Claimed>(),
+        });
         size_of::<Self>()
+            + claimed.sum::<usize>()
             + self.subject.as_str().len()
             + texts.map(|text| text.len() + size_of::<Box<str>>()).sum::<usize>()
             + self.roles.iter().map(|role| role.as_str().len() + 48).sum::<usize>()
@@ -256,6 +269,7 @@ impl Caller {
             amr: Box::default(),
             auth_time: None,
             confirmation: Confirmation::default(),
+            claimed: Box::default(),
         })
     }
 }

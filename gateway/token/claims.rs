@@ -111,7 +111,7 @@ impl Claims {
     }
 
     /// What stands at a place.
-    fn at(&self, place: &ClaimPlace) -> Vec<&Json> {
+    pub(crate) fn at(&self, place: &ClaimPlace) -> Vec<&Json> {
         let pointer = match place {
             ClaimPlace::Claim(name) => return self.0.get(&**name).into_iter().collect(),
             ClaimPlace::Inside(pointer) => pointer,

@@ -53,6 +53,7 @@ mod realms;
 mod refresh;
 mod settings;
 mod verify;
+mod wanted;
 mod weak;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
@@ -67,3 +68,4 @@ pub use place::{ClaimPlace, InvalidClaimPlace};
 pub use realms::RealmsState;
 pub use settings::{IssuerSettings, JwksSource, Profile, Reach, SettingsError, TenantNaming, Unfit};
 pub use verify::{IsRegistered, Verifier};
+pub use wanted::{Form, ToldClaim};

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -9,7 +10,7 @@ use terms::{IssuerId, TenantId, is_loopback_name, is_private};
 
 use crate::header::Kind;
 use crate::pattern::{Pattern, filled, is_open};
-use crate::{Algorithm, ClaimPlace, TokenError};
+use crate::{Algorithm, ClaimPlace, TokenError, ToldClaim};
 
 /// One issuer of tokens: what it must say, and what is believed of it.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct IssuerSettings {
     pub tenant_naming: TenantNaming,
     /// Where its tokens name the roles.
     pub roles_claim: ClaimPlace,
+    /// The claims that backends are told in fields of their own.
+    pub wanted: Arc<[ToldClaim]>,
     /// What its tokens have to be.
     pub profile: Profile,
     /// The longest that a token of its may be good for, from `iat` to `exp`. As long as it says, if there is none.
@@ -111,6 +114,7 @@ impl IssuerSettings {
             tenant_claim: ClaimPlace::Claim("tenant_id".into()),
             tenant_naming: TenantNaming::One,
             roles_claim: ClaimPlace::Claim("roles".into()),
+            wanted: Arc::default(),
             profile: Profile::Jwt,
             max_lifetime: None,
             leeway: Duration::from_secs(30),

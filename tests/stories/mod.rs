@@ -36,6 +36,7 @@ mod sockets;
 mod stepup;
 mod streams;
 mod systemd;
+mod telling;
 mod tenants;
 mod tokens;
 mod upgrade;

@@ -6,7 +6,7 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use secrets::Secret;
 use serde_json::{Value, json};
-use terms::{IssuerId, ManualClock, RequestId, RoleName, Subject, TenantId};
+use terms::{Claimed, IssuerId, ManualClock, RequestId, RoleName, Subject, TenantId};
 
 use super::*;
 use crate::{Algorithm, Schedule, SignatureKey, Source};
@@ -43,6 +43,7 @@ impl Person {
             acr: None,
             amr: &[],
             auth_time: None,
+            claimed: &[],
             expires_at: self.expires_at,
             token: &self.token,
         }
@@ -239,5 +240,31 @@ fn each_backend_has_assertions_of_the_algorithm_that_it_can_verify() {
             let injected = minter.inject(&Person::ada().identity(), &request(1), &backend).unwrap();
             assert_eq!(verified_as(theirs, &minter, &injected)["tenant"], json!("acme"), "{ours}");
         }
+    }
+}
+
+#[test]
+fn claims_are_told_in_fields_of_their_own_and_under_the_same_signature() {
+    let minter = minter(&clock());
+    let ada = Person::ada();
+    let telling = [("x-email", 0), ("x-plan", 1), ("x-none", 7)];
+    let telling = telling.map(|(name, place)| (http::HeaderName::from_static(name), place));
+    let telling = crate::Telling::new(telling).unwrap();
+    let claimed = [Claimed::Text("ada@\"example.com".into()), Claimed::Absent];
+    for binding in [Binding::PerRequest, Binding::Reuse] {
+        let backend = backend(binding).told(telling.clone(), crate::CallersToken::Kept);
+        let identity = Identity { claimed: &claimed, ..ada.identity() };
+        for _ in 0..2 {
+            let mut injected = minter.inject(&identity, &request(1), &backend).unwrap();
+            assert_eq!(verified(&minter, &injected)["fields"], json!({ "x-email": "ada@\"example.com" }));
+            let told = injected.take_told();
+            assert_eq!(
+                (told.len(), told[0].0.as_str(), told[0].1.to_str().unwrap()),
+                (1, "x-email", "ada@\"example.com")
+            );
+        }
+        let unfit = Identity { claimed: &[Claimed::Unfit], token: &[9; 32], ..ada.identity() };
+        let error = minter.inject(&unfit, &request(1), &backend).unwrap_err();
+        assert_eq!((error, error.reason()), (MintError::Claim, Reason::AuthInvalidClaims));
     }
 }

@@ -10,6 +10,7 @@ mod keys;
 mod networks;
 mod redis;
 mod response;
+mod telling;
 mod tls;
 mod upstream;
 
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use assertion::Lifetime;
 use secrets::{Environment, Reference, Secret};
 use terms::{Finding, Findings, Span};
+use token::{IssuerSettings, ToldClaim};
 use yaml::At;
 
 use authority::AuthorityNames;
@@ -40,11 +42,13 @@ pub(super) struct Compiler<'a> {
     root: Option<Secret<Vec<u8>>>,
     /// The SHA-256 of every key that is given, and what it is for.
     keys: BTreeMap<Vec<u8>, String>,
+    /// The claims that backends are told in fields of their own.
+    wanted: Vec<ToldClaim>,
 }
 
 impl<'a> Compiler<'a> {
     pub(super) const fn new(file: &'a Arc<str>, environment: &'a dyn Environment, findings: &'a mut Findings) -> Self {
-        Self { file, environment, findings, root: None, keys: BTreeMap::new() }
+        Self { file, environment, findings, root: None, keys: BTreeMap::new(), wanted: Vec::new() }
     }
 }
 
@@ -89,6 +93,9 @@ impl Compiler<'_> {
         self.root = assertion.as_ref().and_then(|assertion| self.root(assertion.root.as_ref()?));
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
         let dpop = self.dpop(dpop);
+        let wanted: Arc<[ToldClaim]> = std::mem::take(&mut self.wanted).into();
+        let wanting = |issuer: IssuerSettings| IssuerSettings { wanted: Arc::clone(&wanted), ..issuer };
+        let issuers = issuers.into_iter().map(wanting).collect();
         let dns = self.dns(&dns);
         let response = self.response(response);
         let (issuer, lifetime, keys) = self.assertion(assertion?);

@@ -20,7 +20,9 @@ use serde::Deserialize;
 use terms::{Finding, Findings, Span};
 use yaml::{At, Kind, Named, Node, Pairs};
 
-pub(crate) use assertion::{AssertionAlgorithm, Binding, NextKey, SignatureAlgorithm, UpstreamAssertion};
+pub(crate) use assertion::{
+    AssertionAlgorithm, Binding, Field, FieldForm, FormedField, NextKey, SignatureAlgorithm, UpstreamAssertion,
+};
 pub(crate) use defence::{Breaker, Queue, Retries};
 pub(crate) use dns::Dns;
 pub(crate) use dpop::Dpop;

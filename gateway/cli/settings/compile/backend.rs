@@ -1,4 +1,4 @@
-use assertion::{Algorithm, Audience, Backend, Binding, SignatureKey, Signer};
+use assertion::{Algorithm, Audience, Backend, Binding, CallersToken, SignatureKey, Signer};
 use aws_lc_rs::digest::{SHA256, digest};
 use secrets::{Purpose, Secret};
 use terms::{Finding, Place};
@@ -11,7 +11,19 @@ use crate::settings::file;
 
 impl Compiler<'_> {
     pub(super) fn backend(&mut self, name: &At<String>, entry: file::UpstreamAssertion) -> Option<Backend> {
-        let file::UpstreamAssertion { audience, algorithm, binding, signature, key, key_id, next_key } = entry;
+        let file::UpstreamAssertion {
+            audience,
+            algorithm,
+            binding,
+            signature,
+            key,
+            key_id,
+            next_key,
+            fields,
+            forward_token,
+        } = entry;
+        let telling = self.telling(fields);
+        let token = if forward_token { CallersToken::Forwarded } else { CallersToken::Kept };
         let audience: Option<Audience> = self.parse(audience.as_ref().unwrap_or(name));
         let shared = Shared { key, key_id, next_key };
         let signer = match signature.as_ref().map(|signature| signature.value) {
@@ -31,7 +43,8 @@ impl Compiler<'_> {
             file::Binding::Reuse => Binding::Reuse,
         };
         let backend = Backend::new(audience?, binding, algorithm, signer);
-        backend.map_err(|invalid| self.note(name, invalid.to_string())).ok()
+        let backend = backend.map_err(|invalid| self.note(name, invalid.to_string())).ok()?;
+        Some(backend.told(telling?, token))
     }
 
     /// Keys of the gateway's own, so none that is given.

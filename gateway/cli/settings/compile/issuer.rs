@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use terms::{Binding, IssuerId, Place, TenantId};
 use token::{ClaimPlace, IssuerSettings, JwksSource, Profile, Reach, TenantNaming};
@@ -101,6 +102,7 @@ impl Compiler<'_> {
             tenant_claim: tenant_claim?,
             tenant_naming,
             roles_claim: roles_claim?,
+            wanted: Arc::default(), // known once all upstreams are
             profile,
             max_lifetime,
             leeway: leeway.0,

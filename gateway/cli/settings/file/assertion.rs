@@ -1,8 +1,13 @@
 //! What one backend is told about who asks.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
-use yaml::At;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use yaml::{At, Pairs};
 
 /// What one backend is told about who asks.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -23,6 +28,75 @@ pub(crate) struct UpstreamAssertion {
     pub(crate) key_id: Option<At<String>>,
     /// The key that takes its place at a time. Give it to the backend before, beside the other one.
     pub(crate) next_key: Option<At<NextKey>>,
+    /// Claims of the caller's token that it is told in fields of their own. No client may say any of them; a claim that is not
+    /// there leaves its field out, and one that does not fit has the request refused.
+    #[schemars(with = "BTreeMap<String, Field>")]
+    pub(crate) fields: Pairs<At<Field>>,
+    /// Whether it gets the caller's token, too, in `Authorization`. Whoever has a token can use it wherever the caller could.
+    pub(crate) forward_token: bool,
+}
+
+/// A claim, and how it is told.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum Field {
+    /// The claim, told as a text: `email`, or `/org/name`, a way into a claim (RFC 6901).
+    Text(String),
+    /// With how it is told.
+    Formed(FormedField),
+}
+
+/// A claim, and how it is told.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a claim, or a mapping with `claim` and `as`")]
+pub(crate) struct FormedField {
+    /// The claim: `groups`, `/realm_access/roles`, `/orgs/*/id`.
+    pub(crate) claim: At<String>,
+    /// How it is told. What it is instead is never made to fit.
+    pub(crate) r#as: FieldForm,
+    /// What stands between the texts of a list: `,` if it is left out. No text may have it inside.
+    #[serde(default)]
+    pub(crate) join: Option<At<String>>,
+}
+
+/// How a claim is told.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FieldForm {
+    /// `true` or `false`.
+    Bool,
+    /// Whatever it is, as JSON in ASCII.
+    Json,
+    /// A list of texts, or one text.
+    List,
+    /// A number.
+    Number,
+    /// A text of visible ASCII, with spaces between.
+    Text,
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Field;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a claim, or a mapping with `claim` and `as`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Field, E> {
+                Ok(Field::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Field, A::Error> {
+                FormedField::deserialize(MapAccessDeserializer::new(map)).map(Field::Formed)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// A key that takes the place of another.
