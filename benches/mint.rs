@@ -50,6 +50,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
                 authority: "acme.app.example.com",
                 path: "/api/orders/7f3a",
                 query: Some("expand=lines"),
+                digest: None,
             };
             minter.inject(black_box(&identity), &request, &backend).expect("fields")
         };

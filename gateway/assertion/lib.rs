@@ -12,7 +12,7 @@
 //! every `terms::reserved` field off the request, then asks [`Minter::inject`] with the member's [`Identity`] and the request
 //! [`Forwarded`] as it goes out; `admin` publishes [`Keyring::jwks`].
 //!
-//! *How to add a claim:* a field of [`Identity`], a line in `claims.rs`, the rule for verifiers in `vectors/README.md`,
+//! *How to add a claim:* a field of [`Identity`], a line in `claims.rs`, the rule for verifiers in `tests/vectors/README.md`,
 //! and new vectors (`cargo test -p assertion -- --ignored`). Claims are only ever added: backends check what is there.
 //!
 //! ```
@@ -46,6 +46,7 @@
 //!         authority: "orders.internal",
 //!         path: "/orders/7",
 //!         query: None,
+//!         digest: None,
 //!     },
 //!     &orders,
 //! )?;

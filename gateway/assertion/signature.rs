@@ -15,6 +15,9 @@ use crate::minter::MintError;
 /// The components that a signature covers, in this order (RFC 9421 §2).
 const COVERED: &str = r#"("@method" "@authority" "@path" "@query" "x-cloister-assertion")"#;
 
+/// The same with the body, which is covered by its digest.
+const COVERED_WITH_BODY: &str = r#"("@method" "@authority" "@path" "@query" "x-cloister-assertion" "content-digest")"#;
+
 /// What the signature is called in its fields.
 const LABEL: &str = "cloister=";
 
@@ -162,24 +165,27 @@ struct Base<'a> {
 
 impl<'a> Base<'a> {
     fn of(request: &'a Forwarded<'a>, assertion: &'a [u8], fixed: &str, now: u64) -> Result<Self, MintError> {
-        let Forwarded { id, method, authority, path, query } = *request;
+        let Forwarded { id, method, authority, path, query, digest } = *request;
         // INVARIANT: no value has a line end, so each line of the base is the component that it says it is.
         let signable = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         let lower = !authority.bytes().any(|byte| byte.is_ascii_uppercase());
         let absolute = path.starts_with('/') && !path.contains(['?', '#']);
         let plain = [method, authority, path].into_iter().all(signable);
-        if !(plain && lower && absolute && query.is_none_or(|query| query.is_empty() || signable(query))) {
+        let whole = digest.is_none_or(signable) && query.is_none_or(|query| query.is_empty() || signable(query));
+        if !(plain && lower && absolute && whole) {
             return Err(MintError::Unsignable); // FAIL CLOSED: what cannot be bound is not sent
         }
+        let covered = if digest.is_some() { COVERED_WITH_BODY } else { COVERED };
         let mut input = String::with_capacity(320);
         // Writing to a string does not fail.
-        write!(input, r#"{LABEL}{COVERED};created={now};expires={};nonce="{id}"{fixed}"#, now + LIFE)
+        write!(input, r#"{LABEL}{covered};created={now};expires={};nonce="{id}"{fixed}"#, now + LIFE)
             .map_err(|_| MintError::Unsignable)?;
         Ok(Self { request, assertion, input })
     }
 
-    fn pieces(&self) -> [&[u8]; 12] {
-        let Forwarded { id: _, method, authority, path, query } = *self.request;
+    fn pieces(&self) -> [&[u8]; 14] {
+        let Forwarded { id: _, method, authority, path, query, digest } = *self.request;
+        let (name, digest) = digest.map_or((&b""[..], ""), |digest| (&b"\n\"content-digest\": "[..], digest));
         [
             b"\"@method\": ",
             method.as_bytes(),
@@ -191,6 +197,8 @@ impl<'a> Base<'a> {
             query.unwrap_or_default().as_bytes(),
             b"\n\"x-cloister-assertion\": ",
             self.assertion,
+            name,
+            digest.as_bytes(),
             b"\n\"@signature-params\": ",
             self.input.strip_prefix(LABEL).unwrap_or_default().as_bytes(),
         ]

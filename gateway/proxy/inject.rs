@@ -23,7 +23,8 @@ impl Proxy {
             None => (target, None),
         };
         let authority = admitted.forward.host.to_str().map_err(|_| MintError::Unsignable)?;
-        let request = Forwarded { id: admitted.arrival.id, method: came.method.as_str(), authority, path, query };
+        let request =
+            Forwarded { id: admitted.arrival.id, method: came.method.as_str(), authority, path, query, digest: None };
         self.minter().inject(&identity, &request, backend.assertion()).map(Some)
     }
 }

@@ -89,7 +89,7 @@ mod slow {
         let (strict, address, _serving) = Strict::start().await;
         let gateway = Gateway::test()
             .upstream(address)
-            .environment("BACKEND_KEY", "0123456789abcdef0123456789abcdef")
+            .environment("BACKEND_KEY", "a key of its own, fedcba9876543210")
             .defence(&format!("assertion: {{ {binding} }}"))
             .assertion("lifetime: 2s, keys: { rotate_after: 4s, max_age: 1s }")
             .start()

@@ -41,4 +41,5 @@ mod tenants;
 mod tokens;
 mod upgrade;
 mod upstreams;
+mod verifiers;
 mod walls;

@@ -52,22 +52,15 @@ impl Person {
 
 fn request(id: u128) -> Forwarded<'static> {
     let (method, authority, path) = ("GET", "orders.internal", "/orders/7");
-    Forwarded { id: RequestId::from(id), method, authority, path, query: Some("full=1") }
+    Forwarded { id: RequestId::from(id), method, authority, path, query: Some("full=1"), digest: None }
 }
 
 fn minter(clock: &Arc<ManualClock>) -> Minter {
-    minter_of(Source::Memory, clock)
-}
-
-fn minter_of(source: Source, clock: &Arc<ManualClock>) -> Minter {
     let lifetime = Lifetime::try_from(Duration::from_secs(60)).unwrap();
     let schedule = Schedule::new(Duration::from_secs(86_400), Duration::from_secs(300), lifetime).unwrap();
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    let used: &[Algorithm] = match source {
-        Source::Memory => &[Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256],
-        Source::File(_) | Source::Given { .. } => &[Algorithm::Es256],
-    };
-    let keys = Arc::new(Keys::open(source, used, schedule, Arc::clone(&clock)).unwrap());
+    let used = [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256];
+    let keys = Arc::new(Keys::open(Source::Memory, &used, schedule, Arc::clone(&clock)).unwrap());
     Minter::new("https://gateway.example.com".parse().unwrap(), lifetime, keys, clock)
 }
 

@@ -43,6 +43,7 @@ fn request() -> Forwarded<'static> {
         authority: "orders.internal:9001",
         path: "/orders/a%20b",
         query: Some("x=1&y=%3F"),
+        digest: None,
     }
 }
 
@@ -58,7 +59,7 @@ proptest! {
         now in 0_u64..4_000_000_000,
     ) {
         let id = RequestId::from(id);
-        let request = Forwarded { id, method: &method, authority: &authority, path: &path, query: query.as_deref() };
+        let request = Forwarded { id, method: &method, authority: &authority, path: &path, query: query.as_deref(), digest: None };
         let signed = key().sign(&request, assertion.as_bytes(), None, now).unwrap();
         let parameters = format!(
             "(\"@method\" \"@authority\" \"@path\" \"@query\" \"x-cloister-assertion\");created={now};expires={};nonce=\"{id}\";keyid=\"orders\";tag=\"cloister-v1\"",
@@ -160,4 +161,25 @@ fn a_signature_of_a_pair_verifies_with_the_published_key_that_it_names() {
         assert_eq!(signer.sign(&request(), b"a", None, 7).unwrap_err(), MintError::Sign);
     }
     assert_eq!(Signer::pair(Algorithm::Rs256).unwrap_err(), InvalidSigner::Algorithm);
+}
+
+#[test]
+fn a_body_is_covered_by_its_digest() {
+    let digest = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
+    let request = Forwarded { digest: Some(digest), ..request() };
+    let signed = key().sign(&request, b"a.b.c", None, 7).unwrap();
+    let parameters = signed.input.to_str().unwrap().strip_prefix("cloister=").unwrap().to_owned();
+    assert!(parameters.starts_with(COVERED_WITH_BODY));
+    let components = [
+        ("@method", "GET"),
+        ("@authority", "orders.internal:9001"),
+        ("@path", "/orders/a%20b"),
+        ("@query", "?x=1&y=%3F"),
+        ("x-cloister-assertion", "a.b.c"),
+        ("content-digest", digest),
+    ];
+    let expected = mac(b"0123456789abcdef0123456789abcdef", &base(&components, &parameters));
+    assert_eq!(signed.signature.to_str().unwrap(), format!("cloister=:{expected}:"));
+    let broken = Forwarded { digest: Some("a\nb"), ..request };
+    assert_eq!(key().sign(&broken, b"a", None, 1).unwrap_err(), MintError::Unsignable);
 }
