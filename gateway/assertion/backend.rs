@@ -3,6 +3,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::database::DatabaseKey;
 use crate::keyring::Algorithm;
 use crate::signature::Signer;
 use crate::telling::Telling;
@@ -16,6 +17,7 @@ pub struct Backend {
     signer: Option<Signer>,
     telling: Telling,
     token: CallersToken,
+    database: Option<DatabaseKey>,
 }
 
 /// What becomes of the caller's own token.
@@ -62,7 +64,7 @@ impl Backend {
             (Binding::Reuse, None) => Err(InvalidBackend::Unbound),
             (Binding::InsecureReuse | Binding::PerRequest | Binding::Reuse, _) => {
                 let (telling, token) = (Telling::default(), CallersToken::Kept);
-                Ok(Self { audience, binding, algorithm, signer, telling, token })
+                Ok(Self { audience, binding, algorithm, signer, telling, token, database: None })
             }
         }
     }
@@ -71,6 +73,16 @@ impl Backend {
     #[must_use]
     pub fn told(self, telling: Telling, token: CallersToken) -> Self {
         Self { telling, token, ..self }
+    }
+
+    /// The same, with a context for its database.
+    #[must_use]
+    pub fn with_database(self, key: Option<DatabaseKey>) -> Self {
+        Self { database: key, ..self }
+    }
+
+    pub(crate) const fn database(&self) -> Option<&DatabaseKey> {
+        self.database.as_ref()
     }
 
     /// Which claims it is told in fields of their own. No client may say any of them.

@@ -4,6 +4,7 @@ static X_TENANT_ID: HeaderName = HeaderName::from_static("x-tenant-id");
 static X_USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 static X_ROLES: HeaderName = HeaderName::from_static("x-roles");
 static X_CLOISTER_ASSERTION: HeaderName = HeaderName::from_static("x-cloister-assertion");
+static X_CLOISTER_DB_CONTEXT: HeaderName = HeaderName::from_static("x-cloister-db-context");
 static SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 static SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
@@ -15,6 +16,7 @@ pub struct Injected {
     pub(crate) roles: Option<HeaderValue>,
     pub(crate) assertion: HeaderValue,
     pub(crate) signature: Option<Signature>,
+    pub(crate) database: Option<HeaderValue>,
     pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -32,7 +34,7 @@ impl Injected {
 
     /// The fields, each name once, without those that [`Injected::take_told`] gives. Who has no role has no `X-Roles`.
     pub fn into_fields(self) -> impl Iterator<Item = (&'static HeaderName, HeaderValue)> {
-        let Self { tenant, user, roles, assertion, signature, fields: _ } = self;
+        let Self { tenant, user, roles, assertion, signature, database, fields: _ } = self;
         let (input, signature) = signature.map(|Signature { input, signature }| (input, signature)).unzip();
         [
             (&X_TENANT_ID, Some(tenant)),
@@ -41,6 +43,7 @@ impl Injected {
             (&X_CLOISTER_ASSERTION, Some(assertion)),
             (&SIGNATURE_INPUT, input),
             (&SIGNATURE, signature),
+            (&X_CLOISTER_DB_CONTEXT, database),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

@@ -59,6 +59,7 @@
 
 mod backend;
 mod claims;
+mod database;
 mod identity;
 mod injected;
 mod keyring;
@@ -70,6 +71,7 @@ mod telling;
 pub use backend::{
     Audience, Backend, Binding, CallersToken, InvalidBackend, InvalidLifetime, InvalidParty, Issuer, Lifetime,
 };
+pub use database::DatabaseKey;
 pub use identity::{Forwarded, Identity};
 pub use injected::Injected;
 pub use keyring::{

@@ -5,6 +5,7 @@ use terms::{Clock, Reason};
 
 use crate::backend::{Backend, Binding, Issuer, Lifetime};
 use crate::claims::{Claims, push_base64url};
+use crate::database::DatabaseKey;
 use crate::identity::{Forwarded, Identity};
 use crate::injected::Injected;
 use crate::keyring::{Key, Keys};
@@ -107,7 +108,9 @@ impl Minter {
         let own = self.signature_keys.as_deref();
         let sign = |signer: &Signer| signer.sign(request, injected.assertion.as_bytes(), own, now);
         let signature = backend.signer().map(sign).transpose()?;
-        Ok(Injected { signature, ..injected })
+        let context = |key: &DatabaseKey| key.context(identity, request, now, expires_at);
+        let database = backend.database().map(context).transpose()?;
+        Ok(Injected { signature, database, ..injected })
     }
 
     #[expect(clippy::too_many_arguments, reason = "what an assertion is made of, each of another type")]
@@ -149,6 +152,7 @@ impl Minter {
             roles: if roles.is_empty() { None } else { Some(field(&roles.join(","))?) },
             assertion,
             signature: None,
+            database: None,
             fields,
         })
     }

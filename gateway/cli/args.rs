@@ -218,11 +218,14 @@ pub(crate) struct Log {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
-    /// Print the key that signatures for one upstream are made with, where it comes of the root. It is a secret: give it to
+    /// Print a key of one upstream that comes of the root: that of its signatures, or that of its database. It is a secret: give it to
     /// that backend and to nobody else.
     Derive {
         /// The name of the upstream.
         upstream: String,
+        /// What the key is for.
+        #[arg(long, value_enum, default_value_t)]
+        of: DerivedFor,
         /// The configuration that names the root.
         #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
         config: PathBuf,
@@ -305,6 +308,16 @@ impl Query {
             format: Format::Text,
         }
     }
+}
+
+/// What a key of an upstream is for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum DerivedFor {
+    /// Contexts for its database.
+    Database,
+    /// Signatures of requests.
+    #[default]
+    Signature,
 }
 
 /// Keys of one purpose.

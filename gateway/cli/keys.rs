@@ -9,7 +9,7 @@ use terms::{Clock as _, SystemClock};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::args::{self, Format, KeySet};
+use crate::args::{self, DerivedFor, Format, KeySet};
 use crate::failure::Failure;
 use crate::settings::{KeySource, Settings};
 use crate::{derived, load, print, signing};
@@ -17,7 +17,7 @@ use crate::{derived, load, print, signing};
 /// Runs one of the commands.
 pub(crate) fn run(command: args::Keys) -> Result<(), Failure> {
     match command {
-        args::Keys::Derive { upstream, config } => derive(&load::config(&config)?.0, &upstream),
+        args::Keys::Derive { upstream, of, config } => derive(&load::config(&config)?.0, &upstream, of),
         args::Keys::List { config, format } => list(&load::config(&config)?.0, format),
         args::Keys::Rotate { set, config, withdraw } => {
             let turn = if withdraw { Turn::Withdraw } else { Turn::Now };
@@ -93,14 +93,18 @@ fn rotate(settings: &Settings, set: KeySet, turn: Turn) -> Result<(), Failure> {
 }
 
 /// Prints the key that comes of the root for one upstream.
-fn derive(settings: &Settings, upstream: &str) -> Result<(), Failure> {
+fn derive(settings: &Settings, upstream: &str, of: DerivedFor) -> Result<(), Failure> {
     let Some(root) = &settings.root else {
         return Err(Failure::Setup("there is no `root` under `assertion` for keys to come of".into()));
     };
     if !settings.backends.iter().any(|backend| backend.upstream().id().as_str() == upstream) {
         return Err(Failure::Setup(format!("there is no upstream `{upstream}`")));
     }
-    let key = derived::text(root, Purpose::RequestSignature(upstream));
+    let purpose = match of {
+        DerivedFor::Database => Purpose::DatabaseContext(upstream),
+        DerivedFor::Signature => Purpose::RequestSignature(upstream),
+    };
+    let key = derived::text(root, purpose);
     let key = key.ok_or_else(|| Failure::Broke("the key could not be derived".into()))?;
     print::line(String::from_utf8_lossy(key.expose()));
     Ok(())

@@ -14,6 +14,7 @@ mod combinations;
 mod continues;
 mod cors;
 mod crash;
+mod database;
 mod echo;
 mod files;
 mod grpc;

@@ -21,7 +21,8 @@ use terms::{Finding, Findings, Span};
 use yaml::{At, Kind, Named, Node, Pairs};
 
 pub(crate) use assertion::{
-    AssertionAlgorithm, Binding, Field, FieldForm, FormedField, NextKey, SignatureAlgorithm, UpstreamAssertion,
+    AssertionAlgorithm, Binding, Database, Field, FieldForm, FormedField, NextKey, SignatureAlgorithm,
+    UpstreamAssertion,
 };
 pub(crate) use defence::{Breaker, Queue, Retries};
 pub(crate) use dns::Dns;

@@ -1,4 +1,4 @@
-use assertion::{Algorithm, Audience, Backend, Binding, CallersToken, SignatureKey, Signer};
+use assertion::{Algorithm, Audience, Backend, Binding, CallersToken, DatabaseKey, SignatureKey, Signer};
 use aws_lc_rs::digest::{SHA256, digest};
 use secrets::{Purpose, Secret};
 use terms::{Finding, Place};
@@ -20,9 +20,14 @@ impl Compiler<'_> {
             key_id,
             next_key,
             fields,
+            database,
             forward_token,
         } = entry;
         let telling = self.telling(fields);
+        let database = match database {
+            None => None,
+            Some(database) => Some(self.database(name, database)?),
+        };
         let token = if forward_token { CallersToken::Forwarded } else { CallersToken::Kept };
         let audience: Option<Audience> = self.parse(audience.as_ref().unwrap_or(name));
         let shared = Shared { key, key_id, next_key };
@@ -44,7 +49,17 @@ impl Compiler<'_> {
         };
         let backend = Backend::new(audience?, binding, algorithm, signer);
         let backend = backend.map_err(|invalid| self.note(name, invalid.to_string())).ok()?;
-        Some(backend.told(telling?, token))
+        Some(backend.told(telling?, token).with_database(database))
+    }
+
+    fn database(&mut self, name: &At<String>, written: file::Database) -> Option<DatabaseKey> {
+        let file::Database { key, id } = written;
+        let secret = match &key {
+            Some(key) => self.key_for(key, &format!("the database contexts for `{}`", name.value))?,
+            None => self.derived(name, Purpose::DatabaseContext(&name.value))?,
+        };
+        let id = id.as_ref().unwrap_or(name);
+        DatabaseKey::new(&id.value, &secret).map_err(|error| self.note(id, terms::chain(&error))).ok()
     }
 
     /// Keys of the gateway's own, so none that is given.

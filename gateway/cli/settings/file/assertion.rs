@@ -32,8 +32,21 @@ pub(crate) struct UpstreamAssertion {
     /// there leaves its field out, and one that does not fit has the request refused.
     #[schemars(with = "BTreeMap<String, Field>")]
     pub(crate) fields: Pairs<At<Field>>,
+    /// The key of contexts for its database (`X-Cloister-Db-Context`). It gets none if it is left out.
+    pub(crate) database: Option<Database>,
     /// Whether it gets the caller's token, too, in `Authorization`. Whoever has a token can use it wherever the caller could.
     pub(crate) forward_token: bool,
+}
+
+/// The key of contexts for a database.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Database {
+    /// At least 32 bytes: `${file:…}` or `${env:…}`. If it is left out, it comes of `root` under `assertion`: `cloister keys
+    /// derive --of database` prints it.
+    pub(crate) key: Option<At<String>>,
+    /// Its name, in the database and in each context. By default the name of the upstream.
+    pub(crate) id: Option<At<String>>,
 }
 
 /// A claim, and how it is told.
