@@ -38,6 +38,6 @@ pub struct Forwarded<'a> {
     pub path: &'a str,
     /// What stands after the `?`, if there is one.
     pub query: Option<&'a str>,
-    /// The field `Content-Digest` (RFC 9530) of its body, where it has been computed: the signature covers it then.
+    /// The field `Content-Digest` (RFC 9530) of its body, where it has been computed: the signature covers it then. No request of `proxy` has one yet.
     pub digest: Option<&'a str>,
 }

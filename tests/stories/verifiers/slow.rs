@@ -11,6 +11,8 @@ use axum::routing::get;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use crate::harness::Gateway;
+
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -114,4 +116,61 @@ async fn java() {
         command
     })
     .await;
+}
+
+/// Ends with the test.
+struct Backend(std::process::Child);
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_behind_its_verifier_answers_what_comes_through_the_gateway_and_nothing_else() {
+    for (binding, setting) in [("per_request", "per_request"), ("reuse", "reuse, key: \"${env:BACKEND_KEY}\"")] {
+        const KEY: &str = "a key of its own, fedcba9876543210";
+        let mut node = Command::new("node");
+        node.arg(root("tests/clients/verified.mjs")).args(["backend", binding]).env("BACKEND_KEY", KEY);
+        let mut node = Backend(node.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("node"));
+        let mut port = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(node.0.stdout.take().unwrap()), &mut port).unwrap();
+        let address: std::net::SocketAddr = format!("127.0.0.1:{}", port.trim()).parse().unwrap();
+        let gateway = Gateway::test()
+            .upstream(address)
+            .environment("BACKEND_KEY", KEY)
+            .defence(&format!("assertion: {{ binding: {setting} }}"))
+            .start()
+            .await;
+        let keys = format!("http://{address}/__keys?http://{}/.well-known/cloister/jwks.json", gateway.admin);
+        assert_eq!(reqwest::get(keys).await.unwrap().status(), 200);
+
+        let path = "/orders/1?page=%20a+b&c";
+        for _ in 0..2 {
+            let answer = gateway.get("acme", path).await;
+            assert_eq!(answer.status, 200, "{binding}");
+            let told: Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!(told["claims"]["tenant"], "acme");
+
+            // Whoever has seen a request and can reach the backend past the gateway.
+            let fields: Vec<_> = told["fields"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+            let send = async |path: &str, changed: (&str, &str)| {
+                let mut request = reqwest::Client::new().get(format!("http://{address}{path}"));
+                for pair in fields.chunks(2).filter(|pair| !pair[0].eq_ignore_ascii_case("connection")) {
+                    let value = if pair[0].eq_ignore_ascii_case(changed.0) { changed.1 } else { pair[1] };
+                    request = request.header(pair[0], value);
+                }
+                request.send().await.unwrap().status().as_u16()
+            };
+            assert_eq!(send("/orders/2", ("", "")).await, 401, "{binding}: another path");
+            assert_eq!(send(path, ("x-tenant-id", "globex")).await, 401, "{binding}: another tenant");
+            assert_eq!(send(path, ("x-cloister-assertion", "e30.e30.e30")).await, 401, "{binding}: no assertion");
+            if binding == "reuse" {
+                assert_eq!(send(path, ("", "")).await, 401, "the same once more");
+            }
+        }
+        assert_eq!(reqwest::get(format!("http://{address}{path}")).await.unwrap().status(), 401);
+    }
 }
