@@ -72,7 +72,8 @@ impl Minter {
         Self { signature_keys: keys, ..self }
     }
 
-    /// Tells one backend who asks. About 25 µs for a fresh assertion; with reuse, the time of one HMAC.
+    /// Tells one backend who asks. About 16 µs for a fresh assertion (9 with EdDSA, 290 with RS256); with reuse 1 µs, most
+    /// of it the HMAC, or 16 (10) with ECDSA (Ed25519) in place of it.
     ///
     /// # Errors
     /// Then the request must not be forwarded.
