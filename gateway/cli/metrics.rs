@@ -94,6 +94,17 @@ impl Parts {
         let of_realms = |value: &dyn Fn(&token::RealmsState) -> f64| {
             realms.iter().map(|realms| (vec![("issuer", realms.id.as_str())], value(realms))).collect::<Vec<_>>()
         };
+        let asked = self.tokens.introspections();
+        let of_answers = asked.iter().flat_map(|it| {
+            let outcomes = [
+                ("remembered", it.remembered),
+                ("active", it.active),
+                ("refused", it.refused),
+                ("failed", it.failed),
+                ("unasked", it.unasked),
+            ];
+            outcomes.map(|(outcome, count)| (vec![("issuer", it.id.as_str()), ("outcome", outcome)], float(count)))
+        });
         let mut failures: Vec<_> = of_realms(&|realms| float(realms.failures));
         let of_each = |value: &dyn Fn(&token::IssuerState) -> f64| {
             issuers.iter().map(|issuer| (vec![("issuer", issuer.id.as_str())], value(issuer))).collect::<Vec<_>>()
@@ -120,6 +131,23 @@ impl Parts {
                     failures.extend(of_each(&|issuer| float(issuer.failures)));
                     failures
                 },
+            ),
+            family(
+                "cloister_introspections_total",
+                "Tokens that an issuer was to be asked about, by what came of it",
+                MetricType::COUNTER,
+                of_answers.collect(),
+            ),
+            family(
+                "cloister_introspection_open",
+                "Whether an issuer that failed to answer for tokens is left alone for a while",
+                MetricType::GAUGE,
+                asked.iter().map(|it| (vec![("issuer", it.id.as_str())], f64::from(u8::from(it.open)))).collect(),
+            ),
+            gauge(
+                "cloister_introspection_cache_entries",
+                "Tokens about which an issuer was asked, and which are remembered",
+                self.tokens.opaque_tokens() as u64,
             ),
             family(
                 "cloister_issuer_tenants",

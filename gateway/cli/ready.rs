@@ -120,7 +120,13 @@ impl Check for Keys {
         let realms = self.0.realms();
         let without = realms.iter().filter(|realms| realms.unusable > 0);
         let without = without.map(|it| format!("{}: {} of {} tenants have no keys", it.id, it.unusable, it.loaded));
-        // A pattern counts twice and ails once: what is wrong with some tenants' issuers takes nobody out of service.
-        Standing::of_several(issuers.len() + 2 * realms.len(), ill.chain(without).collect())
+        let asked = self.0.introspections();
+        let silent = asked.iter().filter(|asked| asked.open);
+        let silent =
+            silent.map(|it| format!("{}: {}", it.id, it.last_error.as_deref().unwrap_or("it does not answer")));
+        // These count twice and ail once: what is wrong with some tenants' issuers takes nobody out of service, and one that
+        // is left alone is asked again only when a request comes.
+        let count = issuers.len() + 2 * realms.len() + 2 * asked.len();
+        Standing::of_several(count, ill.chain(without).chain(silent).collect())
     }
 }

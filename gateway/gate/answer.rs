@@ -47,6 +47,7 @@ impl Answer {
             | Reason::AuthInvalidExpired
             | Reason::AuthInvalidRevoked
             | Reason::AuthInvalidHeader
+            | Reason::AuthInvalidInactive
             | Reason::AuthInvalidIssuer
             | Reason::AuthInvalidKey
             | Reason::AuthInvalidMalformed

@@ -7,6 +7,7 @@ mod examples;
 mod explained;
 mod findings;
 mod lookup;
+mod opaque;
 mod roles;
 mod services;
 

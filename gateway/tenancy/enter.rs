@@ -26,7 +26,7 @@ pub struct Identity<'a> {
     pub confined_to: Option<&'a HashSet<TenantId>>,
 }
 
-/// What is known of an issuer, besides how its tokens are verified.
+/// What is known of an issuer, besides how its tokens are verified in particular.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Voucher {
     /// Where its members are known from.
@@ -37,12 +37,24 @@ pub struct Voucher {
     pub bound_to: Vec<Binding>,
     /// Whether proofs that come with them must have a nonce of ours.
     pub nonce: Nonce,
+    /// What becomes of tokens that do not say whose they are.
+    pub opaque: OpaqueTokens,
+}
+
+/// What becomes of tokens that do not say whose they are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OpaqueTokens {
+    /// This issuer is asked about them. Of all those that one route accepts, one may be.
+    Asked,
+    /// None is this issuer's.
+    #[default]
+    Refused,
 }
 
 /// One that may speak for every tenant, by tokens that are bound or not.
 impl From<MembershipSource> for Voucher {
     fn from(members: MembershipSource) -> Self {
-        Self { members, tenants: None, bound_to: Vec::new(), nonce: Nonce::None }
+        Self { members, tenants: None, bound_to: Vec::new(), nonce: Nonce::None, opaque: OpaqueTokens::Refused }
     }
 }
 

@@ -47,7 +47,7 @@ mod revocations;
 
 pub use authentication::{Authenticated, Authentication, Insufficient, Mfa};
 pub use enter::{
-    Identity, Membership, MembershipSource, Named, Outsider, Source, Voucher, Why, choose, confine, enter,
+    Identity, Membership, MembershipSource, Named, OpaqueTokens, Outsider, Source, Voucher, Why, choose, confine, enter,
 };
 pub use members::Members;
 pub use registry::{Registry, Status, Tenant};

@@ -15,6 +15,18 @@ pub struct Finding {
     pub help: Option<String>,
     /// The line of the file, and below it a mark under the words in question. Several lines, for a terminal.
     pub snippet: Option<String>,
+    /// Whether its line may be shown.
+    pub quote: Quote,
+}
+
+/// Whether the line that a [`Finding`] is about may be shown.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Quote {
+    /// It may.
+    #[default]
+    Line,
+    /// It may have a secret in it, and is not shown for any finding.
+    Nothing,
 }
 
 /// How bad a [`Finding`] is.
@@ -30,7 +42,14 @@ impl Finding {
     /// A finding that keeps its file from being used.
     #[must_use]
     pub fn error(place: Place, message: impl Into<String>) -> Self {
-        Self { place, severity: Severity::Error, message: message.into(), help: None, snippet: None }
+        Self {
+            place,
+            severity: Severity::Error,
+            message: message.into(),
+            help: None,
+            snippet: None,
+            quote: Quote::Line,
+        }
     }
 
     /// A finding that is worth a look.
@@ -43,6 +62,12 @@ impl Finding {
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    /// The same, about a line that may have a secret in it.
+    #[must_use]
+    pub fn unquoted(self) -> Self {
+        Self { quote: Quote::Nothing, ..self }
     }
 
     /// Suggests the nearest of the known names, if one is near.
@@ -121,9 +146,12 @@ impl Findings {
     /// Quotes for each finding the line that it is about, from the texts of the files.
     #[must_use]
     pub fn quoting<'t>(self, text_of: impl Fn(&str) -> Option<&'t str>) -> Self {
+        let line = |finding: &Finding| (std::sync::Arc::clone(&finding.place.file), finding.place.line);
+        let secret = self.list.iter().filter(|finding| finding.quote == Quote::Nothing).map(line);
+        let secret: std::collections::HashSet<_> = secret.collect();
         let quote = |finding: Finding| match text_of(&finding.place.file) {
-            Some(text) => finding.quoting(text),
-            None => finding,
+            Some(text) if !secret.contains(&line(&finding)) => finding.quoting(text),
+            Some(_) | None => finding,
         };
         self.list.into_iter().map(quote).collect()
     }

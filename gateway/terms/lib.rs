@@ -40,7 +40,7 @@ pub use chain::chain;
 pub use claimed::Claimed;
 pub use clients::Clients;
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use finding::{Finding, Findings, Severity};
+pub use finding::{Finding, Findings, Quote, Severity};
 pub use hex::hex;
 pub use ids::{InvalidName, IssuerId, LimitId, PlanId, RegionId, RoleName, RouteId, UpstreamId};
 pub use issuer_set::IssuerSet;

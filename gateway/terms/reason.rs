@@ -70,6 +70,8 @@ reasons! {
     AuthInvalidExpired = "auth.invalid.expired",
     /// The header carries `jku`, `x5u`, `jwk`, an unknown `crit`, or something else that must not be there.
     AuthInvalidHeader = "auth.invalid.header",
+    /// The issuer was asked about the token, and says that it is not active (RFC 7662 §2.2).
+    AuthInvalidInactive = "auth.invalid.inactive",
     /// `iss` is unknown, or not accepted on this route.
     AuthInvalidIssuer = "auth.invalid.issuer",
     /// No key of the issuer has this `kid`.

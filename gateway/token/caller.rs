@@ -4,10 +4,11 @@ use std::sync::Arc;
 use terms::{Claimed, IssuerId, RoleName, Subject, TenantId};
 
 use crate::claims::Claims;
-use crate::issuer::Issuer;
-use crate::{Belonging, ClaimPlace, Confirmation, Profile, TenantNaming, TokenError};
+use crate::issuer::Voice;
+use crate::{Belonging, ClaimPlace, Confirmation, TenantNaming, TokenError};
 
-/// Whom a verified token speaks of. Only [`Verifier::verify`](crate::Verifier::verify) makes one: whoever holds it need
+/// Whom a verified token speaks of, whether it proves itself or its issuer was asked about it. Only
+/// [`Verifier::verify`](crate::Verifier::verify) makes one: whoever holds it need
 /// not ask again whether the token was good, only whether it still is (`expires_at`), and what the bearer may do.
 pub struct Caller {
     issuer: IssuerId,
@@ -37,12 +38,13 @@ const MOST_ROLES: usize = 64;
 const MOST_METHODS: usize = 16;
 
 impl Caller {
-    /// Reads the claims of a token whose signature has been verified. `now` is in seconds since the Unix epoch.
+    /// Reads the claims of a token whose signature has been verified, or what its issuer says of it. `now` is in seconds
+    /// since the Unix epoch.
     ///
     /// A token has expired when `now >= exp + leeway`, and is not valid yet when `now + leeway < nbf` (or `iat`). `exp`
     /// and `iat` lose their fraction, `nbf` is rounded up, so that rounding never makes a token live longer.
-    pub(crate) fn believe(claims: &Claims, by: &Issuer, now: u64, fingerprint: [u8; 32]) -> Result<Self, TokenError> {
-        let issuer = &by.settings;
+    pub(crate) fn believe(claims: &Claims, by: Voice<'_>, now: u64, fingerprint: [u8; 32]) -> Result<Self, TokenError> {
+        let issuer = by.settings;
         let leeway = issuer.leeway.as_secs();
         let expires_at =
             claims.date("exp", "`exp` is not a date")?.ok_or(TokenError::Claims("`exp` is missing"))?.floor();
@@ -74,15 +76,12 @@ impl Caller {
             .ok_or(TokenError::Claims("`sub` is missing"))?
             .parse()
             .map_err(|_| TokenError::Claims("`sub` is empty or has other characters than visible ascii"))?;
-        if issuer.profile == Profile::AtJwt {
-            claims.has_those_of_an_access_token()?;
-        }
         let (tenant, belongings) = match issuer.tenant_naming {
             TenantNaming::One => {
                 let error = "the tenant is not a text of at most 255 bytes";
                 let named = claims.text_at(&issuer.tenant_claim, LONGEST, error)?;
                 // A realm is one tenant's, so its tokens need not say whose they are. Those that do are held to it later.
-                (named.or(by.realm.as_ref().map(TenantId::as_str)).map(Into::into), None)
+                (named.or(by.realm.map(TenantId::as_str)).map(Into::into), None)
             }
             TenantNaming::Several => (None, Some(Belonging::read(claims, &issuer.tenant_claim)?)),
         };
@@ -90,7 +89,7 @@ impl Caller {
         Ok(Self {
             issuer: issuer.id.clone(),
             vouched_by: by.name.clone(),
-            realm: by.realm.clone(),
+            realm: by.realm.cloned(),
             subject,
             tenant,
             belongings,

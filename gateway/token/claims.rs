@@ -34,6 +34,18 @@ impl Claims {
         self.0.get("iss").and_then(Json::as_text).ok_or(TokenError::Claims("`iss` is missing or not a text"))
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// `true` or `false`, and nothing that others may take for it.
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
+        match self.0.get(name)? {
+            Json::Bool(flag) => Some(*flag),
+            Json::Null | Json::Number(_) | Json::Text(_) | Json::List(_) | Json::Object(_) => None,
+        }
+    }
+
     /// A text of at most this many bytes, or nothing; anything else is an error.
     pub(crate) fn text(&self, name: &str, longest: usize, error: &'static str) -> Result<Option<&str>, TokenError> {
         self.0.get(name).map(|value| text(value, longest, error)).transpose()

@@ -21,6 +21,9 @@ pub enum TokenError {
     /// The header has something that must not be there, or lacks what must.
     #[error("the header is refused: {0}")]
     Header(&'static str),
+    /// Its issuer says that it is not good: expired, taken back, or never issued.
+    #[error("the issuer says that the token is not active")]
+    Inactive,
     /// `iss` is none that we know, or none that is accepted here.
     #[error("the issuer is not accepted")]
     Issuer,
@@ -39,8 +42,9 @@ pub enum TokenError {
     /// Longer than is looked at.
     #[error("the token is too long")]
     TooLarge,
-    /// The issuer's keys are not known, or too old to trust. An outage of ours, not a fault of the token.
-    #[error("the keys of the issuer are not available")]
+    /// The issuer's keys are not known, or too old to trust; or it cannot be asked. An outage of ours, not a fault of the
+    /// token.
+    #[error("the issuer or its keys are not available")]
     Unavailable,
 }
 
@@ -55,6 +59,7 @@ impl TokenError {
             Self::Confirmation(_) => Reason::AuthInvalidConfirmation,
             Self::Expired => Reason::AuthInvalidExpired,
             Self::Header(_) => Reason::AuthInvalidHeader,
+            Self::Inactive => Reason::AuthInvalidInactive,
             Self::Issuer => Reason::AuthInvalidIssuer,
             Self::Key(_) => Reason::AuthInvalidKey,
             Self::Malformed(_) => Reason::AuthInvalidMalformed,

@@ -42,8 +42,20 @@ pub(crate) struct Issuer {
     pub(crate) turn: tokio::sync::Mutex<u32>,
     /// When a token of its was good for the last time, or when it was made.
     used: AtomicU64,
+    /// What all issuers of its pattern may ask for out of turn.
+    budget: Option<Arc<Budget>>,
     /// It was let go: another one has its place, or will have it.
     retired: AtomicBool,
+}
+
+/// Who says what claims say, and what they are held to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Voice<'i> {
+    pub(crate) settings: &'i IssuerSettings,
+    /// What records call the issuer.
+    pub(crate) name: &'i IssuerId,
+    /// The only tenant that it speaks for, if it is one of a pattern's.
+    pub(crate) realm: Option<&'i TenantId>,
 }
 
 /// How one issuer does, for readiness and metrics.
@@ -96,14 +108,27 @@ impl Issuer {
             named: RandomState::new(),
             turn: tokio::sync::Mutex::new(0),
             used: AtomicU64::new(0),
+            budget: None,
             retired: AtomicBool::new(false),
         }
     }
 
+    /// What its tokens are held to.
+    pub(crate) const fn voice(&self) -> Voice<'_> {
+        Voice { settings: &self.settings, name: &self.name, realm: self.realm.as_ref() }
+    }
+
     /// The issuer of one tenant. A token has asked for it, so whoever has one may wait for its keys.
-    pub(crate) fn of_realm(settings: IssuerSettings, source: Source, tenant: TenantId, now: u64) -> Self {
+    pub(crate) fn of_realm(
+        settings: IssuerSettings,
+        source: Source,
+        tenant: TenantId,
+        budget: &Arc<Budget>,
+        now: u64,
+    ) -> Self {
         let name = settings.id.of_tenant(&tenant);
-        let issuer = Self { name, realm: Some(tenant), ..Self::new(settings, source) };
+        let budget = Some(Arc::clone(budget));
+        let issuer = Self { name, realm: Some(tenant), budget, ..Self::new(settings, source) };
         issuer.nudged.store(now, Ordering::Relaxed);
         issuer.used.store(now, Ordering::Relaxed);
         issuer.asked.store(true, Ordering::Release);
@@ -176,7 +201,7 @@ impl Issuer {
         let others = self.fetched.receiver_count();
         let mut fetched = self.fetched.subscribe(); // ORDER: before it is asked for, or its end could be missed
         let last = self.nudged.load(Ordering::Relaxed);
-        let due = last.abs_diff(now) >= NUDGE_SECONDS;
+        let due = last.abs_diff(now) >= NUDGE_SECONDS && self.budget.as_ref().is_none_or(|budget| budget.take(now));
         if due && self.nudged.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.asked.store(true, Ordering::Release);
             self.nudge.notify_one();
@@ -207,12 +232,41 @@ impl Issuer {
     }
 }
 
+/// How often the issuers of one pattern, which are likely to be one server, are asked out of turn in all.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    /// The second, and how many were asked in it, in the lowest byte.
+    spent: AtomicU64,
+}
+
+/// So many in a second: each is a key that was never seen before, or made up.
+const PER_SECOND: u64 = 10;
+
+impl Budget {
+    fn take(&self, now: u64) -> bool {
+        let next = |spent: u64| match (spent >> 8 == now & (u64::MAX >> 8), spent & 0xff) {
+            (true, count) => (count < PER_SECOND).then_some(spent + 1),
+            (false, _) => Some((now << 8) | 1),
+        };
+        self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
 
     use super::*;
     use crate::{Algorithm, JwksSource};
+
+    #[test]
+    fn the_issuers_of_a_pattern_are_asked_out_of_turn_so_often_in_all_and_no_more() {
+        let budget = Budget::default();
+        for now in [1_700_000_000, 1_700_000_001, 1_600_000_000] {
+            let taken = (0..100).filter(|_| budget.take(now)).count();
+            assert_eq!(taken, 10, "{now}");
+        }
+    }
 
     #[tokio::test]
     async fn no_more_than_some_requests_wait_for_an_issuer_that_hangs() {

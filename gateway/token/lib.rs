@@ -1,7 +1,8 @@
 //! A bearer token's text becomes a [`Caller`], or a [`TokenError`] with its reason.
 //!
 //! *What it decides:* whether a token was signed by an issuer that the route accepts, with a key that this issuer
-//! published, for us, and is valid now; and what of its claims may be believed.
+//! published, for us, and is valid now; and what of its claims may be believed. What is no JWT, its issuer is asked about
+//! where that is configured.
 //!
 //! *What it must never do:* let the token choose its key, its algorithm family or the place where keys come from;
 //! remember a refusal; take the time from anything but the [`terms::Clock`]; write a token anywhere; answer "invalid"
@@ -12,7 +13,8 @@
 //!
 //! *How to add to it:* a check of the header goes to `header.rs`, one of the claims to `caller.rs`, each with a variant
 //! or text of [`TokenError`] and a row in `verify/tests.rs`; an algorithm goes to `algorithm.rs` and `key.rs`. The order
-//! of all checks is `Verifier::judge`, in `verify.rs`, and nowhere else.
+//! of all checks is `Verifier::judge`, in `verify.rs`, and nowhere else; what an issuer that is asked says of a token is held
+//! to the same by `introspection/answer.rs`.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -43,6 +45,7 @@ mod fetch;
 #[cfg(any(test, feature = "test"))]
 pub mod forge;
 mod header;
+mod introspection;
 mod issuer;
 mod json;
 mod key;
@@ -63,9 +66,13 @@ pub use caller::Caller;
 pub use confirmation::Confirmation;
 pub use dpop::{Dpop, DpopSettings, InvalidNonceKey, NonceKey, ProofError, Wanted};
 pub use error::TokenError;
+pub use introspection::IntrospectionState;
 pub use issuer::IssuerState;
 pub use place::{ClaimPlace, InvalidClaimPlace};
 pub use realms::RealmsState;
-pub use settings::{IssuerSettings, JwksSource, Profile, Reach, SettingsError, TenantNaming, Unfit};
+pub use settings::{
+    ClientAuthentication, ClientCredentials, IntrospectionSettings, IssuerSettings, JwksSource, Profile, Reach,
+    SettingsError, TenantNaming, Unfit,
+};
 pub use verify::{IsRegistered, Verifier};
 pub use wanted::{Form, ToldClaim};

@@ -6,7 +6,7 @@ use terms::{IssuerId, TenantId};
 use tokio::sync::Notify;
 
 use crate::fetch::Source;
-use crate::issuer::Issuer;
+use crate::issuer::{Budget, Issuer};
 use crate::pattern::Pattern;
 use crate::settings::Located;
 use crate::{IssuerSettings, TokenError};
@@ -23,6 +23,7 @@ pub(crate) struct Realms {
     /// Until when there is no use in looking for one that could give way.
     full_until: AtomicU64,
     crowded: AtomicU64,
+    budget: Arc<Budget>,
     /// Failures of those that were let go, so that the count does not fall.
     failures: AtomicU64,
 }
@@ -54,6 +55,7 @@ impl Realms {
             loaded: RwLock::default(),
             full_until: AtomicU64::new(0),
             crowded: AtomicU64::new(0),
+            budget: Arc::default(),
             failures: AtomicU64::new(0),
         }
     }
@@ -92,6 +94,7 @@ impl Realms {
         let source = match settings.place().map_err(|_| TokenError::Unavailable)? {
             Located::File(path) => Source::File(path),
             Located::Url(url) => Source::Url(self.client.clone().ok_or(TokenError::Unavailable)?, url),
+            Located::Nowhere => return Err(TokenError::Unavailable),
             Located::Discovery(document) => Source::Discovery {
                 client: self.client.clone().ok_or(TokenError::Unavailable)?,
                 document,
@@ -99,7 +102,7 @@ impl Realms {
                 reach: settings.reach,
             },
         };
-        Ok(Issuer::of_realm(settings, source, tenant.clone(), now))
+        Ok(Issuer::of_realm(settings, source, tenant.clone(), &self.budget, now))
     }
 
     /// Lets the one go whose last good token is the longest ago, unless that is not long.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
+use secrets::Secret;
 use terms::{IssuerId, TenantId, is_loopback_name, is_private};
 
 use crate::header::Kind;
@@ -28,6 +29,8 @@ pub struct IssuerSettings {
     pub algorithms: Vec<Algorithm>,
     /// Where its public keys are.
     pub jwks: JwksSource,
+    /// How it is asked about tokens that are no JWTs, or are JWTs of its while it has no keys.
+    pub introspection: Option<IntrospectionSettings>,
     /// Where they may be fetched from.
     pub reach: Reach,
     /// How often they are fetched anew. A file is looked at every few seconds in any case.
@@ -82,8 +85,48 @@ pub enum JwksSource {
     File(PathBuf),
     /// The document at which the issuer says where they are (OpenID Connect Discovery 1.0 §4), below its `iss`.
     Discovery,
+    /// Nowhere: it is asked about each of its tokens.
+    None,
     /// An address, fetched. `https`, or `http` on this machine.
     Url(String),
+}
+
+/// How an issuer is asked about tokens (RFC 7662).
+#[derive(Clone, Debug)]
+pub struct IntrospectionSettings {
+    /// Where it is asked: an address like those of keys.
+    pub url: String,
+    /// As whom we ask.
+    pub client: ClientCredentials,
+    /// Where it may be asked.
+    pub reach: Reach,
+    /// How long its word that a token is good is enough, at most five minutes; parts of a second are not counted.
+    pub remember: Duration,
+    /// How long an answer may take, at most ten seconds.
+    pub timeout: Duration,
+    /// About how many tokens it is asked at once.
+    pub concurrency: usize,
+}
+
+/// As whom we ask an issuer (RFC 6749 §2.3.1).
+#[derive(Clone, Debug)]
+pub struct ClientCredentials {
+    /// Our name there.
+    pub id: String,
+    /// What only we and the issuer know.
+    pub secret: Arc<Secret<Vec<u8>>>,
+    /// How we say both.
+    pub authentication: ClientAuthentication,
+}
+
+/// How a client names itself to an issuer (OpenID Connect Core 1.0 §9).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ClientAuthentication {
+    /// `client_secret_basic`: in the field `Authorization`.
+    #[default]
+    Basic,
+    /// `client_secret_post`: in the form.
+    Post,
 }
 
 /// Where keys may be fetched from.
@@ -108,6 +151,7 @@ impl IssuerSettings {
             audiences: vec![audience.into()],
             algorithms: vec![algorithm],
             jwks,
+            introspection: None,
             reach: Reach::Public,
             refresh: Duration::from_secs(600),
             max_stale: Duration::from_secs(3_600),
@@ -134,6 +178,9 @@ pub struct SettingsError {
 /// One thing that is wrong with an issuer's settings, or with what they need.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unfit {
+    /// Algorithms for tokens that are not verified here.
+    #[error("`algorithms` says how JWTs may be signed, and without `jwks` none is verified here")]
+    AlgorithmsUnused,
     /// No algorithm is allowed.
     #[error("`algorithms` is empty")]
     Algorithms,
@@ -146,12 +193,24 @@ pub enum Unfit {
     /// Zero, or more than 4096.
     #[error("`max_claims` is not between 1 and 4096")]
     Claims,
+    /// Our name at the issuer is empty.
+    #[error("`introspection.client_id` is empty")]
+    ClientId,
     /// The HTTP client could not be made.
     #[error("no client for https could be made: {0}")]
     Client(String),
     /// Two issuers have the same name.
     #[error("another issuer has the same name")]
     Id,
+    /// Zero, or more than 1024.
+    #[error("`introspection.concurrency` is not between 1 and 1024")]
+    IntrospectionConcurrency,
+    /// More than five minutes.
+    #[error("`introspection.remember` is more than five minutes")]
+    IntrospectionRemember,
+    /// Zero, or more than ten seconds.
+    #[error("`introspection.timeout` is not between a millisecond and ten seconds")]
+    IntrospectionTimeout,
     /// Records put the tenant's name behind it.
     #[error("the name of a pattern has at most 64 characters")]
     LongId,
@@ -167,6 +226,9 @@ pub enum Unfit {
     /// Another pattern could stand for the same issuer, or there are more than a few patterns.
     #[error("another pattern could stand for the same issuer, or there are more than 16 patterns")]
     Patterns,
+    /// An opaque token does not say of which tenant's issuer it is.
+    #[error("`introspection` goes with one issuer: an opaque token does not say of which tenant's it is")]
+    PatternOpaque,
     /// `{tenant}` does not stand where it may, or something else is in braces.
     #[error(
         "`{0}` has `{{tenant}}` in it more than once, at its beginning or without need, or something else in braces"
@@ -184,6 +246,9 @@ pub enum Unfit {
     /// Zero, or more than 64 KiB.
     #[error("`max_token_bytes` is not between 1 and 65536")]
     TokenBytes,
+    /// Nothing says how its tokens are verified.
+    #[error("neither `jwks` nor `introspection` says how tokens of this issuer are verified")]
+    Unverifiable,
     /// Not an address that keys are fetched from.
     #[error("`{0}` is not an https address without user and password (http is for this machine only)")]
     Url(&'static str),
@@ -232,8 +297,12 @@ pub(crate) fn faults(issuers: &[IssuerSettings], cache_capacity: usize) -> Vec<(
         }
     }
     for settings in issuers {
+        let (has_keys, is_asked) = (settings.jwks != JwksSource::None, settings.introspection.is_some());
         let checks = [
-            (settings.algorithms.is_empty(), Unfit::Algorithms),
+            (settings.algorithms.is_empty() && has_keys, Unfit::Algorithms),
+            (!settings.algorithms.is_empty() && !has_keys && is_asked, Unfit::AlgorithmsUnused),
+            (!has_keys && !is_asked, Unfit::Unverifiable),
+            (is_asked && is_open(&settings.issuer), Unfit::PatternOpaque),
             (settings.audiences.is_empty() || settings.audiences.iter().any(String::is_empty), Unfit::Audiences),
             (!(1..=4_096).contains(&settings.max_claims), Unfit::Claims),
             (!ids.insert(&settings.id) || is_of_pattern(&settings.id, &patterns), Unfit::Id),
@@ -245,7 +314,9 @@ pub(crate) fn faults(issuers: &[IssuerSettings], cache_capacity: usize) -> Vec<(
             (!(1..=LONGEST_TOKEN).contains(&settings.max_token_bytes), Unfit::TokenBytes),
         ];
         let found = checks.into_iter().filter(|(wrong, _)| *wrong).map(|(_, fault)| fault);
-        faults.extend(found.chain(settings.located().err()).map(|fault| (Some(settings.id.clone()), fault)));
+        let asked = settings.introspection.iter().flat_map(IntrospectionSettings::faults);
+        faults
+            .extend(found.chain(settings.located().err()).chain(asked).map(|fault| (Some(settings.id.clone()), fault)));
     }
     if cache_capacity == 0 {
         faults.push((None, Unfit::Cache));
@@ -267,7 +338,23 @@ fn is_of_pattern(id: &IssuerId, patterns: &[(&IssuerId, Pattern)]) -> bool {
 pub(crate) enum Located {
     Discovery(Url),
     File(PathBuf),
+    Nowhere,
     Url(Url),
+}
+
+impl IntrospectionSettings {
+    fn faults(&self) -> Vec<Unfit> {
+        let Self { url, client, reach, remember, timeout, concurrency } = self;
+        let within = Duration::from_millis(1)..=Duration::from_secs(10);
+        let checks = [
+            (client.id.is_empty(), Unfit::ClientId),
+            (*remember > Duration::from_secs(300), Unfit::IntrospectionRemember),
+            (!within.contains(timeout), Unfit::IntrospectionTimeout),
+            (!(1..=1_024).contains(concurrency), Unfit::IntrospectionConcurrency),
+        ];
+        let found = checks.into_iter().filter(|(wrong, _)| *wrong).map(|(_, fault)| fault);
+        found.chain(address(url, *reach, "introspection.url").err()).collect()
+    }
 }
 
 impl IssuerSettings {
@@ -277,6 +364,7 @@ impl IssuerSettings {
             JwksSource::File(path) => path.to_str().is_some_and(is_open),
             JwksSource::Url(text) => is_open(text),
             JwksSource::Discovery => is_open(&self.issuer),
+            JwksSource::None => return Ok(Located::Nowhere),
         };
         match (is_open(&self.issuer), open) {
             (true, false) => Err(Unfit::KeysInCommon),
@@ -309,6 +397,7 @@ impl IssuerSettings {
             issuer: filled(&self.issuer, tenant),
             jwks: match &self.jwks {
                 JwksSource::Discovery => JwksSource::Discovery,
+                JwksSource::None => JwksSource::None,
                 JwksSource::File(path) => JwksSource::File(filled(&path.to_string_lossy(), tenant).into()),
                 JwksSource::Url(text) => JwksSource::Url(filled(text, tenant)),
             },
@@ -319,6 +408,7 @@ impl IssuerSettings {
     pub(crate) fn place(&self) -> Result<Located, Unfit> {
         match &self.jwks {
             JwksSource::File(path) => Ok(Located::File(path.clone())),
+            JwksSource::None => Ok(Located::Nowhere),
             JwksSource::Url(text) => address(text, self.reach, "jwks.url").map(Located::Url),
             JwksSource::Discovery => {
                 let below = format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'));

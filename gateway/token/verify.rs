@@ -15,12 +15,16 @@ use crate::claims::Claims;
 use crate::compact::Compact;
 use crate::fetch::{self, Source};
 use crate::header::Header;
+use crate::introspection::{Introspector, Memory};
 use crate::issuer::Issuer;
 use crate::pattern::Pattern;
 use crate::realms::{Newcomers, Realms, RealmsState};
 use crate::refresh::PLACES;
 use crate::settings::{LONGEST_TOKEN, Located, faults};
-use crate::{CacheStats, Caller, IssuerSettings, IssuerState, JwksSource, Reach, SettingsError, TokenError, Unfit};
+use crate::{
+    CacheStats, Caller, IntrospectionState, IssuerSettings, IssuerState, JwksSource, Profile, Reach, SettingsError,
+    TokenError, Unfit,
+};
 
 /// Turns the text of a bearer token into a [`Caller`], for all issuers there are.
 pub struct Verifier {
@@ -32,6 +36,9 @@ pub struct Verifier {
     newcomers: Newcomers,
     is_registered: IsRegistered,
     verified: Verified,
+    /// Those that are asked about tokens.
+    introspectors: Vec<Arc<Introspector>>,
+    memory: Arc<Memory>,
     clock: Arc<dyn Clock>,
     /// The longest token that any issuer allows.
     longest: usize,
@@ -63,14 +70,22 @@ impl Verifier {
         let mut clients = Clients::default();
         let mut issuers = Vec::with_capacity(settings.len());
         let mut realms = Vec::new();
+        let mut introspectors = Vec::new();
+        let memory = Arc::new(Memory::new(cache_capacity));
         let longest = settings.iter().map(|settings| settings.max_token_bytes).max().unwrap_or(LONGEST_TOKEN);
         for settings in settings {
             let unfit = |fault| SettingsError { faults: vec![(Some(settings.id.clone()), fault)] };
             let reach = settings.reach;
+            if let Some(asked) = &settings.introspection {
+                let http = clients.asking(asked.reach).map_err(unfit)?;
+                let place = u32::try_from(introspectors.len()).unwrap_or(u32::MAX);
+                let (memory, clock) = (Arc::clone(&memory), Arc::clone(&clock));
+                introspectors.extend(Introspector::new(settings.clone(), http, place, memory, clock).map(Arc::new));
+            }
             let mut client = || clients.get(reach).map_err(unfit);
             if let Some(pattern) = Pattern::parse(&settings.issuer).map_err(unfit)? {
                 let client = match settings.jwks {
-                    JwksSource::File(_) => None,
+                    JwksSource::File(_) | JwksSource::None => None,
                     JwksSource::Discovery | JwksSource::Url(_) => Some(client()?),
                 };
                 realms.push(Realms::new(settings, pattern, client));
@@ -78,6 +93,7 @@ impl Verifier {
             }
             let source = match settings.place().map_err(unfit)? {
                 Located::File(path) => Source::File(path),
+                Located::Nowhere => continue,
                 Located::Url(url) => Source::Url(client()?, url),
                 Located::Discovery(document) => {
                     Source::Discovery { client: client()?, document, issuer: settings.issuer.clone(), reach }
@@ -98,6 +114,8 @@ impl Verifier {
             newcomers: Newcomers::default(),
             is_registered: Arc::new(|_| false), // FAIL CLOSED: nobody has said which tenants there are
             verified: Verified::new(cache_capacity),
+            introspectors,
+            memory,
             clock,
             places: Semaphore::new(PLACES),
         })
@@ -128,14 +146,39 @@ impl Verifier {
             self.verified.count_hit();
             return Ok(caller);
         }
+        let judged = self.judge(token, fingerprint, accepted, now);
+        if judged.is_err()
+            && let Some(introspector) = self.whom_to_ask(token, accepted)
+        {
+            return introspector.judge(token, fingerprint).await;
+        }
         self.verified.count_miss();
-        let entry = match self.judge(token, fingerprint, accepted, now) {
+        let entry = match judged {
             Ok(entry) => entry,
             Err(refused) => self.judge_again(token, fingerprint, accepted, refused).await?,
         };
         let caller = Arc::clone(&entry.caller);
         self.verified.insert(fingerprint, entry);
         Ok(caller)
+    }
+
+    /// The issuer that is asked about this token: the one of those accepted that is asked at all, if this is no JWT, or one of
+    /// its own that cannot be verified here. A JWT of an issuer with keys is verified with these and no other way, and one of
+    /// somebody else is shown to nobody.
+    fn whom_to_ask(&self, token: &str, accepted: &IssuerSet) -> Option<&Arc<Introspector>> {
+        let mut asked = self.introspectors.iter().filter(|issuer| accepted.contains(&issuer.settings.id));
+        // FAIL CLOSED: of two, neither is asked. Policies that would let it come to that do not load.
+        let (Some(introspector), None) = (asked.next(), asked.next()) else { return None };
+        let named = Compact::parse(token).and_then(|parts| {
+            let claims = Claims::parse(&parts.payload)?;
+            claims.issuer().map(|issuer| self.find(issuer).is_err() && issuer == introspector.settings.issuer)
+        });
+        let is_theirs = match named {
+            Ok(is_theirs) => is_theirs,
+            Err(TokenError::Malformed(_)) => true, // no JWT at all
+            Err(_) => false,                       // a JWT that is not what it should be
+        };
+        is_theirs.then_some(introspector)
     }
 
     /// Judges a token once more whose key is not known, if it may be a new one: its issuer is asked, and waited for.
@@ -188,7 +231,10 @@ impl Verifier {
             Refused { error, key: unknown.then(again).flatten() }
         })?;
         key.verify(parts.signed, parts.signature, header.algorithm)?;
-        let caller = Caller::believe(&claims, &issuer, now, fingerprint)?;
+        let caller = Caller::believe(&claims, issuer.voice(), now, fingerprint)?;
+        if issuer.settings.profile == Profile::AtJwt {
+            claims.has_those_of_an_access_token()?;
+        }
         issuer.note_use(now);
         let serial = key.serial;
         drop(keys);
@@ -288,6 +334,18 @@ impl Verifier {
         self.realms.iter().map(|realms| realms.state(now)).collect()
     }
 
+    /// How asking about tokens goes, for each issuer that is asked.
+    #[must_use]
+    pub fn introspections(&self) -> Vec<IntrospectionState> {
+        self.introspectors.iter().map(|introspector| introspector.state()).collect()
+    }
+
+    /// How many tokens are remembered about which an issuer was asked.
+    #[must_use]
+    pub fn opaque_tokens(&self) -> usize {
+        self.memory.len()
+    }
+
     /// How each issuer does, in the order in which they were given.
     #[must_use]
     pub fn issuers(&self) -> Vec<IssuerState> {
@@ -330,11 +388,13 @@ impl From<TokenError> for Refused {
     }
 }
 
-/// One client for all issuers that may be asked at the same addresses.
+/// One client for all issuers that may be asked at the same addresses, for the same.
 #[derive(Default)]
 struct Clients {
     public: Option<reqwest::Client>,
     private: Option<reqwest::Client>,
+    asking_public: Option<reqwest::Client>,
+    asking_private: Option<reqwest::Client>,
 }
 
 impl Clients {
@@ -345,17 +405,28 @@ impl Clients {
         };
         match made {
             Some(client) => Ok(client.clone()),
-            None => Ok(made.insert(https(reach)?).clone()),
+            None => Ok(made.insert(https(|| fetch::client(reach))?).clone()),
+        }
+    }
+
+    fn asking(&mut self, reach: Reach) -> Result<reqwest::Client, Unfit> {
+        let made = match reach {
+            Reach::Public => &mut self.asking_public,
+            Reach::Private => &mut self.asking_private,
+        };
+        match made {
+            Some(client) => Ok(client.clone()),
+            None => Ok(made.insert(https(|| fetch::asking(reach))?).clone()),
         }
     }
 }
 
 /// Asks first whether the process has a provider: without one, making a client would panic.
-fn https(reach: Reach) -> Result<reqwest::Client, Unfit> {
+fn https(make: impl FnOnce() -> reqwest::Result<reqwest::Client>) -> Result<reqwest::Client, Unfit> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         return Err(Unfit::Client("no rustls provider is installed".into()));
     }
-    fetch::client(reach).map_err(|error| Unfit::Client(terms::chain(&error)))
+    make().map_err(|error| Unfit::Client(terms::chain(&error)))
 }
 
 impl fmt::Debug for Verifier {

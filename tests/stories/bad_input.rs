@@ -300,6 +300,86 @@ fn each_mistake_in_the_settings_of_tls_is_named_with_its_remedy() {
 }
 
 #[test]
+fn an_issuer_that_could_be_mistaken_or_not_be_asked_is_refused_at_its_place() {
+    let asked = |more: &str| {
+        format!(
+            "    introspection: {{ url: \"https://idp.test/i\", client_id: gateway, client_secret: \"${{env:PATH}}\"{more} }}\n"
+        )
+    };
+    for (issuer, settings, finding, help) in [
+        ("https://idp.test/{tenant}", "    jwks: { discovery: oidc }\n".to_owned(), "", ""),
+        ("https://idp.test/{tenant}", "    jwks: { file: \"/keys/{tenant}\" }\n".into(), "", ""),
+        ("https://idp.test/{tenant}", "    jwks: { url: \"https://idp.test/k\" }\n".into(), "keys in common", ""),
+        ("https://idp.test/{realm}", "    jwks: { discovery: oidc }\n".into(), "something else in braces", ""),
+        (
+            "https://idp.test/{tenant}",
+            "    jwks: { discovery: oidc }\n    max_tenants: 0\n".into(),
+            "`max_tenants` is not",
+            "",
+        ),
+        (
+            "https://idp.test/",
+            "    jwks: { discovery: oidc }\n    max_tenants: 9\n".into(),
+            "this is one issuer",
+            "`{tenant}`",
+        ),
+        (
+            "https://idp.test/{tenant}",
+            "    jwks: { discovery: oidc }\n".to_owned() + &asked(""),
+            "goes with one issuer",
+            "",
+        ),
+        ("https://idp.test/", String::new(), "nothing says how tokens of this issuer are verified", "`introspection`"),
+        (
+            "https://idp.test/",
+            asked(""),
+            "without keys no token of this issuer is verified here",
+            "leave `algorithms` out",
+        ),
+        ("https://idp.test/", "    jwks: { discovery: oidc }\n".to_owned() + &asked(""), "", ""),
+        (
+            "https://idp.test/",
+            "    jwks: { discovery: oidc }\n".to_owned() + &asked(", timeout: 11s"),
+            "`introspection.timeout`",
+            "",
+        ),
+        (
+            "https://idp.test/",
+            "    jwks: { discovery: oidc }\n".to_owned() + &asked(", timeouts: 1s"),
+            "`timeouts`",
+            "`timeout`",
+        ),
+        (
+            "https://idp.test/",
+            "    jwks: { discovery: oidc }\n".to_owned()
+                + &asked("").replace("https://idp.test/i", "http://idp.test/i"),
+            "`introspection.url` is not an https address",
+            "",
+        ),
+        (
+            "https://idp.test/",
+            "    jwks: { discovery: oidc }\n".to_owned() + &asked(", timeouts: 1s").replace("${env:PATH}", "hunter2"),
+            "a secret is not written into a file",
+            "",
+        ),
+        (
+            "https://idp.test/",
+            "    jwks: { discovery: oidc }\n".to_owned() + &asked("").replace("${env:PATH}", "${env:NOT_THERE}"),
+            "is not set",
+            "",
+        ),
+    ] {
+        let folder = Folder::new();
+        let other =
+            format!("  other:\n    issuer: \"{issuer}\"\n    audiences: [api]\n    algorithms: [ES256]\n{settings}");
+        folder.spoil("cloister.yaml", "upstreams:\n", &format!("{other}upstreams:\n"));
+        let (code, out, err) = folder.cloister("check");
+        assert_eq!(code, if finding.is_empty() { 0 } else { 2 }, "{other}: {out}{err}");
+        assert!(err.contains(finding) && err.contains(help) && !err.contains("hunter2"), "{other}: {err}");
+    }
+}
+
+#[test]
 fn all_mistakes_of_all_policy_files_come_at_once() {
     let folder = Folder::new();
     folder.spoil("policies/policy.yaml", "upstream: backend", "upstream: backnd");

@@ -186,7 +186,12 @@ impl Compiler<'_> {
 
     /// Reads what a reference to a secret refers to.
     fn secret(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {
-        let reference: Reference = self.parse(written)?;
+        let reference = written.value.parse::<Reference>().map_err(|invalid| {
+            // What stands there may be the secret itself.
+            let finding = Finding::error(written.spot.place(self.file), invalid.to_string());
+            self.findings.push(finding.unquoted());
+        });
+        let reference = reference.ok()?;
         let secret = secrets::resolve(&reference, self.environment);
         secret
             .map_err(|error| self.findings.push(Finding::error(written.spot.place(self.file), terms::chain(&error))))

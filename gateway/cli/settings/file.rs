@@ -31,7 +31,7 @@ pub(crate) use edge::{
     Authority, Certificate, ClientCertificateMode, ClientCertificates, Clients, ForwardedWord, Guard, Listener, Tls,
 };
 pub(crate) use health::{Check, Ejection, Health, Statuses};
-pub(crate) use issuer::{Discovery, Issuer, Jwks, Members, Profile};
+pub(crate) use issuer::{Authentication, Discovery, Introspection, Issuer, Jwks, Members, Profile, max_stale, refresh};
 pub(crate) use keys::SigningKeys;
 pub(crate) use redis::Redis;
 pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};

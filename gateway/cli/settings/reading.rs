@@ -7,7 +7,7 @@ use certificate::AuthoritySettings;
 use ingress::{CertificateFiles, Shown};
 use policy::{Known, KnownNames, Upgrade};
 use secrets::Environment;
-use tenancy::{MembershipSource, Voucher};
+use tenancy::{MembershipSource, OpaqueTokens, Voucher};
 use terms::{Findings, Place};
 use yaml::Named;
 
@@ -114,12 +114,14 @@ fn known(written: &File, findings: &Findings) -> Known {
         // FAIL CLOSED: a name that is none is left out, and the finding about it keeps the files from being used.
         let tenants =
             issuer.tenants.as_ref().map(|tenants| tenants.value.iter().filter_map(|it| it.value.parse().ok()));
+        let opaque = if issuer.introspection.is_some() { OpaqueTokens::Asked } else { OpaqueTokens::Refused };
         let bound_to = issuer.bound_to.iter().flat_map(|bound_to| &bound_to.value);
         Voucher {
             members,
             tenants: tenants.map(|tenants| Arc::new(tenants.collect())),
             bound_to: bound_to.filter_map(|binding| binding.value.parse().ok()).collect(),
             nonce: issuer.dpop_nonce.into(),
+            opaque,
         }
     });
     let upstreams = names(&written.upstreams, findings, |upstream| match upstream.protocol {

@@ -3,11 +3,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use terms::{Binding, IssuerId, Place, TenantId};
-use token::{ClaimPlace, IssuerSettings, JwksSource, Profile, Reach, TenantNaming};
+use token::{
+    ClaimPlace, ClientAuthentication, ClientCredentials, IntrospectionSettings, IssuerSettings, JwksSource, Profile,
+    Reach, TenantNaming,
+};
 use yaml::{At, Named};
 
 use super::Compiler;
 use crate::settings::file;
+
+/// Where an issuer may be asked.
+const fn reach(private_addresses: bool) -> Reach {
+    if private_addresses { Reach::Private } else { Reach::Public }
+}
 
 /// What stands for a tenant's name.
 const TENANT: &str = "{tenant}";
@@ -34,6 +42,7 @@ impl Compiler<'_> {
             audiences,
             algorithms,
             jwks,
+            introspection,
             tenant_claim,
             tenants_claim,
             roles_claim,
@@ -45,8 +54,23 @@ impl Compiler<'_> {
             bound_to,
             dpop_nonce: _,
         } = entry;
-        let source = self.source(&issuer, &jwks)?;
-        let reach = if jwks.private_addresses { Reach::Private } else { Reach::Public };
+        if jwks.is_none() && introspection.is_none() {
+            let help = "give `jwks` for JWTs, `introspection` for tokens that it is asked about, or both";
+            self.error(&issuer, "nothing says how tokens of this issuer are verified".into(), help);
+            return None;
+        }
+        if let Some(written) = algorithms.first().filter(|_| jwks.is_none()) {
+            let help = "leave `algorithms` out, or give `jwks`";
+            self.error(written, "without keys no token of this issuer is verified here".into(), help);
+        }
+        let introspection = match introspection {
+            Some(written) => Some(self.introspection(written)?),
+            None => None,
+        };
+        let source = match &jwks {
+            Some(jwks) => self.source(&issuer, jwks)?,
+            None => JwksSource::None,
+        };
         if let Some(tenants) = &tenants {
             if tenants.value.is_empty() {
                 let help = "list the tenants that its tokens may speak for, or leave it out for all";
@@ -96,9 +120,10 @@ impl Compiler<'_> {
             audiences,
             algorithms: algorithms.into_iter().map(|algorithm| algorithm.value).collect(),
             jwks: source,
-            reach,
-            refresh: jwks.refresh.0,
-            max_stale: jwks.max_stale.0,
+            introspection,
+            reach: reach(jwks.as_ref().is_some_and(|jwks| jwks.private_addresses)),
+            refresh: jwks.as_ref().map_or(file::refresh().0, |jwks| jwks.refresh.0),
+            max_stale: jwks.as_ref().map_or(file::max_stale().0, |jwks| jwks.max_stale.0),
             tenant_claim: tenant_claim?,
             tenant_naming,
             roles_claim: roles_claim?,
@@ -108,6 +133,35 @@ impl Compiler<'_> {
             leeway: leeway.0,
             max_token_bytes: 8 << 10,
             max_claims: 64,
+        })
+    }
+
+    fn introspection(&mut self, written: file::Introspection) -> Option<IntrospectionSettings> {
+        let file::Introspection {
+            url,
+            client_id,
+            client_secret,
+            authentication,
+            private_addresses,
+            remember,
+            timeout,
+            concurrency,
+        } = written;
+        let secret = self.secret(&client_secret)?;
+        Some(IntrospectionSettings {
+            url: url.value,
+            client: ClientCredentials {
+                id: client_id,
+                secret: Arc::new(secret),
+                authentication: match authentication {
+                    file::Authentication::ClientSecretBasic => ClientAuthentication::Basic,
+                    file::Authentication::ClientSecretPost => ClientAuthentication::Post,
+                },
+            },
+            reach: reach(private_addresses),
+            remember: remember.0,
+            timeout: timeout.0,
+            concurrency: usize::from(concurrency),
         })
     }
 

@@ -23,11 +23,16 @@ pub(crate) struct Issuer {
     pub(crate) max_tenants: Option<At<u32>>,
     /// The `aud` values of which a token must have at least one.
     pub(crate) audiences: Vec<String>,
-    /// The signature algorithms that it uses.
+    /// The signature algorithms that it uses. With `jwks`, and only then.
+    #[serde(default)]
     #[schemars(with = "Vec<AlgorithmName>")]
     pub(crate) algorithms: Vec<At<Algorithm>>,
-    /// Where its keys are.
-    pub(crate) jwks: Jwks,
+    /// Where its keys are. Left out, it is asked about each of its tokens.
+    #[serde(default)]
+    pub(crate) jwks: Option<Jwks>,
+    /// How it is asked about tokens that are no JWTs (RFC 7662). A route accepts one such issuer at most.
+    #[serde(default)]
+    pub(crate) introspection: Option<Introspection>,
     /// The claim that names the tenant: `tenant_id` if it is left out. `/org/id` leads into a claim (RFC 6901).
     pub(crate) tenant_claim: Option<At<String>>,
     /// In its place, the claim that lists all tenants of a user: a list of names, or an object from names to the roles there.
@@ -119,12 +124,64 @@ pub(crate) struct Jwks {
     pub(crate) max_stale: Span,
 }
 
-const fn refresh() -> Span {
+pub(crate) const fn refresh() -> Span {
     Span(Duration::from_secs(600))
 }
 
-const fn max_stale() -> Span {
+pub(crate) const fn max_stale() -> Span {
     Span(Duration::from_secs(3_600))
+}
+
+/// How an issuer is asked about tokens (RFC 7662).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Introspection {
+    /// An https URL; http only on loopback.
+    pub(crate) url: At<String>,
+    /// Our name at the issuer.
+    pub(crate) client_id: String,
+    /// Our secret there: `${file:/path}` or `${env:NAME}`.
+    pub(crate) client_secret: At<String>,
+    /// How we say both.
+    #[serde(default)]
+    pub(crate) authentication: Authentication,
+    /// Whether its name may stand for addresses of private networks.
+    #[serde(default)]
+    pub(crate) private_addresses: bool,
+    /// How long its word that a token is good is enough; at most 5m, and never beyond `exp`. `0s`: it is asked each time.
+    #[serde(default = "remember")]
+    #[schemars(with = "String")]
+    pub(crate) remember: Span,
+    /// How long an answer may take; at most 10s. Then the request gets 503.
+    #[serde(default = "timeout")]
+    #[schemars(with = "String")]
+    pub(crate) timeout: Span,
+    /// About how many tokens it is asked at once; at most 1024. Four times as many wait for a place, and others get 503.
+    #[serde(default = "concurrency")]
+    pub(crate) concurrency: u16,
+}
+
+const fn remember() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+const fn timeout() -> Span {
+    Span(Duration::from_secs(2))
+}
+
+const fn concurrency() -> u16 {
+    64
+}
+
+/// How we name ourselves to an issuer.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Authentication {
+    /// In the field `Authorization`.
+    #[default]
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
 }
 
 /// Which document says where an issuer's keys are.

@@ -1,6 +1,6 @@
 //! Who may use a route, and what must name the tenant.
 
-use tenancy::MembershipSource;
+use tenancy::{MembershipSource, OpaqueTokens};
 use terms::{Finding, Findings, IssuerId};
 
 use super::Reader;
@@ -104,6 +104,15 @@ impl Reader<'_> {
         if issuers.value.is_empty() {
             let finding = Finding::error(self.place(issuers), "a route without an issuer lets nobody in");
             findings.push(finding.help("name whose tokens it accepts, or write `auth: none`"));
+        }
+        let is_asked = |issuer: &&IssuerId| {
+            self.known.issuers.get(issuer.as_str()).is_some_and(|voucher| voucher.opaque == OpaqueTokens::Asked)
+        };
+        let mut asked = accepted.iter().filter(is_asked);
+        if let (Some(one), Some(other)) = (asked.next(), asked.next()) {
+            let message = format!("`{one}` and `{other}` are both asked about tokens that do not say whose they are");
+            let finding = Finding::error(self.place(issuers), message);
+            findings.push(finding.help("accept one issuer with `introspection` on a route"));
         }
         let sources = self.tenant_from(tenant_from, findings);
         let claims = accepted.iter().find(|issuer| self.known.members_of(issuer) == Some(MembershipSource::Claims));

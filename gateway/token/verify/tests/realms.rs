@@ -214,6 +214,28 @@ async fn a_realm_that_nobody_uses_is_let_go_and_comes_back_when_it_is_needed() {
     .await;
 }
 
+#[tokio::test]
+async fn keys_that_somebody_makes_up_for_many_realms_ask_their_server_few_times() {
+    let tenants: Vec<_> = (0..50).map(|number| format!("t{number}")).collect();
+    let idp = Idp::new(|_| {}, &tenants.iter().map(String::as_str).collect::<Vec<_>>());
+    idp.running(async {
+        for tenant in &tenants {
+            assert!(idp.verify(&idp.token(tenant, |_| {})).await.is_ok());
+        }
+        let asked = || -> u64 { idp.verifier.realms[0].loaded().iter().map(|issuer| *issuer.fetched.borrow()).sum() };
+        assert_eq!(asked(), 50);
+        idp.clock.advance(Duration::from_secs(10));
+        let stranger = Forge::es256("made-up");
+        for tenant in &tenants {
+            let claims =
+                json!({ "iss": format!("https://idp.example/realms/{tenant}"), "aud": "api", "exp": NOW + 600 });
+            assert_eq!(idp.verify(&stranger.sign(&claims)).await.err(), Some(Reason::AuthInvalidKey));
+        }
+        assert_eq!(asked(), 60, "ten in a second");
+    })
+    .await;
+}
+
 #[test]
 fn patterns_that_could_be_mistaken_are_faults() {
     let with = |id_: &str, issuer: &str, jwks: JwksSource| IssuerSettings {

@@ -1,0 +1,3 @@
+//! What becomes of users while their identity provider does badly.
+
+mod slow;

@@ -1,0 +1,3 @@
+//! With a real OpenID provider.
+
+mod slow;
