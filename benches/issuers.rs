@@ -37,8 +37,8 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         bencher.iter_custom(|rounds| {
             static ONCE: std::sync::Once = std::sync::Once::new();
             ONCE.call_once(|| {
+                cached(); // first, while no memory lies idle
                 compare();
-                cached();
             });
             Duration::from_nanos(rounds)
         });

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use futures::FutureExt as _;
-use terms::{IssuerSet, SystemClock};
+use terms::{IssuerSet, ManualClock, SystemClock};
 use token::forge::{Issuer, Workshop};
 use token::{Algorithm, IssuerSettings, JwksSource, Verifier};
 
@@ -53,10 +53,11 @@ fn compare(victim: &Issuer, stranger: &Issuer) {
     std::fs::write(&path, victim.jwks()).expect("a key set");
     let id = "main".parse().expect("an issuer");
     let settings = IssuerSettings::new(id, ISSUER, AUDIENCE, victim.algorithm(), JwksSource::File(path));
-    let verifier = Verifier::new(vec![settings], Arc::new(SystemClock), 1).expect("a verifier");
     let main = IssuerSet::from(["main".parse().expect("an issuer")]);
     let claims = claims(1, "acme", ISSUER);
     let now = terms::Clock::unix_seconds(&SystemClock);
+    let clock = Arc::new(ManualClock::at(now)); // some would be good a second later
+    let verifier = Verifier::new(vec![settings], clock, 1).expect("a verifier");
     let forgeries = Workshop { victim, stranger, claims: &claims, now }.forgeries();
     let verify = |token: &str| verifier.verify(black_box(token), &main).now_or_never().expect("no waiting").is_ok();
     let fastest = fastest(forgeries.iter().map(|forgery| &*forgery.token).collect(), |token| assert!(!verify(token)));
