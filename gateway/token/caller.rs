@@ -46,6 +46,9 @@ impl Caller {
     pub(crate) fn believe(claims: &Claims, by: Voice<'_>, now: u64, fingerprint: [u8; 32]) -> Result<Self, TokenError> {
         let issuer = by.settings;
         let leeway = issuer.leeway.as_secs();
+        if claims.events()?.is_some() {
+            return Err(TokenError::Claims("it tells of events, and lets nobody in")); // RFC 8417 §4.6
+        }
         let expires_at =
             claims.date("exp", "`exp` is not a date")?.ok_or(TokenError::Claims("`exp` is missing"))?.floor();
         let good_until = expires_at.saturating_add(leeway);

@@ -91,6 +91,20 @@ impl Claims {
         members.map(Some).ok_or(TokenError::Confirmation("`cnf` is not an object that names something"))
     }
 
+    /// What security events it tells of, each with what is said of it (RFC 8417 §2.2); nothing, if it is no such token.
+    pub(crate) fn events(&self) -> Result<Option<&BTreeMap<String, Json>>, TokenError> {
+        match self.0.get("events") {
+            None => Ok(None),
+            Some(Json::Object(events)) => Ok(Some(events)),
+            Some(_) => Err(TokenError::Claims("`events` is not an object")),
+        }
+    }
+
+    /// What stands in a claim, as it was written.
+    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
+        self.0.get(name)
+    }
+
     /// Checks for what an access token has besides the claims of every token (RFC 9068 §2.2).
     pub(crate) fn has_those_of_an_access_token(&self) -> Result<(), TokenError> {
         let missing = TokenError::Claims("`client_id`, `iat` or `jti` is missing, which RFC 9068 demands");

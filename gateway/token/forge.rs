@@ -141,7 +141,13 @@ impl Issuer {
     /// A token with these claims.
     #[must_use]
     pub fn sign(&self, claims: &Value) -> String {
-        let header = json!({ "typ": "JWT", "alg": self.algorithm.as_str(), "kid": self.kid });
+        self.sign_as("JWT", claims)
+    }
+
+    /// The same, which says that it is something else.
+    #[must_use]
+    pub fn sign_as(&self, typ: &str, claims: &Value) -> String {
+        let header = json!({ "typ": typ, "alg": self.algorithm.as_str(), "kid": self.kid });
         self.sign_raw(header.to_string().as_bytes(), claims.to_string().as_bytes())
     }
 

@@ -14,8 +14,12 @@ pub(crate) struct Header {
 pub(crate) enum Kind {
     /// An access token (RFC 9068 §2.1).
     AccessToken,
+    /// A security event (RFC 8417 §2.3).
+    Event,
     /// A JWT of whatever kind, or nothing.
     Jwt,
+    /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
+    Logout,
 }
 
 /// The longest `kid`, in bytes.
@@ -37,11 +41,19 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// An access token and nothing else (RFC 8725 §3.11, RFC 9068 §2.1), compared without case (RFC 7515 §4.1.9).
-const TYPES: &[(&str, Kind)] =
+pub(crate) const ACCESS_TOKENS: &[(&str, Kind)] =
     &[("JWT", Kind::Jwt), ("at+jwt", Kind::AccessToken), ("application/at+jwt", Kind::AccessToken)];
 
+/// A logout token; older issuers call it a JWT and no more. What else it is, its claims say.
+pub(crate) const LOGOUT_TOKENS: &[(&str, Kind)] =
+    &[("JWT", Kind::Jwt), ("logout+jwt", Kind::Logout), ("application/logout+jwt", Kind::Logout)];
+
+/// A security event and nothing else.
+pub(crate) const EVENTS: &[(&str, Kind)] = &[("secevent+jwt", Kind::Event), ("application/secevent+jwt", Kind::Event)];
+
 impl Header {
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, TokenError> {
+    /// Reads the header of a token of one of these types.
+    pub(crate) fn parse(bytes: &[u8], types: &[(&str, Kind)]) -> Result<Self, TokenError> {
         let members = parse_object(bytes, BOUNDS).map_err(|invalid| match invalid {
             InvalidJson::Deep | InvalidJson::Many => TokenError::Header("there is too much of it"),
             InvalidJson::Duplicate => TokenError::Header("a name stands twice"),
@@ -55,11 +67,12 @@ impl Header {
             return Err(TokenError::Header("`cty` says that there is something else than claims inside"));
         }
         let kind = match members.get("typ") {
-            None => Kind::Jwt,
+            None if types.iter().any(|(_, kind)| *kind == Kind::Jwt) => Kind::Jwt,
+            None => return Err(TokenError::Header("`typ` is missing")),
             Some(typ) => {
                 let typ = typ.as_text().unwrap_or_default();
-                let known = TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(typ));
-                known.ok_or(TokenError::Header("`typ` is not that of an access token"))?.1
+                let known = types.iter().find(|(known, _)| known.eq_ignore_ascii_case(typ));
+                known.ok_or(TokenError::Header("`typ` is not that of what is wanted here"))?.1
             }
         };
         let kid = match members.get("kid") {
@@ -125,7 +138,7 @@ mod tests {
             (r#"["alg"]"#, Some(Reason::AuthInvalidMalformed)),
             ("", Some(Reason::AuthInvalidMalformed)),
         ] {
-            assert_eq!(Header::parse(text.as_bytes()).err().map(TokenError::reason), expected, "{text}");
+            assert_eq!(Header::parse(text.as_bytes(), ACCESS_TOKENS).err().map(TokenError::reason), expected, "{text}");
         }
     }
 }

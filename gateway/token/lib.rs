@@ -50,6 +50,7 @@ mod issuer;
 mod json;
 mod key;
 mod key_set;
+mod notice;
 mod pattern;
 mod place;
 mod realms;
@@ -68,6 +69,7 @@ pub use dpop::{Dpop, DpopSettings, InvalidNonceKey, NonceKey, ProofError, Wanted
 pub use error::TokenError;
 pub use introspection::IntrospectionState;
 pub use issuer::IssuerState;
+pub use notice::{About, Notice, NoticeKind};
 pub use place::{ClaimPlace, InvalidClaimPlace};
 pub use realms::RealmsState;
 pub use settings::{

@@ -49,6 +49,8 @@ pub struct IssuerSettings {
     pub profile: Profile,
     /// The longest that a token of its may be good for, from `iat` to `exp`. As long as it says, if there is none.
     pub max_lifetime: Option<Duration>,
+    /// Who we are in what it says about sessions that have ended (`aud`); nobody, if it says nothing of the kind.
+    pub notices: Option<Vec<String>>,
     /// How far its clock and ours may differ. At most five minutes; parts of a second are not counted.
     pub leeway: Duration,
     /// The longest token, in bytes.
@@ -161,6 +163,7 @@ impl IssuerSettings {
             wanted: Arc::default(),
             profile: Profile::Jwt,
             max_lifetime: None,
+            notices: None,
             leeway: Duration::from_secs(30),
             max_token_bytes: 8 * 1_024,
             max_claims: 64,
@@ -220,6 +223,11 @@ pub enum Unfit {
     /// All issuers of a pattern would have the same keys.
     #[error("`jwks` has no `{{tenant}}` in it: with keys in common, whoever signs for one tenant could sign for each")]
     KeysInCommon,
+    /// Nobody is named, or it is not known for how long what was taken back has to be remembered.
+    #[error(
+        "`notices` needs `audiences`, and `max_lifetime`: for so long it is remembered which tokens were taken back"
+    )]
+    Notices,
     /// More than five minutes.
     #[error("`leeway` is more than five minutes")]
     Leeway,
@@ -310,6 +318,7 @@ pub(crate) fn faults(issuers: &[IssuerSettings], cache_capacity: usize) -> Vec<(
             (settings.leeway > Duration::from_secs(300), Unfit::Leeway),
             (!(1..=1_000_000).contains(&settings.max_tenants), Unfit::Tenants),
             (settings.max_stale < settings.refresh, Unfit::MaxStale),
+            (!settings.notices_fit(), Unfit::Notices),
             (settings.refresh < Duration::from_secs(1), Unfit::Refresh),
             (!(1..=LONGEST_TOKEN).contains(&settings.max_token_bytes), Unfit::TokenBytes),
         ];
@@ -358,6 +367,11 @@ impl IntrospectionSettings {
 }
 
 impl IssuerSettings {
+    fn notices_fit(&self) -> bool {
+        let named = |audiences: &Vec<String>| !audiences.is_empty() && !audiences.iter().any(String::is_empty);
+        self.notices.as_ref().is_none_or(|audiences| named(audiences) && self.max_lifetime.is_some())
+    }
+
     /// Where keys are; if this is a pattern, where those of some tenant would be.
     fn located(&self) -> Result<Located, Unfit> {
         let open = match &self.jwks {
@@ -380,6 +394,8 @@ impl IssuerSettings {
     pub(crate) fn takes(&self, kind: Kind) -> Result<(), TokenError> {
         match (self.profile, kind) {
             (Profile::Jwt, Kind::Jwt | Kind::AccessToken) | (Profile::AtJwt, Kind::AccessToken) => Ok(()),
+            // Whoever asks for a notice has no use for anything else.
+            (_, Kind::Event | Kind::Logout) => Err(TokenError::Header("it is a notice, and lets nobody in")),
             (Profile::AtJwt, Kind::Jwt) => Err(TokenError::Header("`typ` is not `at+jwt`, as this issuer's must be")),
         }
     }

@@ -14,9 +14,10 @@ use crate::cache::{Entry, Verified};
 use crate::claims::Claims;
 use crate::compact::Compact;
 use crate::fetch::{self, Source};
-use crate::header::Header;
+use crate::header::{ACCESS_TOKENS, Header, Kind};
 use crate::introspection::{Introspector, Memory};
 use crate::issuer::Issuer;
+use crate::notice::{Notice, NoticeKind};
 use crate::pattern::Pattern;
 use crate::realms::{Newcomers, Realms, RealmsState};
 use crate::refresh::PLACES;
@@ -205,21 +206,39 @@ impl Verifier {
     /// Every check there is, in the order in which a token meets them. Nothing costs a signature before the issuer, the
     /// algorithm and the key have been found, and nothing of the claims but `iss` is used before the signature is good.
     fn judge(&self, token: &str, fingerprint: [u8; 32], accepted: &IssuerSet, now: u64) -> Result<Entry, Refused> {
+        let accept = |settings: &IssuerSettings, kind| match accepted.contains(&settings.id) {
+            true => settings.takes(kind),
+            false => Err(TokenError::Issuer),
+        };
+        let Signed { claims, issuer, serial } = self.signed(token, ACCESS_TOKENS, accept, now)?;
+        let caller = Caller::believe(&claims, issuer.voice(), now, fingerprint)?;
+        if issuer.settings.profile == Profile::AtJwt {
+            claims.has_those_of_an_access_token()?;
+        }
+        issuer.note_use(now);
+        Ok(Entry { caller: Arc::new(caller), issuer, serial })
+    }
+
+    /// The claims of a token of one of these types, by an issuer that is accepted for it: signed, and not yet believed.
+    fn signed(
+        &self,
+        token: &str,
+        types: &[(&str, Kind)],
+        accept: impl Fn(&IssuerSettings, Kind) -> Result<(), TokenError>,
+        now: u64,
+    ) -> Result<Signed, Refused> {
         let parts = Compact::parse(token)?;
-        let header = Header::parse(&parts.header)?;
+        let header = Header::parse(&parts.header, types)?;
         let claims = Claims::parse(&parts.payload)?;
         let found = self.find(claims.issuer()?)?;
         let settings = found.settings();
-        if !accepted.contains(&settings.id) {
-            return Err(TokenError::Issuer.into());
-        }
+        accept(settings, header.kind)?;
         if token.len() > settings.max_token_bytes {
             return Err(TokenError::TooLarge.into());
         }
         if claims.len() > settings.max_claims {
             return Err(TokenError::Claims("there are too many").into());
         }
-        settings.takes(header.kind)?;
         settings.allows(header.algorithm)?;
         let issuer = self.load(found, now)?;
         let kid = header.kid.as_deref();
@@ -231,14 +250,40 @@ impl Verifier {
             Refused { error, key: unknown.then(again).flatten() }
         })?;
         key.verify(parts.signed, parts.signature, header.algorithm)?;
-        let caller = Caller::believe(&claims, issuer.voice(), now, fingerprint)?;
-        if issuer.settings.profile == Profile::AtJwt {
-            claims.has_those_of_an_access_token()?;
-        }
-        issuer.note_use(now);
         let serial = key.serial;
         drop(keys);
-        Ok(Entry { caller: Arc::new(caller), issuer, serial })
+        Ok(Signed { claims, issuer, serial })
+    }
+
+    /// What an issuer says about sessions that have ended and about those who had them.
+    ///
+    /// # Errors
+    ///
+    /// It is not for us, not of an issuer whose notices are taken, not signed, or not understood.
+    /// [`TokenError::Unavailable`] is an outage of ours and says nothing about it.
+    pub async fn notice(&self, kind: NoticeKind, token: &str) -> Result<Notice, TokenError> {
+        if token.len() > self.longest {
+            return Err(TokenError::TooLarge);
+        }
+        let accept = |settings: &IssuerSettings, _| settings.notices.as_ref().map(drop).ok_or(TokenError::Issuer);
+        let judge = |now| self.signed(token, kind.types(), accept, now);
+        let signed = match judge(self.clock.unix_seconds()) {
+            Ok(signed) => signed,
+            Err(Refused { error, key: None }) => return Err(error),
+            Err(Refused { error, key: Some((issuer, name)) }) => {
+                if !issuer.look_again(name, self.clock.unix_seconds()).await {
+                    return Err(error);
+                }
+                let now = self.clock.unix_seconds();
+                judge(now).map_err(|refused| {
+                    if let TokenError::Key(_) = refused.error {
+                        issuer.note_unknown(name, now);
+                    }
+                    refused.error
+                })?
+            }
+        };
+        Notice::read(&signed.claims, kind, &signed.issuer, self.clock.unix_seconds())
     }
 
     /// Whose token it says it is. Of two ways to write an issuer down, the one that is about it alone counts.
@@ -373,6 +418,14 @@ impl Found<'_> {
             Self::Realm(realms, _) => &realms.settings,
         }
     }
+}
+
+/// A token whose signature is good.
+struct Signed {
+    claims: Claims,
+    issuer: Arc<Issuer>,
+    /// Of the key.
+    serial: u64,
 }
 
 /// A token that was refused.

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::compact::Compact;
 use crate::forge::{self, Issuer};
-use crate::header::Header;
+use crate::header::{ACCESS_TOKENS, Header};
 
 fn read(keys: &[Value]) -> Result<Reading, InvalidKeySet> {
     KeySet::parse(json!({ "keys": keys }).to_string().as_bytes(), &KeySet::default())
@@ -18,7 +18,7 @@ fn with(key: &Issuer, name: &str, value: Value) -> Value {
 /// Everything up to the claims.
 fn verify(set: &KeySet, token: &str) -> Result<(), TokenError> {
     let parts = Compact::parse(token)?;
-    let header = Header::parse(&parts.header)?;
+    let header = Header::parse(&parts.header, ACCESS_TOKENS)?;
     let key = set.choose(header.algorithm, header.kid.as_deref())?;
     key.verify(parts.signed, parts.signature, header.algorithm)
 }
@@ -129,7 +129,7 @@ fn verdict(keys: &[Value], test: &Value) -> (bool, String) {
 fn key_is_for(jwk: &Value, test: &Value) -> bool {
     let token = test["jws"].as_str().unwrap_or_default();
     let parts = Compact::parse(token).map(|parts| parts.header);
-    let header = parts.and_then(|header| Header::parse(&header));
+    let header = parts.and_then(|header| Header::parse(&header, ACCESS_TOKENS));
     header.is_ok_and(|header| jwk["alg"] == header.algorithm.as_str())
 }
 

@@ -16,6 +16,7 @@ const NOW: u64 = 1_700_000_000;
 mod anything;
 mod claims;
 mod memory;
+mod notices;
 mod realms;
 mod rfc8725;
 mod signature;
