@@ -3,7 +3,7 @@
 //! *What it decides:* nothing about requests. It says whether the process lives (`/livez`), whether it should get
 //! traffic and what is down if not (`/readyz`), what it counted (`/metrics`), what it is (`/version`), and which keys
 //! its assertions are signed with (`/.well-known/cloister/jwks.json`). Operators who show the token of the configuration have
-//! it take tokens back (`/revocations`).
+//! it take tokens back (`/revocations`); issuers have it take back their own by what they sign (`/notices`).
 //!
 //! *What it must never do:* change anything for anybody else; show a token, a secret or a tenant's data; be reachable by the clients of
 //! the gateway. It listens on loopback unless told otherwise, and then says so in the log.
@@ -22,6 +22,7 @@
 //!     key_sets: vec![],
 //!     version: "0.1.0",
 //!     operations: None,
+//!     notices: None,
 //! };
 //! let bound = page.bind("127.0.0.1:0".parse()?)?;
 //! assert_ne!(bound.address().port(), 0);
@@ -31,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod listen;
+mod notices;
 mod operations;
 mod pages;
 mod readiness;
@@ -38,6 +40,7 @@ mod readiness;
 mod tests;
 
 pub use listen::{BindError, Bound, ServeError};
+pub use notices::{Notices, Unheard};
 pub use operations::{Desk, Guessable, Operations, Refusal};
 pub use pages::{Admin, KeySet, KeySetPage};
 pub use readiness::{Check, Collect, Standing};

@@ -13,7 +13,7 @@ use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 use serde_json::json;
 
 use crate::readiness::Readiness;
-use crate::{Check, Collect, Operations};
+use crate::{Check, Collect, Notices, Operations};
 
 /// What the admin listener shows.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ pub struct Admin {
     pub version: &'static str,
     /// What operators may change; nothing, if nobody is known as one.
     pub operations: Option<Operations>,
+    /// Who takes what issuers say; nobody, if no issuer is believed in that.
+    pub notices: Option<Arc<dyn Notices>>,
 }
 
 /// A page with public keys: a JSON Web Key Set (RFC 7517 §5).
@@ -67,6 +69,7 @@ impl fmt::Debug for Admin {
 
 impl Admin {
     pub(crate) fn router(mut self) -> Router {
+        let notices = self.notices.take().map_or_else(Router::new, crate::notices::router);
         let operations = self.operations.take().map_or_else(Router::new, Operations::router);
         let keys = self.key_sets.iter().fold(Router::new(), |router, KeySetPage { path, keys }| {
             let keys = Arc::clone(keys);
@@ -77,6 +80,7 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/version", get(version))
             .merge(operations)
+            .merge(notices)
             .layer(map_response(finish))
             .with_state(Arc::new(self))
     }

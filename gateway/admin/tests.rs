@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::{Admin, Check, Desk, Guessable, KeySet, KeySetPage, Operations, Refusal, Standing};
+use crate::{Admin, Check, Desk, Guessable, KeySet, KeySetPage, Notices, Operations, Refusal, Standing, Unheard};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -48,6 +48,7 @@ fn admin(journal: &Arc<Journal>) -> Admin {
             keys: Arc::new(|| KeySet { json: r#"{"keys":[]}"#.into(), etag: "\"one\"".into(), max_age: 300 }),
         }],
         version: "1.2.3",
+        notices: Some(Arc::new(Notes)),
         operations: Some(Operations::new(TOKEN.as_bytes(), Arc::new(Notes)).unwrap()),
     }
 }
@@ -279,4 +280,62 @@ async fn without_a_token_there_is_nothing_to_ask_for() {
     let running = serve(Admin { operations: None, ..admin(&journal) }, journal);
     let head = format!("GET /revocations HTTP/1.1\r\nAuthorization: Bearer {TOKEN}");
     assert!(running.ask(&head).await.starts_with("HTTP/1.1 404"));
+}
+
+#[async_trait::async_trait]
+impl Notices for Notes {
+    async fn logout(&self, token: &str) -> Result<(), Unheard> {
+        self.security_event(token).await
+    }
+
+    async fn security_event(&self, token: &str) -> Result<(), Unheard> {
+        match token {
+            "a.b.c" => Ok(()),
+            "late" => Err(Unheard::Unavailable),
+            "theirs" => Err(Unheard::Audience),
+            "unsigned" => Err(Unheard::Key),
+            _ => Err(Unheard::Request("it is no token".into())),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_is_answered_as_its_protocol_wants_it() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const EVENT: &str = "application/secevent+jwt";
+    let running = start();
+    for (path, media, body, status, said) in [
+        ("logout", FORM, "logout_token=a.b.c", 200, ""),
+        ("logout", "Application/X-WWW-Form-Urlencoded; charset=utf-8", "x=y&logout_token=a.b.c", 200, ""),
+        ("logout", FORM, "logout_token=late", 503, "Service Unavailable"),
+        (
+            "logout",
+            FORM,
+            "logout_token=theirs",
+            400,
+            r#"{"error":"invalid_request","error_description":"it is not for this receiver"}"#,
+        ),
+        ("logout", FORM, "logout_token=a.b.c&logout_token=a.b.c", 400, "one `logout_token` is wanted"),
+        ("logout", FORM, "token=a.b.c", 400, "one `logout_token` is wanted"),
+        ("logout", "application/json", "logout_token=a.b.c", 400, "one `logout_token` is wanted"),
+        (
+            "logout",
+            "text/plain\r\nContent-Type: application/x-www-form-urlencoded",
+            "logout_token=a.b.c",
+            400,
+            "is wanted",
+        ),
+        ("events", EVENT, "a.b.c", 202, ""),
+        ("events", EVENT, "late", 503, "Service Unavailable"),
+        ("events", EVENT, "theirs", 400, r#"{"description":"it is not for this receiver","err":"invalid_audience"}"#),
+        ("events", EVENT, "unsigned", 400, r#""err":"invalid_key""#),
+        ("events", EVENT, "", 400, r#""err":"invalid_request""#),
+        ("events", "application/json", "a.b.c", 400, "one `application/secevent+jwt` is wanted"),
+    ] {
+        let head = format!("POST /notices/{path} HTTP/1.1\r\nContent-Type: {media}\r\nContent-Length: {}", body.len());
+        let answer = running.ask_with(&head, body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {body}: {answer}");
+        assert!(answer.contains(said) && answer.contains("cache-control: no-store\r\n"), "{path} {body}: {answer}");
+    }
+    assert!(running.get("/notices/logout").await.starts_with("HTTP/1.1 405"));
 }

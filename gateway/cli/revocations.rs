@@ -47,8 +47,8 @@ pub(crate) fn run(command: &Revocations, clock: &dyn Clock) -> Result<(), Failur
 fn named(files: &Files, which: &Which, clock: &dyn Clock) -> Result<(Store, Revocation), Failure> {
     let (settings, known) = load::config(&files.config)?;
     let policy = load::compile_untested(&load::texts(&files.policies)?, &known)?.policy;
-    let issuers: Vec<_> = settings.issuers.iter().map(|issuer| issuer.id.clone()).collect();
-    let names = Names { issuers: &issuers, tenants: policy.tenants() };
+    let (issuers, realms) = which::issuers(&settings.issuers);
+    let names = Names { issuers: &issuers, realms: &realms, tenants: policy.tenants() };
     let revocation = which.revocation(names, clock.unix_seconds());
     Ok((open(&settings)?, revocation.map_err(|unclear| Failure::Setup(unclear.to_string()))?))
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use admin::{Admin, Operations};
+use admin::{Admin, Notices, Operations};
 use assertion::Minter;
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
@@ -42,7 +42,7 @@ use crate::signing::Rings;
 use crate::upgrade::{Old, Upgrade};
 use crate::watch_files::{self, Watched};
 use crate::watchdog::{self, Hearts};
-use crate::{desk, ready, renew, signing};
+use crate::{desk, ready, renew, signing, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -152,13 +152,19 @@ impl Gateway {
         let others = if redis.is_some() { Others::Some } else { Others::None };
         let revoking = revoking(&state, others, &registry, &journal, &clock)?;
         let relay = redis.map(|redis| relay(redis, &revoking, &clock));
+        let (names, realms) = which::issuers(&issuers);
+        let takes_notices = issuers.iter().any(|issuer| issuer.notices.is_some());
         let desk = desk::Front {
+            tokens: Arc::clone(&tokens),
             revoking: Arc::clone(&revoking),
-            issuers: issuers.into_iter().map(|issuer| issuer.id).collect(),
+            issuers: names,
+            realms,
             rules: Arc::clone(&rules),
             clock: Arc::clone(&clock),
         };
-        let operations = admin_token.map(|token| Operations::new(token.expose(), Arc::new(desk))).transpose();
+        let desk = Arc::new(desk);
+        let notices = takes_notices.then(|| Arc::<desk::Front>::clone(&desk) as Arc<dyn Notices>);
+        let operations = admin_token.map(|token| Operations::new(token.expose(), desk)).transpose();
         let operations = operations.map_err(|error| Failure::setup("admin.token", &error))?;
         let dpop = Arc::new(Dpop::new(dpop, Arc::clone(&clock)));
         let gate =
@@ -206,10 +212,17 @@ impl Gateway {
             relay: relay.clone(),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
-        let admin =
-            Admin { registry, refresh: Vec::new(), readiness, key_sets: keys.pages(), version: VERSION, operations }
-                .on(admin)
-                .map_err(|error| Failure::setup("cannot listen", &error))?;
+        let admin = Admin {
+            registry,
+            refresh: Vec::new(),
+            readiness,
+            key_sets: keys.pages(),
+            version: VERSION,
+            operations,
+            notices,
+        }
+        .on(admin)
+        .map_err(|error| Failure::setup("cannot listen", &error))?;
         tracing::info!(listener = "admin", address = %admin.address(), "listening");
         spare.push((admin_address, admin.duplicate().map_err(|error| Failure::setup("cannot listen", &error))?));
         let spare = Arc::new(Mutex::new(spare));

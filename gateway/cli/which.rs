@@ -7,6 +7,7 @@ use tenancy::{Registry, Revoked};
 use terms::{IssuerId, Subject};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use token::IssuerSettings;
 
 /// One token, those of a session, those of a user, or those for a tenant.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
@@ -46,6 +47,8 @@ pub(crate) struct Which {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names<'a> {
     pub(crate) issuers: &'a [IssuerId],
+    /// Those of them that stand for one issuer for each tenant: then `realms/acme` is that of `acme` alone.
+    pub(crate) realms: &'a [IssuerId],
     pub(crate) tenants: &'a Registry,
 }
 
@@ -137,8 +140,20 @@ impl Which {
 impl Names<'_> {
     fn issuer(self, written: &str) -> Result<IssuerId, Unclear> {
         let known = self.issuers.iter().find(|issuer| issuer.as_str() == written).cloned();
-        known.ok_or_else(|| unknown("issuer", written, self.issuers.iter().map(IssuerId::as_str)))
+        let of_tenant = || {
+            let (realms, tenant) = written.rsplit_once('/')?;
+            let realms = self.realms.iter().find(|issuer| issuer.as_str() == realms)?;
+            Some(realms.of_tenant(&self.tenants.get(tenant)?.id))
+        };
+        known.or_else(of_tenant).ok_or_else(|| unknown("issuer", written, self.issuers.iter().map(IssuerId::as_str)))
     }
+}
+
+/// What issuers are called, and those of them that stand for one issuer for each tenant.
+pub(crate) fn issuers(settings: &[IssuerSettings]) -> (Vec<IssuerId>, Vec<IssuerId>) {
+    let all = settings.iter().map(|issuer| issuer.id.clone()).collect();
+    let realms = settings.iter().filter(|issuer| issuer.is_of_tenants()).map(|issuer| issuer.id.clone()).collect();
+    (all, realms)
 }
 
 fn unknown<'a>(what: &'static str, written: &str, known: impl Iterator<Item = &'a str>) -> Unclear {
@@ -172,15 +187,17 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_meant_and_is_written_again_in_the_same_way() {
-        let issuers = ["main".parse().unwrap()];
+        let (issuers, realms) = (["main".parse().unwrap(), "realms".parse().unwrap()], ["realms".parse().unwrap()]);
         let tenants = registry();
-        let names = Names { issuers: &issuers, tenants: &tenants };
+        let names = Names { issuers: &issuers, realms: &realms, tenants: &tenants };
         for text in [
             r#"{"issuer":"main","jti":"t1"}"#,
             r#"{"issuer":"main","sid":"s1","until":"2027-01-01T00:00:00Z"}"#,
             r#"{"issuer":"main","user":"ada"}"#,
             r#"{"issuer":"main","user":"ada","before":"2026-11-23T12:00:00Z"}"#,
             r#"{"tenant":"acme","before":"2026-11-23T12:00:00Z"}"#,
+            r#"{"issuer":"realms/acme","user":"ada"}"#,
+            r#"{"issuer":"realms","user":"ada"}"#,
         ] {
             let revocation = written(text).revocation(names, 100).unwrap();
             assert_eq!(serde_json::to_string(&Which::of(&revocation)).unwrap(), text);
@@ -193,9 +210,9 @@ mod tests {
 
     #[test]
     fn what_is_not_clear_is_told_with_its_remedy() {
-        let issuers = ["main".parse().unwrap()];
+        let (issuers, realms) = (["main".parse().unwrap(), "realms".parse().unwrap()], ["realms".parse().unwrap()]);
         let tenants = registry();
-        let names = Names { issuers: &issuers, tenants: &tenants };
+        let names = Names { issuers: &issuers, realms: &realms, tenants: &tenants };
         for (text, said) in [
             ("{}", "name one of `jti`, `sid`, `user` and `tenant`"),
             (r#"{"issuer":"main","jti":"a","sid":"b"}"#, "name one of `jti`, `sid`, `user` and `tenant`"),
@@ -213,6 +230,8 @@ mod tests {
                 "all tokens for a tenant, whenever issued: give `before`, or suspend the tenant in its policy",
             ),
             (r#"{"issuer":"mian","user":"ada"}"#, "the issuer `mian` is not known: did you mean `main`?"),
+            (r#"{"issuer":"realms/initech","user":"ada"}"#, "the issuer `realms/initech` is not known"),
+            (r#"{"issuer":"main/acme","user":"ada"}"#, "the issuer `main/acme` is not known"),
             (r#"{"tenant":"initech","before":"now"}"#, "the tenant `initech` is not known"),
             (
                 r#"{"tenant":"acme","before":"yesterday"}"#,

@@ -367,6 +367,12 @@ impl IntrospectionSettings {
 }
 
 impl IssuerSettings {
+    /// Whether it stands for one issuer for each tenant.
+    #[must_use]
+    pub fn is_of_tenants(&self) -> bool {
+        is_open(&self.issuer)
+    }
+
     fn notices_fit(&self) -> bool {
         let named = |audiences: &Vec<String>| !audiences.is_empty() && !audiences.iter().any(String::is_empty);
         self.notices.as_ref().is_none_or(|audiences| named(audiences) && self.max_lifetime.is_some())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::harness::{Gateway, POLICIES, claims};
+use crate::harness::{ADMIN_TOKEN, Gateway, POLICIES, claims};
 
 const ISSUER: &str = r#"  realms:
     issuer: "https://idp.example/realms/{tenant}"
@@ -70,4 +70,28 @@ async fn a_tenant_that_is_registered_later_has_its_realm_from_then_on() {
     let policies = POLICIES.replace("issuers: [main]", "issuers: [main, realms]");
     gateway.reload(&policies.replacen("tenants:\n", "tenants:\n  umbrella: { status: active }\n", 1));
     assert_eq!(ask().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_of_one_realm_touches_nobody_of_the_same_name_in_another() {
+    let gateway = start().await;
+    for tenant in ["acme", "globex"] {
+        std::fs::write(gateway.folder.path().join(format!("{tenant}.json")), gateway.issuer.jwks()).unwrap();
+    }
+    let ask = async |tenant: &str| {
+        let mut claims = claims(tenant, "ada", &["viewer"]);
+        claims["iss"] = json!(format!("https://idp.example/realms/{tenant}"));
+        let token = gateway.issuer.sign(&claims);
+        gateway.send(gateway.request("GET", tenant, "/orders/1").bearer_auth(token)).await.status
+    };
+    let revoke = async |issuer: &str| {
+        let asked = reqwest::Client::new().post(format!("http://{}/revocations", gateway.admin));
+        let body = json!({ "issuer": issuer, "user": "ada" }).to_string();
+        asked.bearer_auth(ADMIN_TOKEN).body(body).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((ask("acme").await, ask("globex").await), (200, 200));
+    assert_eq!(revoke("realms/acme").await, 204);
+    assert_eq!((ask("acme").await, ask("globex").await), (401, 200));
+    assert_eq!(revoke("realms").await, 204);
+    assert_eq!(ask("globex").await, 401, "whoever names them all means all");
 }

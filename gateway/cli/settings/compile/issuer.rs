@@ -48,6 +48,7 @@ impl Compiler<'_> {
             roles_claim,
             profile,
             max_lifetime,
+            notices,
             leeway,
             tenants,
             members: _,
@@ -130,6 +131,7 @@ impl Compiler<'_> {
             wanted: Arc::default(), // known once all upstreams are
             profile,
             max_lifetime,
+            notices: notices.map(|notices| notices.audiences.into_iter().map(|audience| audience.value).collect()),
             leeway: leeway.0,
             max_token_bytes: 8 << 10,
             max_claims: 64,

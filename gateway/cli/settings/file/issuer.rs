@@ -49,6 +49,10 @@ pub(crate) struct Issuer {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub(crate) max_lifetime: Option<At<Span>>,
+    /// Who we are in what it says about sessions that have ended: back-channel logout and security events, at `/notices` of
+    /// the admin listener. Nothing is taken from it, if it is left out.
+    #[serde(default)]
+    pub(crate) notices: Option<Notices>,
     /// Who says which tenants and roles a subject has.
     #[serde(default)]
     pub(crate) members: Members,
@@ -69,6 +73,14 @@ pub(crate) struct Issuer {
 
 const fn leeway() -> Span {
     Span(Duration::from_secs(30))
+}
+
+/// What an issuer says about sessions that have ended.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Notices {
+    /// Who we are there: the client id, or the audience of the stream.
+    pub(crate) audiences: Vec<At<String>>,
 }
 
 /// What the tokens of an issuer have to be, besides signed.
