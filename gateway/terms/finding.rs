@@ -82,6 +82,9 @@ impl Finding {
     /// Quotes the line of `text` that the finding's place names, with a mark under its column.
     #[must_use]
     pub fn quoting(self, text: &str) -> Self {
+        if self.quote == Quote::Nothing {
+            return self;
+        }
         let line_index = usize::try_from(self.place.line).unwrap_or(usize::MAX).wrapping_sub(1);
         let Some(line) = text.lines().nth(line_index) else {
             return self;
@@ -90,9 +93,29 @@ impl Finding {
         let before = usize::try_from(self.place.column).unwrap_or(1).saturating_sub(1);
         let marked = line.chars().skip(before).take_while(|c| !matches!(c, ' ' | ',' | ']' | '}' | ':')).count().max(1);
         let margin = " ".repeat(number.len());
+        let line = nameless(line);
         let snippet = format!("{number} | {line}\n{margin} | {}{}", " ".repeat(before), "^".repeat(marked));
         Self { snippet: Some(snippet), ..self }
     }
+}
+
+/// The same line, in which addresses name no user and no password.
+fn nameless(line: &str) -> String {
+    let mut parts = line.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_whitespace() || "/\"',]}".contains(c)).unwrap_or(part.len());
+        let (authority, rest) = part.split_at(end);
+        let host = authority.rsplit_once('@').map_or(authority, |(who, host)| {
+            shown.push_str("://");
+            shown.extend(who.chars().map(|_| '*')); // as long as it was: the mark below stays where it belongs
+            host
+        });
+        shown.push_str(if host.len() == authority.len() { "://" } else { "@" });
+        shown.push_str(host);
+        shown.push_str(rest);
+    }
+    shown
 }
 
 /// One line: place, message, help. The snippet is for whoever prints to a terminal.
@@ -177,6 +200,28 @@ impl From<Finding> for Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_is_quoted_names_nobody_and_holds_no_secret() {
+        for (line, shown) in [
+            ("url: https://idp.example/keys", "url: https://idp.example/keys"),
+            ("url: \"https://ada:pass@idp.example/keys\"", "url: \"https://********@idp.example/keys\""),
+            ("a: [http://x@y, https://u:p@z] # a@b", "a: [http://*@y, https://***@z] # a@b"),
+            ("mail: ada@example.com", "mail: ada@example.com"),
+            ("path: https://idp.example/a@b", "path: https://idp.example/a@b"),
+        ] {
+            assert_eq!(nameless(line), shown);
+        }
+        let file: std::sync::Arc<str> = "cloister.yaml".into();
+        let at = |line, column| Place { file: std::sync::Arc::clone(&file), line, column };
+        let findings: Findings =
+            [Finding::error(at(1, 1), "a"), Finding::error(at(1, 9), "b").unquoted(), Finding::error(at(2, 1), "c")]
+                .into_iter()
+                .collect();
+        let quoted = findings.quoting(|_| Some("one: 1, key: hush\ntwo: 2"));
+        let snippets: Vec<_> = quoted.iter().map(|finding| finding.snippet.is_some()).collect();
+        assert_eq!(snippets, [false, false, true]);
+    }
 
     #[test]
     fn a_finding_says_where_what_and_how_to_mend_it() {

@@ -33,6 +33,7 @@ mod reload;
 mod requests;
 mod responses;
 mod revocations;
+mod secrets;
 mod services;
 mod shedding;
 mod soak;

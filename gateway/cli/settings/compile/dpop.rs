@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use secrets::Reference;
 use terms::Span;
 use token::{DpopSettings, NonceKey};
 use yaml::At;
@@ -67,10 +66,8 @@ impl Compiler<'_> {
     }
 
     fn nonce_key(&mut self, written: &At<String>) -> Option<NonceKey> {
-        let reference: Reference = self.parse(written)?;
-        let key = secrets::resolve(&reference, self.environment)
-            .map_err(|error| terms::chain(&error))
-            .and_then(|secret| NonceKey::new(secret.expose()).map_err(|error| error.to_string()));
+        let secret = self.secret(written)?;
+        let key = NonceKey::new(secret.expose()).map_err(|error| error.to_string());
         key.map_err(|message| self.error(written, message, "a secret for this alone, the same at every gateway")).ok()
     }
 }

@@ -41,7 +41,8 @@ impl Compiler<'_> {
         match Server::new(access) {
             Ok(server) => Some(Redis { server, plaintext }),
             Err(error) => {
-                self.findings.push(Finding::error(url.spot.place(self.file), terms::chain(&error)));
+                // Whoever writes a password into it has written it down; there is no need to print it, too.
+                self.findings.push(Finding::error(url.spot.place(self.file), terms::chain(&error)).unquoted());
                 None
             }
         }
