@@ -373,6 +373,8 @@ impl Shared {
 
     fn stats(&self) -> Stats {
         let mut stats = self.counters.stats();
+        // Whoever has no lane can record nothing, however well the others do.
+        stats.healthy &= !self.lanes_blocked.load(Ordering::Relaxed);
         stats.records = self.records.load(Ordering::Relaxed);
         for lane in &self.lanes().all {
             let counts = &lane.counts.0;
