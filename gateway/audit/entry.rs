@@ -21,6 +21,8 @@ pub struct Entry<'a> {
     pub subject: Option<Pseudonym>,
     /// Which issuer vouched for the subject.
     pub issuer: Option<&'a IssuerId>,
+    /// What the API key is called that was shown. No secret. At most 12 characters are kept.
+    pub key: Option<&'a str>,
     /// The client's address. The record keeps its first 24 bits (IPv4) or 48 bits (IPv6).
     pub client: Option<IpAddr>,
     /// The method as the client wrote it. At most 32 characters are kept.
@@ -57,6 +59,7 @@ impl<'a> Entry<'a> {
             tenant: None,
             subject: None,
             issuer: None,
+            key: None,
             client: None,
             method: None,
             host: None,

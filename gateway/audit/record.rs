@@ -54,6 +54,9 @@ pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entr
     if let Some(issuer) = entry.issuer {
         line.word(r#","iss":""#, issuer.as_str());
     }
+    if let Some(key) = entry.key {
+        line.text(r#","key":""#, key, 12);
+    }
     if let Some(client) = entry.client {
         network(line, client);
     }

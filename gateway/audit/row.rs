@@ -16,6 +16,7 @@ pub struct Row<'a> {
     pub tenant: Option<&'a str>,
     pub sub: Option<&'a str>,
     pub iss: Option<&'a str>,
+    pub key: Option<&'a str>,
     pub ip: Option<&'a str>,
     pub method: Option<String>,
     pub host: Option<String>,

@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Take tokens back before their time, and see which are.
     #[command(subcommand)]
     Revocations(Revocations),
+    /// Make, list, replace and take back API keys.
+    #[command(subcommand)]
+    ApiKey(ApiKey),
     /// Ask a URL and exit 0 if the answer is 2xx: a health check for images that have no curl.
     Probe {
         /// For example http://127.0.0.1:9901/readyz
@@ -151,6 +154,73 @@ pub(crate) struct Explain {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKey {
+    /// Make a key, and print it: this once.
+    ///
+    /// What is kept of it is in the state folder, so this runs where the gateway does, as its user or as root.
+    Create {
+        #[command(flatten)]
+        key: NewKeyArguments,
+        #[command(flatten)]
+        files: Files,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// List all keys, also those that have expired or were taken back.
+    List {
+        /// The configuration that names the state folder.
+        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+        config: PathBuf,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Make a key in place of another, which stays good for a while, so that nobody is refused who still has it.
+    Rotate {
+        /// What the old key is called.
+        id: String,
+        /// For how long the old key stays good, at most.
+        #[arg(long, value_name = "SPAN", default_value = "24h")]
+        overlap: String,
+        /// How long the new key is good; as long as the old one was, if it is left out.
+        #[arg(long, value_name = "SPAN")]
+        expires: Option<String>,
+        /// The configuration that names the state folder.
+        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+        config: PathBuf,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Take a key back: it is refused within a second, and what runs under it ends.
+    Revoke {
+        /// What it is called.
+        id: String,
+        /// The configuration that names the state folder.
+        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+        config: PathBuf,
+    },
+}
+
+/// What a new key is for.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct NewKeyArguments {
+    /// The tenant that it acts for.
+    #[arg(long)]
+    pub(crate) tenant: String,
+    /// Who uses it, for example `ci`: backends see `tenant/name` as the user. It stays the same when the key is replaced.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// What it is there, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) roles: Vec<String>,
+    /// How long it is good, for example 90d. Until it is taken back, if it is left out.
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) expires: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -119,6 +119,7 @@ fn unheard(error: TokenError) -> Unheard {
         | TokenError::Confirmation(_)
         | TokenError::Expired
         | TokenError::Header(_)
+        | TokenError::Inactive
         | TokenError::Malformed(_)
         | TokenError::NotYet
         | TokenError::TooLarge => Unheard::Request(error.to_string()),

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod api_keys;
 mod args;
 mod audit_log;
 mod background;
@@ -25,6 +26,7 @@ mod explain;
 mod failure;
 mod front;
 mod keys;
+mod known_keys;
 mod life;
 mod load;
 mod metrics;
@@ -72,6 +74,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
+        Command::ApiKey(command) => api_keys::run(&command, &SystemClock),
         Command::Audit(command) => audit_log::run(command),
         Command::Check(arguments) => check::check(&arguments),
         Command::Completions { shell } => {

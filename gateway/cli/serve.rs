@@ -30,6 +30,7 @@ use crate::background::{Background, Shutdown, Task};
 use crate::drain::{Drain, Spans};
 use crate::failure::Failure;
 use crate::front::Front;
+use crate::known_keys::KnownKeys;
 use crate::life::{Life, Stage};
 use crate::load::Loaded;
 use crate::metrics::Parts;
@@ -151,6 +152,7 @@ impl Gateway {
         let rooms = Arc::new(Rooms::new(requests));
         let others = if redis.is_some() { Others::Some } else { Others::None };
         let revoking = revoking(&state, others, &registry, &journal, &clock)?;
+        let known_keys = known_keys(&revoking, &registry, &clock)?;
         let relay = redis.map(|redis| relay(redis, &revoking, &clock));
         let (names, realms) = which::issuers(&issuers);
         let takes_notices = issuers.iter().any(|issuer| issuer.notices.is_some());
@@ -169,7 +171,8 @@ impl Gateway {
         let dpop = Arc::new(Dpop::new(dpop, Arc::clone(&clock)));
         let gate =
             Gate::new(clients, Arc::clone(&rooms), rules, Arc::clone(&tokens), Arc::clone(&dpop), Arc::clone(&journal));
-        let gate = gate.demanding_certificates(demanding(&listeners)).revoking(revoking.live());
+        let gate =
+            gate.demanding_certificates(demanding(&listeners)).revoking(revoking.live()).knowing(known_keys.live());
         let proxy = Arc::new(Proxy::new(
             gate,
             Backends::new(backends),
@@ -246,6 +249,7 @@ impl Gateway {
             resolver,
             proxy,
             revoking,
+            known_keys,
             relay,
             keys,
             journal: Arc::clone(&journal),
@@ -306,6 +310,7 @@ struct Works {
     resolver: Option<Resolver>,
     proxy: Arc<Proxy>,
     revoking: Arc<Revoking>,
+    known_keys: Arc<KnownKeys>,
     relay: Option<Arc<Relay>>,
     keys: Rings,
     journal: Arc<Journal>,
@@ -324,6 +329,7 @@ fn tasks(works: Works) -> Vec<Task> {
         resolver,
         proxy,
         revoking,
+        known_keys,
         relay,
         keys,
         journal,
@@ -371,6 +377,7 @@ fn tasks(works: Works) -> Vec<Task> {
                 () = shutdown => {} // the last of them has ended before its time
             }
         }),
+        Task::new("api-keys", move |shutdown| known_keys.run(shutdown)),
         Task::new("revocations", move |shutdown| revoking.run(shutdown)),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
@@ -472,6 +479,19 @@ fn revoking(
     let store = Store::open(state).map_err(|error| Failure::setup("the store", &error))?;
     let revoking = Revoking::start(Arc::new(store), others, Arc::clone(journal), Arc::clone(clock), failures, count);
     revoking.map(Arc::new).map_err(|error| Failure::setup("the store", &error))
+}
+
+/// The API keys, in force from the first request on.
+fn known_keys(
+    revoking: &Arc<Revoking>,
+    registry: &Registry,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<KnownKeys>, Failure> {
+    let failures = IntCounter::new("cloister_api_key_failures_total", "Times that the API keys could not be read");
+    let count = IntGauge::new("cloister_api_keys", "API keys that were good when they were read last");
+    let (failures, count) = (register(registry, failures)?, register(registry, count)?);
+    let keys = KnownKeys::start(Arc::clone(revoking.store()), Arc::clone(clock), failures, count);
+    keys.map(Arc::new).map_err(|error| Failure::setup("the store", &error))
 }
 
 /// What carries them to other gateways, and theirs to this one.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use apikey::ApiKeys;
 use audit::Journal;
 use canonical::CanonicalRequest;
 use policy::Access;
@@ -28,6 +29,7 @@ pub struct Gate {
     rules: Arc<Live<Rules>>,
     tokens: Arc<Verifier>,
     dpop: Arc<Dpop>,
+    keys: Arc<Live<ApiKeys>>,
     revocations: Arc<Live<Revocations>>,
     journal: Arc<Journal>,
 }
@@ -56,14 +58,21 @@ impl Gate {
         dpop: Arc<Dpop>,
         journal: Arc<Journal>,
     ) -> Self {
+        let (demanding, keys) = (DemandingHosts::default(), Arc::new(Live::new(ApiKeys::default())));
         let revocations = Arc::new(Live::new(Revocations::default()));
-        Self { clients, rooms, demanding: DemandingHosts::default(), rules, tokens, dpop, revocations, journal }
+        Self { clients, rooms, demanding, rules, tokens, dpop, keys, revocations, journal }
     }
 
     /// The same gate, for listeners that demand certificates of the clients of these hosts.
     #[must_use]
     pub fn demanding_certificates(self, demanding: DemandingHosts) -> Self {
         Self { demanding, ..self }
+    }
+
+    /// The same gate, which knows these API keys.
+    #[must_use]
+    pub fn knowing(self, keys: Arc<Live<ApiKeys>>) -> Self {
+        Self { keys, ..self }
     }
 
     /// The same gate, which also knows of tokens that were taken back while it works.
@@ -92,7 +101,8 @@ impl Gate {
         let granted = match &fitting.route().access {
             Access::Public => Granted::public(fitting)?,
             Access::Guarded { .. } | Access::Services { .. } => {
-                let identified = Identified::verify(fitting, &self.tokens, arrival, request).await?; // a token or a certificate names a caller
+                let identified =
+                    Identified::verify(fitting, &self.tokens, &self.keys.glance(), arrival, request).await?; // a token, a key or a certificate names a caller
                 let held = Held::check(identified, &self.dpop, arrival, request)?; // the token is in the hands that it was made out to
                 let entered = Entered::enter(held, arrival, request)?; // the caller is inside the tenant that all name
                 let valid = Valid::check(entered, &self.revocations.glance())?; // its token was not taken back

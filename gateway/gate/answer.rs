@@ -88,6 +88,10 @@ impl Answer {
                 ..Self::of(401, "use_dpop_nonce", "The proof needs a new nonce", 16)
             },
 
+            Reason::AuthKeyExpired | Reason::AuthKeyMalformed | Reason::AuthKeyRevoked | Reason::AuthKeyUnknown => {
+                Self { challenge: Challenge::Scheme, ..Self::of(401, "invalid_key", "The key is not accepted", 16) }
+            }
+
             Reason::AuthInvalidCertificate | Reason::AuthInvalidService => {
                 Self::of(403, "invalid_certificate", "The certificate is not accepted", 16)
             }

@@ -19,11 +19,11 @@ pub(crate) struct Assured<'r> {
 
 impl<'r> Assured<'r> {
     /// Asked on every request, since what was young enough does not stay so. Of users alone: a program that shows a
-    /// certificate has no factors.
+    /// certificate or a key has no factors.
     pub(crate) fn check(present: Present<'r>, arrival: &Arrival) -> Result<Self, Refusal> {
         let Present { routed, member } = present;
         let found = match member.caller() {
-            Principal::Service(_) => Ok(()),
+            Principal::Key(_) | Principal::Service(_) => Ok(()),
             Principal::Token(token) => enough(&routed, &member, token, arrival),
         };
         match found {

@@ -29,7 +29,7 @@ impl<'r> Held<'r> {
     ) -> Result<Self, Refusal> {
         let Identified { routed, caller, credential } = identified;
         let found = match &caller {
-            Principal::Service(_) => Ok(()), // the certificate is what it proves itself with
+            Principal::Key(_) | Principal::Service(_) => Ok(()), // what it has shown is what it proves itself with
             Principal::Token(token) => Demanded::of(&routed, token).and_then(|demanded| {
                 demanded.are_met(token.confirmation())?;
                 has_the_certificate(token.confirmation(), arrival)?;

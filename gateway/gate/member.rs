@@ -77,7 +77,7 @@ impl<'r> Entered<'r> {
             place.tenant = acting.tenant;
         }
         let (members, speaks_for) = match &caller {
-            Principal::Service(_) => (MembershipSource::Claims, None), // its roles come with it
+            Principal::Key(_) | Principal::Service(_) => (MembershipSource::Claims, None), // its roles come with it
             Principal::Token(token) => match policy.voucher(token.issuer()) {
                 Some(voucher) => (voucher.members, voucher.tenants.as_deref()),
                 // FAIL CLOSED: rules that do not know the issuer cannot say who its members are.

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use apikey::ApiKey;
 use certificate::Peer;
 use policy::{Recognised, Service, Services};
 use terms::{IssuerId, IssuerSet, RoleName, Subject};
@@ -9,6 +10,8 @@ use token::Caller;
 /// Who asks, and how that is known.
 #[derive(Clone, Debug)]
 pub enum Principal {
+    /// A program, by its API key.
+    Key(Arc<ApiKey>),
     /// A program, by its certificate.
     Service(Arc<ServiceCaller>),
     /// Whoever a token speaks of.
@@ -55,6 +58,7 @@ impl Principal {
     #[must_use]
     pub fn issuer(&self) -> &IssuerId {
         match self {
+            Self::Key(key) => key.issuer(),
             Self::Service(caller) => &caller.service.authority,
             Self::Token(caller) => caller.issuer(),
         }
@@ -64,6 +68,7 @@ impl Principal {
     #[must_use]
     pub fn vouched_by(&self) -> &IssuerId {
         match self {
+            Self::Key(key) => key.issuer(),
             Self::Service(caller) => &caller.service.authority,
             Self::Token(caller) => caller.vouched_by(),
         }
@@ -73,6 +78,7 @@ impl Principal {
     #[must_use]
     pub fn subject(&self) -> &Subject {
         match self {
+            Self::Key(key) => key.subject(),
             Self::Service(caller) => &caller.service.name,
             Self::Token(caller) => caller.subject(),
         }
@@ -82,6 +88,7 @@ impl Principal {
     #[must_use]
     pub fn tenant(&self) -> Option<&str> {
         match self {
+            Self::Key(key) => Some(key.tenant().as_str()),
             Self::Service(caller) => Some(caller.service.tenant.as_str()),
             Self::Token(caller) => caller.tenant(),
         }
@@ -91,6 +98,7 @@ impl Principal {
     #[must_use]
     pub fn roles(&self) -> &Arc<[RoleName]> {
         match self {
+            Self::Key(key) => key.roles(),
             Self::Service(caller) => &caller.service.roles,
             Self::Token(caller) => caller.roles(),
         }
@@ -100,6 +108,7 @@ impl Principal {
     #[must_use]
     pub fn good_until(&self) -> u64 {
         match self {
+            Self::Key(key) => key.expires_at(),
             Self::Service(caller) => caller.good_until,
             Self::Token(caller) => caller.good_until(),
         }
@@ -108,6 +117,7 @@ impl Principal {
     /// When the proof itself ends, whatever the clocks of others say.
     pub(crate) fn expires_at(&self) -> u64 {
         match self {
+            Self::Key(key) => key.expires_at(),
             Self::Service(caller) => caller.good_until,
             Self::Token(caller) => caller.expires_at(),
         }
@@ -117,6 +127,7 @@ impl Principal {
     #[must_use]
     pub fn fingerprint(&self) -> &[u8; 32] {
         match self {
+            Self::Key(key) => key.digest(),
             Self::Service(caller) => &caller.fingerprint,
             Self::Token(caller) => caller.fingerprint(),
         }
@@ -126,8 +137,17 @@ impl Principal {
     #[must_use]
     pub fn token(&self) -> Option<&Arc<Caller>> {
         match self {
-            Self::Service(_) => None,
+            Self::Key(_) | Self::Service(_) => None,
             Self::Token(caller) => Some(caller),
+        }
+    }
+
+    /// The API key, if it is one.
+    #[must_use]
+    pub fn key(&self) -> Option<&Arc<ApiKey>> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Service(_) | Self::Token(_) => None,
         }
     }
 }

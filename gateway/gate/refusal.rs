@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use apikey::KeyError;
 use canonical::Malformed;
 use limit::Exceeded;
 use policy::{Route, RuleId};
@@ -80,6 +81,9 @@ pub enum Cause {
     /// The user has not proven itself well enough, or too long ago.
     #[error("another authentication is needed")]
     Insufficient(Insufficient),
+    /// The API key lets nobody in.
+    #[error("the api key is not accepted")]
+    Key(KeyError),
     /// There are as many requests in progress as there may be.
     #[error("too many requests are in progress")]
     Overloaded,
@@ -145,6 +149,10 @@ impl Refusal {
             Cause::ClientDenied => Reason::ClientDenied,
             Cause::Denied(reason, _) | Cause::Unparsed(reason) => *reason,
             Cause::Insufficient(why) => why.reason(),
+            Cause::Key(KeyError::Expired) => Reason::AuthKeyExpired,
+            Cause::Key(KeyError::Malformed) => Reason::AuthKeyMalformed,
+            Cause::Key(KeyError::Revoked) => Reason::AuthKeyRevoked,
+            Cause::Key(KeyError::Unknown) => Reason::AuthKeyUnknown,
             Cause::Limited(exceeded) => exceeded.reason(),
             Cause::Malformed(malformed) => malformed.reason(),
             Cause::Misdirected => Reason::RequestMisdirected,

@@ -24,13 +24,21 @@ impl<'r> Valid<'r> {
 /// Whether what a caller proved itself with was taken back: in the policy, or by somebody who said so to the gateway.
 /// Certificates are taken back by the lists of their authorities.
 pub(crate) fn is_revoked(caller: &Principal, tenant: &terms::TenantId, rules: &Rules, kept: &Revocations) -> bool {
-    caller.token().is_some_and(|token| {
-        let (subject, issued_at) = (token.subject(), token.issued_at());
-        let revoked = |issuer| {
-            let credential = Credential { issuer, subject, jti: token.jti(), sid: token.sid(), issued_at };
-            rules.policy().revocations().revoke(&credential, tenant) || kept.revoke(&credential, tenant)
-        };
-        // Where each tenant has an issuer of its own, it speaks of its own subjects; whoever names them all means all.
-        revoked(token.vouched_by()) || (token.realm().is_some() && revoked(token.issuer()))
-    })
+    let revoked = |credential: &Credential<'_>| {
+        rules.policy().revocations().revoke(credential, tenant) || kept.revoke(credential, tenant)
+    };
+    match caller {
+        Principal::Key(key) => {
+            let (issuer, subject, jti) = (key.issuer(), key.subject(), Some(key.id()));
+            let issued_at = Some(key.made());
+            key.is_revoked() || revoked(&Credential { issuer, subject, jti, sid: None, issued_at })
+        }
+        Principal::Service(_) => false,
+        Principal::Token(token) => {
+            let (subject, jti, sid, issued_at) = (token.subject(), token.jti(), token.sid(), token.issued_at());
+            let by = |issuer| revoked(&Credential { issuer, subject, jti, sid, issued_at });
+            // Where each tenant has an issuer of its own, it speaks of its own subjects; whoever names them all means all.
+            by(token.vouched_by()) || (token.realm().is_some() && by(token.issuer()))
+        }
+    }
 }

@@ -164,7 +164,7 @@ impl Policy {
             }
             Access::Services { authorities, tenant_from } => (authorities, tenant_from, None),
             Access::Guarded { .. } if !by_token => return verdict.ends(Reason::AuthMissing),
-            Access::Guarded { issuers, tenant_from, demands } => (issuers, tenant_from, Some(demands)),
+            Access::Guarded { issuers, tenant_from, demands, keys: _ } => (issuers, tenant_from, Some(demands)),
         };
         let Some(asker) = &question.asker else {
             return verdict.ends(Reason::AuthMissing);

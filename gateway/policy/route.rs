@@ -63,10 +63,12 @@ pub struct Route {
 pub enum Access {
     /// Callers with a token of one of these issuers, inside the tenant that all of these places name.
     Guarded {
-        /// Whose tokens. Never empty.
+        /// Whose tokens. Empty only where API keys are taken.
         issuers: IssuerSet,
         /// What must name the tenant. Never empty.
         tenant_from: Vec<TenantSource>,
+        /// Whether API keys are taken in their place.
+        keys: AcceptsKeys,
         /// What a token must have besides.
         demands: Demands,
     },
@@ -80,6 +82,15 @@ pub enum Access {
         /// What must name the tenant. Never empty.
         tenant_from: Vec<TenantSource>,
     },
+}
+
+/// Whether a route takes API keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AcceptsKeys {
+    /// It does not look for them.
+    No,
+    /// It does.
+    Yes,
 }
 
 /// What a route demands of a token, besides that it is good.

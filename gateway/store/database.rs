@@ -38,7 +38,8 @@ pub enum StoreError {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an empty database becomes one of this format, step by step. The number of steps taken stands in the file.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE changes (only INTEGER PRIMARY KEY CHECK (only = 0), count INTEGER NOT NULL) STRICT;
     INSERT INTO changes VALUES (0, 0);
     CREATE TABLE revocations (
@@ -69,7 +70,21 @@ const STEPS: [&str; 1] = ["
         made INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE inbox (only INTEGER PRIMARY KEY CHECK (only = 0), cursor TEXT NOT NULL) STRICT;
-"];
+",
+    "
+    CREATE TABLE api_keys (
+        id TEXT NOT NULL PRIMARY KEY,
+        digest BLOB NOT NULL CHECK (length(digest) = 32),
+        tenant TEXT NOT NULL,
+        name TEXT NOT NULL,
+        roles TEXT NOT NULL,
+        made INTEGER NOT NULL,
+        expires INTEGER,
+        revoked INTEGER,
+        used INTEGER
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 impl Store {
     /// Opens the store in this folder, and makes both if they are not there.

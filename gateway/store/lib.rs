@@ -1,4 +1,4 @@
-//! What must survive a restart and is not written in files: which tokens were taken back, here or at another gateway.
+//! What must survive a restart and is not written in files: API keys, and which tokens were taken back, here or at another gateway.
 //!
 //! *What it decides:* that a change is on disk before it is acknowledged, that several processes may read and write at
 //! once, and that whoever reads learns of a change by one number.
@@ -27,11 +27,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod api_keys;
 mod database;
 mod exchange;
 mod revocations;
 mod rows;
 
+pub use api_keys::KeptKey;
 pub use database::{Store, StoreError};
 pub use exchange::{Change, Posted};
 pub use revocations::{Event, Revocation, Turn};

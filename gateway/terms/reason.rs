@@ -90,6 +90,14 @@ reasons! {
     AuthInvalidTooLarge = "auth.invalid.too_large",
     /// The token is good for whoever has it, where its issuer or the route demands one that is bound to its user.
     AuthInvalidUnbound = "auth.invalid.unbound",
+    /// The API key has expired.
+    AuthKeyExpired = "auth.key.expired",
+    /// The field `X-Api-Key` holds no key, or stands beside a token.
+    AuthKeyMalformed = "auth.key.malformed",
+    /// The API key was taken back.
+    AuthKeyRevoked = "auth.key.revoked",
+    /// No API key is like this one.
+    AuthKeyUnknown = "auth.key.unknown",
     /// No token on a route that wants one.
     AuthMissing = "auth.missing",
     /// No more proofs of possession can be remembered, so that nobody could say whether one was used before.

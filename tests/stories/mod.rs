@@ -2,6 +2,7 @@
 
 mod addresses;
 mod admin;
+mod api_keys;
 mod audit;
 mod backend_tls;
 mod bad_input;

@@ -20,6 +20,7 @@ fn the_longest_record_fits_a_slot() {
         tenant: Some(&tenant),
         subject: Some(key.pseudonym(&issuer, &"s".repeat(255).parse().unwrap())),
         issuer: Some(&issuer),
+        key: Some("ABCDEFabcdef"),
         client: Some(Ipv6Addr::from(u128::MAX).into()),
         method: Some(&wide),
         host: Some(&wide),

@@ -129,6 +129,8 @@ pub(crate) enum NoneWord {
 pub(crate) struct GuardEntry {
     /// Whose tokens: names under `issuers` in cloister.yaml.
     pub(crate) issuers: Option<At<Vec<At<String>>>>,
+    /// Whether API keys are taken as well: in the field `X-Api-Key`. No, if it is left out.
+    pub(crate) api_keys: Option<At<bool>>,
     /// In place of tokens: who must vouch for the certificates of services. Names under `authorities` in cloister.yaml.
     pub(crate) authorities: Option<At<Vec<At<String>>>>,
     /// What tokens must be bound to: at least one of these. Whatever they say, if it is left out.

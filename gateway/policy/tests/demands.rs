@@ -118,6 +118,21 @@ fn a_demand_that_cannot_be_met_or_asks_for_nothing_is_a_mistake() {
     for (auth, expected) in [
         ("{ issuers: [dev], tenant_from: [token], bound_to: [] }", "no token is bound to nothing"),
         ("{ issuers: [dev], tenant_from: [token], bound_to: [mtls] }", "a token is bound to"),
+        ("{ authorities: [partners], tenant_from: [certificate], max_age: 1m }", "no token comes on a route"),
+        ("{ issuers: [dev], tenant_from: [token], acr: [] }", "nothing is demanded here"),
+        ("{ issuers: [dev], tenant_from: [token], amr: {} }", "nothing is demanded here"),
+        ("{ issuers: [dev], tenant_from: [token], acr: ['a\"b'] }", "is not a word that a token could have here"),
+        ("{ issuers: [dev], tenant_from: [token], max_age: 0s }", "nobody has proven itself within this time"),
+        (
+            "{ issuers: [dev], tenant_from: [token], api_keys: true, max_age: 1m }",
+            "no API key can be what this route demands",
+        ),
+        ("{ api_keys: true, tenant_from: [token], bound_to: [dpop] }", "no token comes on a route"),
+        (
+            "{ authorities: [partners], tenant_from: [certificate], api_keys: true }",
+            "no key comes on a route for services",
+        ),
+        ("{ api_keys: false, tenant_from: [token] }", "nothing says who may use this route"),
         (
             "{ authorities: [partners], tenant_from: [certificate], bound_to: [certificate] }",
             "no token comes on a route",

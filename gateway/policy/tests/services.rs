@@ -120,7 +120,7 @@ p.yaml:12:3 service `g` has this certificate already (one of the two would act a
 p.yaml:17:51 no token comes on a route for services (write `certificate` in place of `token`)
 p.yaml:17:51 the certificate says for which tenant a service acts, so it must name the tenant (add `certificate` to `tenant_from`)
 p.yaml:22:42 a route takes tokens or certificates of services (leave out `issuers` or `authorities`)
-p.yaml:27:11 nothing says who may use this route (name `issuers` or `authorities`, or write `auth: none`)
+p.yaml:27:11 nothing says who may use this route (name `issuers` or `authorities`, or write `api_keys: true` or `auth: none`)
 p.yaml:32:27 authority `partnrs` is not configured (did you mean `partners`?)
 p.yaml:32:50 the certificate says for which tenant a service acts, so it must name the tenant (add `certificate` to `tenant_from`)
 p.yaml:32:51 `certificat` cannot name a tenant (did you mean `certificate`?)

@@ -28,6 +28,9 @@ impl Compiler<'_> {
         let (mut issuers, mut places) = (Vec::new(), BTreeMap::new());
         for Named { name, entry } in entries {
             let id: Option<IssuerId> = self.parse(&name);
+            if name.value == apikey::ISSUER {
+                self.error(&name, "this name stands for API keys".into(), "call the issuer something else");
+            }
             let (Some(id), Some(entry)) = (id, entry) else { continue };
             places.insert(id.clone(), name.spot.place(self.file));
             issuers.extend(self.issuer(id, entry));

@@ -1,14 +1,14 @@
 //! Who may use a route, and what must name the tenant.
 
 use tenancy::{MembershipSource, OpaqueTokens};
-use terms::{Finding, Findings, IssuerId};
+use terms::{Finding, Findings, IssuerId, IssuerSet};
 
 use super::Reader;
 use crate::compile::names::shown;
 use crate::file::{AuthEntry, GuardEntry, MatchEntry};
 use crate::known::Standing;
 use crate::pattern::{HostPattern, Pattern};
-use crate::route::{Access, Demands, TenantSource};
+use crate::route::{AcceptsKeys, Access, Demands, TenantSource};
 use yaml::{At, Tried};
 
 impl Reader<'_> {
@@ -17,14 +17,33 @@ impl Reader<'_> {
             AuthEntry::Nobody(_) => return Some(Access::Public),
             AuthEntry::Guarded(guard) => guard,
         };
-        let GuardEntry { issuers, authorities, tenant_from, .. } = &**guard;
+        let GuardEntry { issuers, authorities, tenant_from, api_keys, .. } = &**guard;
+        let keys = match api_keys {
+            Some(At { value: true, .. }) => AcceptsKeys::Yes,
+            Some(_) | None => AcceptsKeys::No,
+        };
         match (issuers, authorities) {
             (Some(issuers), None) => {
                 let demands = self.demands(guard, findings);
-                Some(self.tokens(issuers, tenant_from, demands, findings))
+                if let (Some(at), true) = (api_keys.as_ref().filter(|it| it.value), demands != Demands::default()) {
+                    let finding = Finding::error(self.place(at), "no API key can be what this route demands of tokens");
+                    findings.push(finding.help("take a route for each"));
+                }
+                let (issuers, sources) = self.tokens(issuers, tenant_from, findings);
+                Some(Access::Guarded { issuers, tenant_from: sources, keys, demands })
+            }
+            (None, None) if keys == AcceptsKeys::Yes => {
+                self.refuse_demands(guard, findings);
+                let tenant_from = self.tenant_from(tenant_from, findings);
+                let (issuers, demands) = (IssuerSet::default(), Demands::default());
+                Some(Access::Guarded { issuers, tenant_from, keys, demands })
             }
             (None, Some(authorities)) => {
                 self.refuse_demands(guard, findings);
+                if let Some(api_keys) = api_keys {
+                    let finding = Finding::error(self.place(api_keys), "no key comes on a route for services");
+                    findings.push(finding.help("take it away, or take a route for each"));
+                }
                 Some(self.certificates(authorities, tenant_from, findings))
             }
             (Some(_), Some(authorities)) => {
@@ -35,7 +54,8 @@ impl Reader<'_> {
             }
             (None, None) => {
                 let finding = Finding::error(self.place(auth), "nothing says who may use this route");
-                findings.push(finding.help("name `issuers` or `authorities`, or write `auth: none`"));
+                findings
+                    .push(finding.help("name `issuers` or `authorities`, or write `api_keys: true` or `auth: none`"));
                 None
             }
         }
@@ -83,9 +103,8 @@ impl Reader<'_> {
         &self,
         issuers: &At<Vec<At<String>>>,
         tenant_from: &At<Vec<At<String>>>,
-        demands: Demands,
         findings: &mut Findings,
-    ) -> Access {
+    ) -> (IssuerSet, Vec<TenantSource>) {
         let mut accepted: Vec<IssuerId> = Vec::with_capacity(issuers.value.len());
         for issuer in &issuers.value {
             match self.known.issuers.look_up(issuer.as_str()) {
@@ -121,7 +140,7 @@ impl Reader<'_> {
                 format!("tokens of `{issuer}` say themselves who is a member, so the token must name the tenant");
             findings.push(Finding::error(self.place(tenant_from), message).help("add `token` to `tenant_from`"));
         }
-        Access::Guarded { issuers: accepted.into_iter().collect(), tenant_from: sources, demands }
+        (accepted.into_iter().collect(), sources)
     }
 
     fn tenant_from(&self, written: &At<Vec<At<String>>>, findings: &mut Findings) -> Vec<TenantSource> {
