@@ -57,10 +57,9 @@ pub(crate) fn rewrite(
     if permit.member().is_some() && backend.token() == CallersToken::Kept {
         head.remove_header(&header::AUTHORIZATION); // the backend gets the assertion; a token is for us alone
         head.remove_header("dpop"); // and so is the proof: it names our URL, and nobody behind us could tell a replay
-        let takes_keys = matches!(permit.route().access, Access::Guarded { keys: AcceptsKeys::Yes, .. });
-        if takes_keys {
-            head.remove_header("x-api-key"); // on other routes it may be the backend's own
-        }
+    }
+    if matches!(permit.route().access, Access::Guarded { keys: AcceptsKeys::Yes, .. }) {
+        head.remove_header("x-api-key"); // it is ours, also where tokens go on; on other routes it may be the backend's
     }
     let mut injected = injected;
     for (name, value) in injected.as_mut().map(assertion::Injected::take_told).unwrap_or_default() {
