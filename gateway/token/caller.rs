@@ -222,7 +222,7 @@ impl Caller {
         &self.confirmation
     }
 
-    /// What became of the claims that backends are to be told, in the order of [`IssuerSettings::wanted`].
+    /// What became of the claims that backends are to be told, in the order of [`crate::IssuerSettings::wanted`].
     #[must_use]
     pub const fn claimed(&self) -> &[Claimed] {
         &self.claimed
