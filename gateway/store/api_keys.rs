@@ -1,6 +1,7 @@
 use apikey::KeyRow;
 use rusqlite::{Row, named_params};
 
+use crate::rows::seconds;
 use crate::{Store, StoreError};
 
 /// A key, and when it was used last, as far as that is kept.
@@ -133,11 +134,6 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         revoked: row.get("revoked")?,
         used: row.get("used")?,
     })
-}
-
-/// Times beyond what SQLite counts are the end of time.
-fn seconds(time: u64) -> i64 {
-    i64::try_from(time).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
