@@ -65,6 +65,8 @@ pub(crate) enum Unclear {
     Time(&'static str, String),
     #[error("the {0} `{1}` is not known{2}")]
     Unknown(&'static str, String, Suggestion),
+    #[error("`until` has passed: nothing would be taken back")]
+    Until,
     #[error("`user` is not a subject: {0}")]
     User(String),
     #[error("name one of `jti`, `sid`, `user` and `tenant`")]
@@ -95,6 +97,9 @@ impl Which {
         }
         let before = before.as_deref().map(|text| seconds("before", text, now)).transpose()?;
         let until = until.as_deref().map(|text| seconds("until", text, now)).transpose()?;
+        if until.is_some_and(|until| until <= now) {
+            return Err(Unclear::Until);
+        }
         let issuer = || names.issuer(issuer.as_deref().unwrap_or_default());
         let revoked = match (jti, sid, user, tenant, before) {
             (Some(_), _, _, _, Some(_)) | (_, Some(_), _, _, Some(_)) => return Err(Unclear::Before),
@@ -232,6 +237,10 @@ mod tests {
             (r#"{"issuer":"mian","user":"ada"}"#, "the issuer `mian` is not known: did you mean `main`?"),
             (r#"{"issuer":"realms/initech","user":"ada"}"#, "the issuer `realms/initech` is not known"),
             (r#"{"issuer":"main/acme","user":"ada"}"#, "the issuer `main/acme` is not known"),
+            (
+                r#"{"issuer":"main","jti":"a","until":"1970-01-01T00:01:40Z"}"#,
+                "`until` has passed: nothing would be taken back",
+            ),
             (r#"{"tenant":"initech","before":"now"}"#, "the tenant `initech` is not known"),
             (
                 r#"{"tenant":"acme","before":"yesterday"}"#,
