@@ -41,6 +41,6 @@ mod tests;
 
 pub use listen::{BindError, Bound, ServeError};
 pub use notices::{Notices, Unheard};
-pub use operations::{Desk, Guessable, Operations, Refusal};
+pub use operations::{AdminToken, Desk, Guessable, Operations, Refusal};
 pub use pages::{Admin, KeySet, KeySetPage};
 pub use readiness::{Check, Collect, Standing};

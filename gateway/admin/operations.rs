@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use secrets::Kept;
 use subtle::ConstantTimeEq as _;
 use tokio::task::spawn_blocking;
 
@@ -21,9 +22,12 @@ const BODY: usize = 16 * 1024;
 /// What operators may change, and what proves that they are some.
 #[derive(Clone)]
 pub struct Operations {
-    token: [u8; 32],
+    token: Kept<AdminToken>,
     desk: Arc<dyn Desk>,
 }
+
+/// What proves that somebody is an operator, as far as it takes to know it again.
+pub struct AdminToken([u8; 32]);
 
 /// Where operators' wishes are fulfilled. Bodies are JSON. It may wait for a disk.
 pub trait Desk: Send + Sync {
@@ -62,20 +66,8 @@ pub struct Guessable;
 
 impl Operations {
     /// Lets whoever shows this token as a bearer token (RFC 6750 §2.1) ask at the desk.
-    ///
-    /// # Errors
-    /// The token is too short.
-    pub fn new(token: &[u8], desk: Arc<dyn Desk>) -> Result<Self, Guessable> {
-        Self::check(token)?;
-        Ok(Self { token: hash(token), desk })
-    }
-
-    /// Whether a token is long enough that nobody guesses it.
-    ///
-    /// # Errors
-    /// It is not.
-    pub const fn check(token: &[u8]) -> Result<(), Guessable> {
-        if token.len() < 32 { Err(Guessable) } else { Ok(()) }
+    pub fn new(token: impl Into<Kept<AdminToken>>, desk: Arc<dyn Desk>) -> Self {
+        Self { token: token.into(), desk }
     }
 
     pub(crate) fn router(self) -> Router<Arc<crate::Admin>> {
@@ -91,7 +83,23 @@ impl Operations {
         let mut shown = headers.get_all(AUTHORIZATION).iter();
         let (Some(shown), None) = (shown.next(), shown.next()) else { return false };
         let Some((scheme, token)) = shown.as_bytes().split_at_checked(b"Bearer ".len()) else { return false };
-        scheme.eq_ignore_ascii_case(b"Bearer ") && hash(token).ct_eq(&self.token).into()
+        scheme.eq_ignore_ascii_case(b"Bearer ") && hash(token).ct_eq(&self.token.glance().0).into()
+    }
+}
+
+impl AdminToken {
+    /// Takes a token that is long enough that nobody guesses it.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn new(token: &[u8]) -> Result<Self, Guessable> {
+        if token.len() < 32 { Err(Guessable) } else { Ok(Self(hash(token))) }
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(***)")
     }
 }
 

@@ -9,7 +9,9 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::{Admin, Check, Desk, Guessable, KeySet, KeySetPage, Notices, Operations, Refusal, Standing, Unheard};
+use crate::{
+    Admin, AdminToken, Check, Desk, Guessable, KeySet, KeySetPage, Notices, Operations, Refusal, Standing, Unheard,
+};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -49,7 +51,7 @@ fn admin(journal: &Arc<Journal>) -> Admin {
         }],
         version: "1.2.3",
         notices: Some(Arc::new(Notes)),
-        operations: Some(Operations::new(TOKEN.as_bytes(), Arc::new(Notes)).unwrap()),
+        operations: Some(Operations::new(AdminToken::new(TOKEN.as_bytes()).unwrap(), Arc::new(Notes))),
     }
 }
 
@@ -271,7 +273,7 @@ async fn operators_are_told_what_became_of_their_wish() {
 
 #[test]
 fn a_token_that_could_be_guessed_is_not_taken() {
-    assert_eq!(Operations::new(&TOKEN.as_bytes()[1..], Arc::new(Notes)).unwrap_err(), Guessable);
+    assert_eq!(AdminToken::new(&TOKEN.as_bytes()[1..]).unwrap_err(), Guessable);
 }
 
 #[tokio::test]

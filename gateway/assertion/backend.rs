@@ -3,6 +3,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrets::Kept;
+
 use crate::database::DatabaseKey;
 use crate::keyring::Algorithm;
 use crate::signature::Signer;
@@ -17,7 +19,7 @@ pub struct Backend {
     signer: Option<Signer>,
     telling: Telling,
     token: CallersToken,
-    database: Option<DatabaseKey>,
+    database: Option<Kept<DatabaseKey>>,
 }
 
 /// What becomes of the caller's own token.
@@ -77,11 +79,11 @@ impl Backend {
 
     /// The same, with a context for its database.
     #[must_use]
-    pub fn with_database(self, key: Option<DatabaseKey>) -> Self {
+    pub fn with_database(self, key: Option<Kept<DatabaseKey>>) -> Self {
         Self { database: key, ..self }
     }
 
-    pub(crate) const fn database(&self) -> Option<&DatabaseKey> {
+    pub(crate) const fn database(&self) -> Option<&Kept<DatabaseKey>> {
         self.database.as_ref()
     }
 

@@ -7,7 +7,7 @@ use secrets::Secret;
 use crate::claims::push_base64url;
 use crate::identity::{Forwarded, Identity};
 use crate::minter::MintError;
-use crate::signature::InvalidSignatureKey;
+use crate::signature::{InvalidSignatureKey, told_apart};
 
 /// What a backend hands on to its database, which verifies it by itself: `config/postgresql/cloister.sql`. No JSON, and
 /// nothing that SQL could not take apart by its dots. The key is the database's alone, and signs nothing else.
@@ -17,11 +17,13 @@ pub struct DatabaseKey {
 }
 
 impl DatabaseKey {
-    /// A key that the database knows under `id`. The bytes of the secret are the key.
+    /// A key that the database knows under `id`. The bytes of the secret are the key. `{sha256}` in the name stands for the first
+    /// eight hexadecimal digits of its SHA-256.
     ///
     /// # Errors
     /// The secret is too short, or the name has other characters than letters, digits, `_` and `-`.
     pub fn new(id: &str, secret: &Secret<Vec<u8>>) -> Result<Self, InvalidSignatureKey> {
+        let id = &*told_apart(id, secret);
         let named = (1..=64).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
         if !named {

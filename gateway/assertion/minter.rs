@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
+use secrets::Kept;
 use terms::{Clock, Reason};
 
 use crate::backend::{Backend, Binding, Issuer, Lifetime};
@@ -109,7 +110,7 @@ impl Minter {
         let own = self.signature_keys.as_deref();
         let sign = |signer: &Signer| signer.sign(request, injected.assertion.as_bytes(), own, now);
         let signature = backend.signer().map(sign).transpose()?;
-        let context = |key: &DatabaseKey| key.context(identity, request, now, expires_at);
+        let context = |key: &Kept<DatabaseKey>| key.glance().context(identity, request, now, expires_at);
         let database = backend.database().map(context).transpose()?;
         Ok(Injected { signature, database, ..injected })
     }

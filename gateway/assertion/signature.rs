@@ -1,11 +1,13 @@
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::iter;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
-use secrets::Secret;
+use secrets::{Kept, Secret};
 
 use crate::identity::Forwarded;
 use crate::injected::Signature;
@@ -43,11 +45,13 @@ pub enum InvalidSignatureKey {
 }
 
 impl SignatureKey {
-    /// A key that backends know under `id` (the signature's `keyid`). The bytes of the secret are the key.
+    /// A key that backends know under `id` (the signature's `keyid`). The bytes of the secret are the key. `{sha256}` in the name
+    /// stands for what tells this key from others: the first eight hexadecimal digits of its SHA-256.
     ///
     /// # Errors
     /// The secret is too short, or the name does not fit.
     pub fn new(id: &str, secret: &Secret<Vec<u8>>) -> Result<Self, InvalidSignatureKey> {
+        let id = &*told_apart(id, secret);
         let named = (1..=64).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte));
         if !named {
@@ -67,7 +71,7 @@ pub struct Signer(Kind);
 #[derive(Debug)]
 enum Kind {
     /// A key for each time, the latest last.
-    Hmac(Box<[(u64, SignatureKey)]>),
+    Hmac(Box<[(u64, Kept<SignatureKey>)]>),
     /// A pair of the gateway's own, of which backends have the public keys.
     Pair(Algorithm),
 }
@@ -89,9 +93,13 @@ impl Signer {
     ///
     /// # Errors
     /// Both have the same name.
-    pub fn shared(key: SignatureKey, next: Option<(u64, SignatureKey)>) -> Result<Self, InvalidSigner> {
+    pub fn shared(
+        key: impl Into<Kept<SignatureKey>>,
+        next: Option<(u64, Kept<SignatureKey>)>,
+    ) -> Result<Self, InvalidSigner> {
+        let key = key.into();
         match next {
-            Some((_, next)) if next.fixed == key.fixed => Err(InvalidSigner::Named),
+            Some((_, next)) if next.glance().fixed == key.glance().fixed => Err(InvalidSigner::Named),
             next => Ok(Self(Kind::Hmac(iter::once((0, key)).chain(next).collect()))),
         }
     }
@@ -127,7 +135,7 @@ impl Signer {
         match &self.0 {
             Kind::Hmac(turns) => {
                 let turn = turns.iter().rev().find(|(from, _)| *from <= now);
-                let (_, key) = turn.ok_or(MintError::Sign)?;
+                let key = turn.ok_or(MintError::Sign)?.1.glance();
                 let base = Base::of(request, assertion, &key.fixed, now)?;
                 let mut mac = hmac::Context::with_key(&key.key);
                 base.pieces().into_iter().for_each(|piece| mac.update(piece));
@@ -146,8 +154,21 @@ impl Signer {
 
 impl From<SignatureKey> for Signer {
     fn from(key: SignatureKey) -> Self {
-        Self(Kind::Hmac(Box::new([(0, key)])))
+        Self(Kind::Hmac(Box::new([(0, key.into())])))
     }
+}
+
+/// The name of a key, with what tells it from others where `{sha256}` stands, so that a backend can have the old key and the new
+/// one beside each other while they take turns. Whoever sees a signature may try keys on it in any case, and learns no more from
+/// these digits.
+pub(crate) fn told_apart<'a>(id: &'a str, secret: &Secret<Vec<u8>>) -> Cow<'a, str> {
+    const DIGITS: &str = "{sha256}";
+    if !id.contains(DIGITS) {
+        return id.into();
+    }
+    let octets = digest(&SHA256, secret.expose());
+    let digits: String = octets.as_ref().iter().take(4).map(|octet| format!("{octet:02x}")).collect();
+    id.replace(DIGITS, &digits).into()
 }
 
 /// The parameters of a signature that are the same each time, by the key.

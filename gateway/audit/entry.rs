@@ -242,6 +242,13 @@ pub enum Note<'a> {
         /// Why the new ones were refused. At most 400 characters are kept.
         why: &'a str,
     },
+    /// A secret of the settings has another value, or should have had one.
+    Secret {
+        /// Which setting: `admin.token`.
+        setting: &'a str,
+        /// Why the last good value stays in force; nothing if the new one is. At most 400 characters are kept.
+        refused: Option<&'a str>,
+    },
     /// Tokens were taken back before their time, or given back.
     Tokens {
         /// Which of both.

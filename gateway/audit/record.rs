@@ -166,6 +166,13 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             }
             line.text(r#","why":""#, why, 400);
         }
+        Note::Secret { setting, refused } => {
+            own(line, if refused.is_some() { "secret.refused" } else { "secret.changed" }, at, instance);
+            line.text(r#","setting":""#, setting, 200);
+            if let Some(why) = refused {
+                line.text(r#","why":""#, why, 400);
+            }
+        }
         Note::Tokens { turn, of, before } => {
             let kind = match turn {
                 Turn::Restored => "tokens.restored",

@@ -42,6 +42,7 @@ pub struct Row<'a> {
     pub old: Option<&'a str>,
     pub new: Option<&'a str>,
     pub why: Option<String>,
+    pub setting: Option<String>,
     pub of: Option<&'a str>,
     pub before: Option<u64>,
     pub log: Option<&'a str>,

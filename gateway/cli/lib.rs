@@ -24,6 +24,7 @@ mod desk;
 mod drain;
 mod explain;
 mod failure;
+mod following;
 mod front;
 mod keys;
 mod known_keys;

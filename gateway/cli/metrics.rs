@@ -15,6 +15,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 use prometheus::{Error, Registry};
 use proxy::Proxy;
 use relay::{Hearing, Relay};
+use secrets::Followed;
 use terms::UpstreamId;
 use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
@@ -35,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) defences: Vec<(UpstreamId, Arc<Defence>)>,
     pub(crate) relay: Option<Arc<Relay>>,
+    pub(crate) secrets: Arc<Followed>,
 }
 
 impl Parts {
@@ -67,6 +69,7 @@ impl Collector for Counted {
         families.extend(self.parts.of_defences());
         families.extend(self.parts.relay.iter().flat_map(|relay| of_relay(&relay.hearing())));
         families.extend(self.parts.of_keys());
+        families.push(self.parts.of_secrets());
         families
     }
 }
@@ -87,6 +90,17 @@ fn of_relay(hearing: &Hearing) -> [MetricFamily; 4] {
 }
 
 impl Parts {
+    fn of_secrets(&self) -> MetricFamily {
+        let conditions: Vec<_> = self.secrets.conditions().collect();
+        let faulty = conditions.iter().map(|it| (vec![("secret", &*it.name)], f64::from(u8::from(it.fault.is_some()))));
+        family(
+            "cloister_secret_faulty",
+            "Whether the value of a secret that is there now is not the one in force",
+            MetricType::GAUGE,
+            faulty.collect(),
+        )
+    }
+
     fn of_tokens(&self) -> Vec<MetricFamily> {
         let cache = self.tokens.cache_stats();
         let issuers = self.tokens.issuers();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use admin::{Check, Standing};
 use audit::Journal;
 use relay::Relay;
+use secrets::Followed;
 use token::Verifier;
 use upstream::Upstream;
 
@@ -19,14 +20,16 @@ pub(crate) fn checks(
     upstreams: &[Arc<Upstream>],
     revoking: &Arc<Revoking>,
     relay: Option<&Arc<Relay>>,
+    secrets: &Arc<Followed>,
     life: &Life,
 ) -> Vec<Arc<dyn Check>> {
     let relay = relay.map(|relay| Arc::new(Others(Arc::clone(relay))) as Arc<dyn Check>);
-    let alone: [Arc<dyn Check>; 5] = [
+    let alone: [Arc<dyn Check>; 6] = [
         Arc::new(Recording(Arc::clone(journal))),
         Arc::new(Keys(Arc::clone(tokens))),
         Arc::new(Backends(upstreams.to_vec())),
         Arc::<Revoking>::clone(revoking),
+        Arc::new(Secrets(Arc::clone(secrets))),
         Arc::new(Staying(life.clone())),
     ];
     alone.into_iter().chain(relay).collect()
@@ -64,6 +67,21 @@ impl Check for Backends {
     fn check(&self) -> Standing {
         let ill = self.0.iter().filter_map(|upstream| Some(format!("{}: {}", upstream.id(), upstream.ails()?)));
         Standing::of_several(self.0.len(), ill.collect())
+    }
+}
+
+/// Every secret that is there is in force. With the last good ones this gateway is of use all the same.
+struct Secrets(Arc<Followed>);
+
+impl Check for Secrets {
+    fn name(&self) -> &'static str {
+        "secrets"
+    }
+
+    fn check(&self) -> Standing {
+        let faulty = self.0.conditions().filter_map(|it| Some(format!("{}: {}", it.name, it.fault?)));
+        let faulty: Vec<_> = faulty.collect();
+        if faulty.is_empty() { Standing::Up } else { Standing::Impaired(faulty.join("; ")) }
     }
 }
 

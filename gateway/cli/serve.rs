@@ -29,6 +29,7 @@ use upstream::{Dns, Resolver, Special, Upstream};
 use crate::background::{Background, Shutdown, Task};
 use crate::drain::{Drain, Spans};
 use crate::failure::Failure;
+use crate::following::Following;
 use crate::front::Front;
 use crate::known_keys::KnownKeys;
 use crate::life::{Life, Stage};
@@ -43,7 +44,7 @@ use crate::signing::Rings;
 use crate::upgrade::{Old, Upgrade};
 use crate::watch_files::{self, Watched};
 use crate::watchdog::{self, Hearts};
-use crate::{desk, ready, renew, signing, which};
+use crate::{desk, following, ready, renew, signing, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -97,6 +98,7 @@ impl Gateway {
             assertion_issuer,
             assertion_lifetime,
             keys,
+            followed,
             audit,
             ..
         } = settings;
@@ -166,8 +168,17 @@ impl Gateway {
         };
         let desk = Arc::new(desk);
         let notices = takes_notices.then(|| Arc::<desk::Front>::clone(&desk) as Arc<dyn Notices>);
-        let operations = admin_token.map(|token| Operations::new(token.expose(), desk)).transpose();
-        let operations = operations.map_err(|error| Failure::setup("admin.token", &error))?;
+        let operations = admin_token.map(|token| Operations::new(token, desk));
+        let following = Following {
+            followed: Arc::new(followed),
+            journal: Arc::clone(&journal),
+            outcomes: outcomes(
+                &registry,
+                "cloister_secret_reload_total",
+                "Times that a secret had changed",
+                &following::OUTCOMES,
+            )?,
+        };
         let dpop = Arc::new(Dpop::new(dpop, Arc::clone(&clock)));
         let gate =
             Gate::new(clients, Arc::clone(&rooms), rules, Arc::clone(&tokens), Arc::clone(&dpop), Arc::clone(&journal));
@@ -199,7 +210,8 @@ impl Gateway {
             Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(Arc::clone(&proxy))))
                 .linger(shutdown.idle);
         let life = Life::new();
-        let readiness = ready::checks(&tokens, &journal, &upstreams, &revoking, relay.as_ref(), &life);
+        let readiness =
+            ready::checks(&tokens, &journal, &upstreams, &revoking, relay.as_ref(), &following.followed, &life);
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             dpop,
@@ -213,6 +225,7 @@ impl Gateway {
             upstreams: upstreams.clone(),
             defences,
             relay: relay.clone(),
+            secrets: Arc::clone(&following.followed),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let admin = Admin {
@@ -252,6 +265,7 @@ impl Gateway {
             known_keys,
             relay,
             keys,
+            following,
             journal: Arc::clone(&journal),
             grace: shutdown.grace,
             old: Arc::clone(&old),
@@ -313,6 +327,7 @@ struct Works {
     known_keys: Arc<KnownKeys>,
     relay: Option<Arc<Relay>>,
     keys: Rings,
+    following: Following,
     journal: Arc<Journal>,
     grace: Duration,
     old: Arc<Old>,
@@ -332,6 +347,7 @@ fn tasks(works: Works) -> Vec<Task> {
         known_keys,
         relay,
         keys,
+        following,
         journal,
         grace,
         old,
@@ -379,6 +395,7 @@ fn tasks(works: Works) -> Vec<Task> {
         }),
         Task::new("api-keys", move |shutdown| known_keys.run(shutdown)),
         Task::new("revocations", move |shutdown| revoking.run(shutdown)),
+        Task::new("secrets", move |shutdown| following::run(following, shutdown)),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];

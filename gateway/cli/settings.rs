@@ -35,7 +35,7 @@ pub(crate) struct Settings {
     pub(crate) workers: Option<usize>,
     pub(crate) shutdown: Shutdown,
     pub(crate) admin: std::net::SocketAddr,
-    pub(crate) admin_token: Option<secrets::Secret<Vec<u8>>>,
+    pub(crate) admin_token: Option<secrets::Kept<admin::AdminToken>>,
     pub(crate) state: PathBuf,
     /// `None`: this gateway is alone.
     pub(crate) redis: Option<Redis>,
@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) keys: KeySettings,
     /// Of which the keys come that are shared with backends and not given.
     pub(crate) root: Option<secrets::Secret<Vec<u8>>>,
+    /// Every secret, with what is made of it, to be kept in step.
+    pub(crate) followed: secrets::Followed,
     pub(crate) audit: Audit,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: Level,

@@ -19,4 +19,4 @@ mod server;
 mod tests;
 
 pub use relay::{Hearing, Relay, RelayError};
-pub use server::{Access, InvalidServer, Plaintext, Server};
+pub use server::{Access, InvalidServer, Login, Plaintext, Server};

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo as _, RedisError, TlsCertificates};
+use secrets::Kept;
 
 /// How long it may take until a connection stands.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -13,9 +14,12 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// Where Redis is, and who we are there.
 #[derive(Clone)]
 pub struct Server {
-    client: Client,
+    login: Kept<Login>,
     prefix: Box<str>,
 }
+
+/// How the next connection is made. Another password does not end those that there are.
+pub struct Login(Client);
 
 /// Not an address of Redis that may be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +49,6 @@ pub struct Access<'a> {
     pub password: Option<&'a str>,
     /// Whose certificates are believed, in PEM; the system's roots, if it is left out.
     pub ca: Option<Vec<u8>>,
-    /// What everything of ours there begins with.
-    pub prefix: &'a str,
     /// Whether `redis://` may leave this machine.
     pub plaintext: Plaintext,
 }
@@ -60,13 +62,13 @@ pub enum Plaintext {
     Refused,
 }
 
-impl Server {
-    /// The Redis that is reached in this way.
+impl Login {
+    /// To the Redis that is reached in this way.
     ///
     /// # Errors
     /// The address is none, or not secure and not on this machine.
     pub fn new(access: Access<'_>) -> Result<Self, InvalidServer> {
-        let Access { url, user, password, ca, prefix, plaintext } = access;
+        let Access { url, user, password, ca, plaintext } = access;
         let invalid = || InvalidServer::Url(if url.contains('@') { "…".into() } else { url.into() });
         let info = url.into_connection_info().map_err(|_| invalid())?;
         let anonymous = info.redis_settings().username().is_none() && info.redis_settings().password().is_none();
@@ -96,7 +98,14 @@ impl Server {
             Some(_) => Client::open(info)?,
             None => Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: ca })?,
         };
-        Ok(Self { client, prefix: prefix.into() })
+        Ok(Self(client))
+    }
+}
+
+impl Server {
+    /// The Redis that is reached by this login. Everything of ours there begins with the prefix.
+    pub fn new(login: impl Into<Kept<Login>>, prefix: &str) -> Self {
+        Self { login: login.into(), prefix: prefix.into() }
     }
 
     pub(crate) fn key(&self, name: &str) -> String {
@@ -107,7 +116,8 @@ impl Server {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER.saturating_add(waits)));
-        self.client.get_multiplexed_async_connection_with_config(&config).await
+        let client = self.login.glance().0.clone();
+        client.get_multiplexed_async_connection_with_config(&config).await
     }
 }
 
@@ -116,11 +126,15 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// The address, and nothing of who we are.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("at", &self.0.get_connection_info().addr().to_string()).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("at", &self.client.get_connection_info().addr().to_string())
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("login", &**self.login.glance()).finish_non_exhaustive()
     }
 }
 
@@ -130,7 +144,7 @@ mod tests {
 
     fn access(url: &str) -> Access<'_> {
         let (user, password, plaintext) = (Some("cloister"), Some("secret"), Plaintext::Refused);
-        Access { url, user, password, ca: None, prefix: "cloister", plaintext }
+        Access { url, user, password, ca: None, plaintext }
     }
 
     #[test]
@@ -150,12 +164,12 @@ mod tests {
             ("127.0.0.1:6379", false),
             ("", false),
         ] {
-            let server = Server::new(access(url));
+            let server = Login::new(access(url)).map(|login| Server::new(login, "cloister"));
             assert_eq!(server.is_ok(), good, "{url}");
             let shown = server.map_or_else(|error| terms::chain(&error), |server| format!("{server:?}"));
             assert!(!shown.contains("secret") && !shown.contains("pass@"), "{shown}");
         }
         let plaintext = Plaintext::Believed;
-        assert!(Server::new(Access { plaintext, ..access("redis://10.0.0.1:6379") }).is_ok());
+        assert!(Login::new(Access { plaintext, ..access("redis://10.0.0.1:6379") }).is_ok());
     }
 }

@@ -10,7 +10,7 @@ use tenancy::Revoked;
 use terms::SystemClock;
 use tokio::task::JoinHandle;
 
-use crate::{Access, Plaintext, Relay, Server};
+use crate::{Access, Login, Plaintext, Relay, Server};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,8 +81,8 @@ impl Redis {
 
     fn server_for(&self, user: Option<&str>, password: Option<&str>) -> Server {
         let url = format!("redis://127.0.0.1:{}", self.port);
-        Server::new(Access { url: &url, user, password, ca: None, prefix: "test", plaintext: Plaintext::Refused })
-            .unwrap()
+        let access = Access { url: &url, user, password, ca: None, plaintext: Plaintext::Refused };
+        Server::new(Login::new(access).unwrap(), "test")
     }
 }
 
@@ -263,7 +263,8 @@ async fn over_tls_only_the_redis_that_the_authority_knows_is_believed() {
     let url = format!("rediss://localhost:{port}");
     let server = |ca: String| {
         let (user, password, ca) = (None, None, Some(ca.into_bytes()));
-        Server::new(Access { url: &url, user, password, ca, prefix: "test", plaintext: Plaintext::Refused }).unwrap()
+        let access = Access { url: &url, user, password, ca, plaintext: Plaintext::Refused };
+        Server::new(Login::new(access).unwrap(), "test")
     };
     let deadline = Instant::now() + PATIENCE;
     while server(certified.cert.pem()).connect(Duration::ZERO).await.is_err() {

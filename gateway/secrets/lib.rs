@@ -12,6 +12,12 @@
 //! [`ProcessEnvironment`], tests with a map. Parts that keep private keys of their own use [`read_private`] and
 //! [`create_private`] and [`update_private`], so that the rules for such files stand in one place.
 //!
+//! What is made of a secret is [`Kept`] by whoever needs it, and [`Followed`] makes it anew when the secret changes while the
+//! gateway runs. What cannot be used changes nothing.
+//!
+//! *How to add a setting that is a secret:* `Compiler::kept` in `cli` with its name and what is made of it. A value that cannot
+//! change while the gateway runs is pinned ([`Followed::pin`]), and `config/cloister.yaml` says why.
+//!
 //! *How to add a place where secrets come from:* a variant of [`Reference`] with its spelling in `reference.rs`, an arm
 //! in `resolve.rs`, its failures with their remedies in [`SecretError`], and a test for each failure.
 //!
@@ -31,6 +37,8 @@
 
 mod derive;
 mod environment;
+mod followed;
+mod kept;
 mod private;
 mod reference;
 mod resolve;
@@ -39,6 +47,8 @@ mod update;
 
 pub use derive::{Purpose, derive};
 pub use environment::{Environment, ProcessEnvironment};
+pub use followed::{Condition, Followed, Outcome, Turn, Unfit, Use};
+pub use kept::Kept;
 pub use private::{PrivateFileError, create_private, read_private};
 pub use reference::{InvalidReference, Reference};
 pub use resolve::{SecretError, resolve};

@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrets::Kept;
 use terms::Clock;
 
 use crate::Algorithm;
@@ -37,7 +38,7 @@ pub struct DpopSettings {
     /// How long a nonce is given out. It is taken for as long again.
     pub nonce_period: Duration,
     /// What nonces are made with; by chance for this process, if there is none.
-    pub nonce_key: Option<NonceKey>,
+    pub nonce_key: Option<Kept<NonceKey>>,
 }
 
 impl Default for DpopSettings {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use secrets::Secret;
+use secrets::{Kept, Secret};
 use terms::{IssuerId, TenantId, is_loopback_name, is_private};
 
 use crate::header::Kind;
@@ -116,7 +116,7 @@ pub struct ClientCredentials {
     /// Our name there.
     pub id: String,
     /// What only we and the issuer know.
-    pub secret: Arc<Secret<Vec<u8>>>,
+    pub secret: Kept<Secret<Vec<u8>>>,
     /// How we say both.
     pub authentication: ClientAuthentication,
 }

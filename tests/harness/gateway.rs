@@ -240,6 +240,11 @@ impl Gateway {
         &self.log
     }
 
+    /// Everything it said so far.
+    pub fn said(&self) -> String {
+        self.process.said()
+    }
+
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }

@@ -25,6 +25,7 @@ mod setup;
 mod strict;
 mod tls;
 mod tls_backend;
+mod verifying;
 mod world;
 
 pub use answer::Answer;
@@ -44,7 +45,8 @@ pub use raw::raw;
 pub use raw_backend::{RawBackend, Then};
 pub use recorder::{Play, Recorded, Recorder};
 pub use redis::Redis;
-pub use setup::{ADMIN_TOKEN, Setup, config_text};
+pub use setup::{ADMIN_TOKEN, Setup, config_text, private};
 pub use tls::TlsIdentity;
 pub use tls_backend::{Authority, TlsBackend};
+pub use verifying::{Verifying, named};
 pub use world::{POLICIES, claims, now, rfc3339};

@@ -250,9 +250,12 @@ fn tls_listener(folder: &Path, more: &str) -> String {
     )
 }
 
-/// A file that only its owner may read.
-fn private(path: &Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+/// A file that only its owner may read, whole from the start, as whatever writes secrets should do it.
+pub fn private(path: &Path, text: &str) {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let draft = path.with_extension("draft");
+    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&draft).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    std::fs::rename(draft, path).unwrap();
 }

@@ -18,6 +18,7 @@ mod crash;
 mod database;
 mod echo;
 mod files;
+mod followed;
 mod grpc;
 mod headers;
 mod health;

@@ -112,14 +112,27 @@ fn a_key_has_a_name_and_enough_bytes() {
 }
 
 #[test]
+fn a_name_may_say_which_key_it_is() {
+    let of = |id, octet| named(id, &[octet; 32]).fixed;
+    // printf '%032d' 0 | tr 0 '\1' | sha256sum
+    assert_eq!(of("orders-{sha256}", 1), parameters("orders-72cd6e84"));
+    assert_eq!(of("{sha256}.{sha256}", 1), parameters("72cd6e84.72cd6e84"));
+    assert_ne!(of("orders-{sha256}", 1), of("orders-{sha256}", 2));
+    assert_eq!(of("orders", 1), of("orders", 2));
+    let whole = format!("{}-{{sha256}}", "o".repeat(55));
+    assert!(SignatureKey::new(&whole, &Secret::new(vec![1; 32])).is_ok(), "64 when it is filled in");
+    assert!(SignatureKey::new("{sha255}", &Secret::new(vec![1; 32])).is_err());
+}
+
+#[test]
 fn the_next_key_signs_from_its_time_on_and_has_a_name_of_its_own() {
     let (old, new) = (named("orders-1", &[1; 32]), named("orders-2", &[2; 32]));
-    let signer = Signer::shared(old, Some((1_000, new))).unwrap();
+    let signer = Signer::shared(old, Some((1_000, new.into()))).unwrap();
     for (now, id) in [(1, "orders-1"), (999, "orders-1"), (1_000, "orders-2"), (2_000, "orders-2")] {
         let signed = signer.sign(&request(), b"a.b.c", None, now).unwrap();
         assert!(signed.input.to_str().unwrap().contains(&format!(";keyid=\"{id}\";")), "{now}");
     }
-    let same = Signer::shared(named("orders", &[1; 32]), Some((1_000, named("orders", &[2; 32]))));
+    let same = Signer::shared(named("orders", &[1; 32]), Some((1_000, named("orders", &[2; 32]).into())));
     assert_eq!(same.unwrap_err(), InvalidSigner::Named);
 }
 

@@ -25,6 +25,8 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     for of in of_each {
         journal.note(&Note::Tokens { turn: Turn::Revoked, of, before: Some(1_795_000_000) }).unwrap();
     }
+    journal.note(&Note::Secret { setting: "admin.token", refused: None }).unwrap();
+    journal.note(&Note::Secret { setting: "admin.token", refused: Some("it is empty") }).unwrap();
     journal.flush_and_close(Duration::from_secs(10)).unwrap();
     assert_eq!(thread.join().unwrap(), Ok(()));
 
@@ -54,12 +56,14 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
             "tokens.revoked",
             "tokens.revoked",
             "tokens.revoked",
+            "secret.changed",
+            "secret.refused",
             "log.closed"
         ]
     );
 
     let report = verified(&folder);
-    assert_eq!((report.records, report.finals, report.own, report.closed), (11, 4, 7, true));
+    assert_eq!((report.records, report.finals, report.own, report.closed), (13, 4, 9, true));
     assert!(report.torn.is_none());
     let schema: Value = serde_json::from_str(record_schema()).unwrap();
     for record in &records {

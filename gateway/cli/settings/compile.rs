@@ -22,8 +22,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use admin::AdminToken;
 use assertion::Lifetime;
-use secrets::{Environment, Reference, Secret};
+use secrets::{Environment, Followed, Kept, Reference, Secret, Unfit, Use};
 use terms::{Finding, Findings, Span};
 use token::{IssuerSettings, ToldClaim};
 use yaml::At;
@@ -40,6 +41,8 @@ pub(super) struct Compiler<'a> {
     findings: &'a mut Findings,
     /// Of which the keys come that are shared with backends and not given.
     root: Option<Secret<Vec<u8>>>,
+    /// Every secret, with what is made of it.
+    followed: Followed,
     /// The SHA-256 of every key that is given, and what it is for.
     keys: BTreeMap<Vec<u8>, String>,
     /// The claims that backends are told in fields of their own.
@@ -47,8 +50,16 @@ pub(super) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) const fn new(file: &'a Arc<str>, environment: &'a dyn Environment, findings: &'a mut Findings) -> Self {
-        Self { file, environment, findings, root: None, keys: BTreeMap::new(), wanted: Vec::new() }
+    pub(super) fn new(file: &'a Arc<str>, environment: &'a dyn Environment, findings: &'a mut Findings) -> Self {
+        Self {
+            file,
+            environment,
+            findings,
+            root: None,
+            followed: Followed::new(),
+            keys: BTreeMap::new(),
+            wanted: Vec::new(),
+        }
     }
 }
 
@@ -130,6 +141,7 @@ impl Compiler<'_> {
             assertion_lifetime: lifetime?,
             keys: keys?,
             root: self.root.take(),
+            followed: std::mem::take(&mut self.followed),
             audit: Audit {
                 directory: PathBuf::from(audit.directory.value),
                 instance: audit.instance.map_or_else(|| "gateway".into(), |instance| instance.value),
@@ -139,13 +151,12 @@ impl Compiler<'_> {
         })
     }
 
-    fn admin_token(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {
-        let token = self.key_for(written, "the admin token")?;
-        let guessable = admin::Operations::check(token.expose()).err();
-        guessable.map_or(Some(token), |guessable| {
-            self.findings.push(Finding::error(written.spot.place(self.file), guessable.to_string()));
-            None
-        })
+    fn admin_token(&mut self, written: &At<String>) -> Option<Kept<AdminToken>> {
+        let given = self.key_for(written, "the admin token")?;
+        let make = |secret: Secret<Vec<u8>>, _: Option<&AdminToken>| {
+            AdminToken::new(secret.expose()).map_err(|guessable| guessable.to_string())
+        };
+        self.kept("admin.token", written, given, make)
     }
 
     fn assertion(
@@ -168,11 +179,14 @@ impl Compiler<'_> {
     }
 
     fn root(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {
-        let root = self.key_for(written, "all that comes of `root`")?;
+        let Given { reference, secret: root, .. } = self.key_for(written, "all that comes of `root`")?;
         if root.expose().len() < 32 {
             self.error(written, "a root has at least 32 bytes".into(), "make one with `openssl rand -hex 32`");
             return None;
         }
+        let why = "another root would change every key that comes of it at once, and backends would refuse what is signed with \
+                   them: it is in force after a restart";
+        self.followed.pin("assertion.root", reference, &root, why);
         Some(root)
     }
 
@@ -184,21 +198,43 @@ impl Compiler<'_> {
             .ok()
     }
 
+    /// Keeps what is made of a secret in step with it, from now until the gateway ends.
+    fn kept<T: Send + Sync + 'static>(
+        &mut self,
+        setting: &str,
+        written: &At<String>,
+        given: Given,
+        make: impl Fn(Secret<Vec<u8>>, Option<&T>) -> Result<T, Unfit> + Send + Sync + 'static,
+    ) -> Option<Kept<T>> {
+        let Given { reference, value, secret } = given;
+        self.followed.keep(setting, reference, value, secret, make).map_err(|why| self.note(written, why)).ok()
+    }
+
     /// Reads what a reference to a secret refers to.
-    fn secret(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {
+    fn secret(&mut self, written: &At<String>) -> Option<Given> {
         let reference = written.value.parse::<Reference>().map_err(|invalid| {
             // What stands there may be the secret itself.
             let finding = Finding::error(written.spot.place(self.file), invalid.to_string());
             self.findings.push(finding.unquoted());
         });
         let reference = reference.ok()?;
-        let secret = secrets::resolve(&reference, self.environment);
-        secret
-            .map_err(|error| self.findings.push(Finding::error(written.spot.place(self.file), terms::chain(&error))))
-            .ok()
+        match secrets::resolve(&reference, self.environment) {
+            Ok(secret) => Some(Given { reference, value: Use::Any, secret }),
+            Err(error) => {
+                self.note(written, terms::chain(&error));
+                None
+            }
+        }
     }
 
     fn error<T>(&mut self, at: &At<T>, message: String, help: &str) {
         self.findings.push(Finding::error(at.spot.place(self.file), message).help(help));
     }
+}
+
+/// A secret as it was given at the start.
+struct Given {
+    reference: Reference,
+    value: Use,
+    secret: Secret<Vec<u8>>,
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -6,16 +7,27 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrets::Kept;
 
 /// Makes nonces and knows them again without remembering any: each is a code over the time at which it is given out
 /// (RFC 9449 §8, §9). Whoever has one has heard of us within the last two periods.
 pub(crate) struct Nonces {
-    key: hmac::Key,
+    key: Kept<NonceKey>,
     period: u64,
 }
 
 /// What nonces are made with. Gateways that share one know each other's nonces.
-pub struct NonceKey(hmac::Key);
+pub struct NonceKey {
+    key: hmac::Key,
+    before: Option<Before>,
+}
+
+/// The key that was used before, whose nonces are good for as long as they would have been.
+struct Before {
+    key: hmac::Key,
+    /// When somebody first asked after it was replaced.
+    since: OnceLock<u64>,
+}
 
 /// Why bytes are no key for nonces.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -39,7 +51,17 @@ impl NonceKey {
     ///
     /// [`InvalidNonceKey`] if it is short.
     pub fn new(secret: &[u8]) -> Result<Self, InvalidNonceKey> {
-        if secret.len() < 32 { Err(InvalidNonceKey) } else { Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret))) }
+        if secret.len() < 32 { Err(InvalidNonceKey) } else { Ok(Self::of(secret)) }
+    }
+
+    fn of(secret: &[u8]) -> Self {
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret), before: None }
+    }
+
+    /// The same, in the place of another one. Nonces that were made with that one stay good until they are too old.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        Self { before: Some(Before { key: before.key.clone(), since: OnceLock::new() }), ..self }
     }
 
     fn by_chance() -> Self {
@@ -48,18 +70,17 @@ impl NonceKey {
         let filled = rand::fill(&mut secret);
         #[expect(clippy::expect_used, reason = "a gateway without randomness must not come up")]
         filled.expect("randomness");
-        Self(hmac::Key::new(hmac::HMAC_SHA256, &secret))
+        Self::of(&secret)
     }
 }
 
 impl Nonces {
-    pub(crate) fn new(key: Option<NonceKey>, period: Duration) -> Self {
-        let NonceKey(key) = key.unwrap_or_else(NonceKey::by_chance);
-        Self { key, period: period.as_secs().max(1) }
+    pub(crate) fn new(key: Option<Kept<NonceKey>>, period: Duration) -> Self {
+        Self { key: key.unwrap_or_else(|| NonceKey::by_chance().into()), period: period.as_secs().max(1) }
     }
 
     pub(crate) fn issue(&self, now: u64) -> String {
-        URL_SAFE_NO_PAD.encode(self.code(now / self.period))
+        URL_SAFE_NO_PAD.encode(code(&self.key.glance().key, now / self.period))
     }
 
     /// The one of now, the one before, and the next, which a gateway gives out whose clock is a little ahead.
@@ -67,16 +88,22 @@ impl Nonces {
         let Ok(given) = URL_SAFE_NO_PAD.decode(nonce) else { return Age::Wrong };
         let period = now / self.period;
         let known = [Some(period), period.checked_sub(1), period.checked_add(1)];
-        let is = |period: u64| verify_slices_are_equal(&self.code(period), &given).is_ok();
-        if known.into_iter().flatten().any(is) { Age::Good } else { Age::Wrong }
+        let is = |key: &hmac::Key| {
+            let mut codes = known.iter().flatten().map(|period| code(key, *period));
+            codes.any(|code| verify_slices_are_equal(&code, &given).is_ok())
+        };
+        let NonceKey { key, before } = &**self.key.glance();
+        // FAIL CLOSED: a key that was replaced may have been replaced because others have it, and serves no longer than it must.
+        let before = before.as_ref().filter(|it| now < it.since.get_or_init(|| now).saturating_add(2 * self.period));
+        if is(key) || before.is_some_and(|before| is(&before.key)) { Age::Good } else { Age::Wrong }
     }
+}
 
-    fn code(&self, period: u64) -> [u8; LENGTH] {
-        let whole = hmac::sign(&self.key, &period.to_be_bytes());
-        let mut code = [0; LENGTH];
-        code.iter_mut().zip(whole.as_ref()).for_each(|(byte, whole)| *byte = *whole);
-        code
-    }
+fn code(key: &hmac::Key, period: u64) -> [u8; LENGTH] {
+    let whole = hmac::sign(key, &period.to_be_bytes());
+    let mut code = [0; LENGTH];
+    code.iter_mut().zip(whole.as_ref()).for_each(|(byte, whole)| *byte = *whole);
+    code
 }
 
 impl fmt::Debug for Nonces {
@@ -117,8 +144,21 @@ mod tests {
 
     #[test]
     fn gateways_with_one_key_know_each_others_nonces() {
-        let made = || Nonces::new(Some(NonceKey::new(&[7; 32]).unwrap()), MINUTE);
+        let made = || Nonces::new(Some(NonceKey::new(&[7; 32]).unwrap().into()), MINUTE);
         assert_eq!(made().judge(&made().issue(600), 610), Age::Good);
         assert!(NonceKey::new(&[7; 31]).is_err());
+    }
+
+    #[test]
+    fn what_was_made_with_the_key_before_is_good_for_two_periods_more() {
+        let of = |octet| NonceKey::new(&[octet; 32]).unwrap();
+        let made = |key: NonceKey| Nonces::new(Some(key.into()), MINUTE);
+        let (old, new) = (made(of(7)), made(of(8).after(&of(7))));
+        assert_eq!(made(of(8)).judge(&new.issue(600), 600), Age::Good, "it makes them with the new one");
+        let nonce = old.issue(600);
+        for (now, expected) in [(600, Age::Good), (719, Age::Good)] {
+            assert_eq!(new.judge(&nonce, now), expected, "{now}");
+        }
+        assert_eq!(new.judge(&old.issue(720), 720), Age::Wrong, "nobody makes them with the old one any longer");
     }
 }

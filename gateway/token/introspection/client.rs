@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -58,9 +56,9 @@ impl Client {
         let mut form = Zeroizing::new(format!("token={}&token_type_hint=access_token", encoded(token.as_bytes())));
         let mut request = self.http.post(self.url.clone()).header(ACCEPT, "application/json");
         match authentication {
-            ClientAuthentication::Basic => request = request.header(AUTHORIZATION, basic(id, secret)?),
+            ClientAuthentication::Basic => request = request.header(AUTHORIZATION, basic(id, &secret.glance())?),
             ClientAuthentication::Post => {
-                let secret = Zeroizing::new(encoded(secret.expose()));
+                let secret = Zeroizing::new(encoded(secret.glance().expose()));
                 let more = Zeroizing::new(format!("&client_id={}&client_secret={}", encoded(id.as_bytes()), *secret));
                 form.push_str(&more);
             }
@@ -83,7 +81,7 @@ impl Client {
 }
 
 /// Both are encoded first (RFC 6749 §2.3.1), so that a colon in the id ends nothing.
-fn basic(id: &str, secret: &Arc<Secret<Vec<u8>>>) -> Result<HeaderValue, Asking> {
+fn basic(id: &str, secret: &Secret<Vec<u8>>) -> Result<HeaderValue, Asking> {
     let secret = Zeroizing::new(encoded(secret.expose()));
     let pair = Zeroizing::new(format!("{}:{}", encoded(id.as_bytes()), *secret));
     let field = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
@@ -110,7 +108,7 @@ mod tests {
 
     #[test]
     fn credentials_are_encoded_before_they_are_put_together() {
-        let secret = Arc::new(Secret::new(b"p:a/s s%\xff".to_vec()));
+        let secret = Secret::new(b"p:a/s s%\xff".to_vec());
         let value = basic("a:b", &secret).unwrap();
         assert!(value.is_sensitive());
         let pair = value.to_str().unwrap().strip_prefix("Basic ").unwrap();

@@ -61,7 +61,7 @@ impl Idp {
                 url: self.url(),
                 client: ClientCredentials {
                     id: "gate:way".into(),
-                    secret: Arc::new(secrets::Secret::new(b"s3cret&".to_vec())),
+                    secret: secrets::Secret::new(b"s3cret&".to_vec()).into(),
                     authentication: ClientAuthentication::Basic,
                 },
                 reach: Reach::Public,
@@ -452,7 +452,7 @@ fn settings_that_say_too_little_or_too_much_are_faults() {
         url: "https://idp.example/introspect".into(),
         client: ClientCredentials {
             id: "gateway".into(),
-            secret: Arc::new(secrets::Secret::new(b"s".to_vec())),
+            secret: secrets::Secret::new(b"s".to_vec()).into(),
             authentication: ClientAuthentication::Basic,
         },
         reach: Reach::Public,

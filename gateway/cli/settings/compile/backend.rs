@@ -1,12 +1,12 @@
 use assertion::{Algorithm, Audience, Backend, Binding, CallersToken, DatabaseKey, SignatureKey, Signer};
 use aws_lc_rs::digest::{SHA256, digest};
-use secrets::{Purpose, Secret};
+use secrets::{Kept, Purpose, Secret, Use};
 use terms::{Finding, Place};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use yaml::At;
 
-use super::Compiler;
+use super::{Compiler, Given};
 use crate::settings::file;
 
 impl Compiler<'_> {
@@ -52,14 +52,20 @@ impl Compiler<'_> {
         Some(backend.told(telling?, token).with_database(database))
     }
 
-    fn database(&mut self, name: &At<String>, written: file::Database) -> Option<DatabaseKey> {
+    fn database(&mut self, name: &At<String>, written: file::Database) -> Option<Kept<DatabaseKey>> {
         let file::Database { key, id } = written;
-        let secret = match &key {
-            Some(key) => self.key_for(key, &format!("the database contexts for `{}`", name.value))?,
-            None => self.derived(name, Purpose::DatabaseContext(&name.value))?,
-        };
         let id = id.as_ref().unwrap_or(name);
-        DatabaseKey::new(&id.value, &secret).map_err(|error| self.note(id, terms::chain(&error))).ok()
+        let Some(key) = key else {
+            let secret = self.derived(name, Purpose::DatabaseContext(&name.value))?;
+            let key = DatabaseKey::new(&id.value, &secret);
+            return key.map(Kept::from).map_err(|error| self.note(id, terms::chain(&error))).ok();
+        };
+        let given = self.key_for(&key, &format!("the database contexts for `{}`", name.value))?;
+        let (setting, called) = (format!("upstreams.{}.assertion.database.key", name.value), id.value.clone());
+        let make = move |secret: Secret<Vec<u8>>, _: Option<&DatabaseKey>| {
+            DatabaseKey::new(&called, &secret).map_err(|error| error.to_string())
+        };
+        self.kept(&setting, id, given, make)
     }
 
     /// Keys of the gateway's own, so none that is given.
@@ -79,17 +85,25 @@ impl Compiler<'_> {
     fn shared_signer(&mut self, name: &At<String>, shared: Shared) -> Option<Signer> {
         let Shared { key, key_id, next_key } = shared;
         let id = key_id.as_ref().unwrap_or(name);
+        let setting = format!("upstreams.{}.assertion", name.value);
         let first = match &key {
-            Some(key) => self.key_for(key, &format!("the signatures for `{}`", name.value)).map(|secret| (key, secret)),
-            None => self.derived(name, Purpose::RequestSignature(&name.value)).map(|secret| (name, secret)),
+            Some(key) => {
+                let given = self.key_for(key, &format!("the signatures for `{}`", name.value));
+                given.and_then(|given| self.signature_key(&format!("{setting}.key"), key, &id.value, given))
+            }
+            None => {
+                let secret = self.derived(name, Purpose::RequestSignature(&name.value));
+                let key = secret.map(|secret| SignatureKey::new(&id.value, &secret));
+                let key = key.and_then(|key| key.map_err(|error| self.note(name, terms::chain(&error))).ok());
+                key.map(Kept::from)
+            }
         };
-        let first = first.and_then(|(at, secret)| self.signature_key(at, &id.value, &secret));
         let next = match next_key {
             None => None,
             Some(At { spot, value: file::NextKey { id, key, from } }) => {
                 let what = format!("the next signatures for `{}`", name.value);
-                let secret = self.key_for(&key, &what)?;
-                let next = self.signature_key(&key, &id.value, &secret)?;
+                let given = self.key_for(&key, &what)?;
+                let next = self.signature_key(&format!("{setting}.next_key.key"), &key, &id.value, given)?;
                 let Ok(time) = OffsetDateTime::parse(&from.value, &Rfc3339) else {
                     let message = format!("`{}` is not a time", from.value);
                     self.error(&from, message, "for example `2026-12-01T00:00:00Z`");
@@ -103,8 +117,12 @@ impl Compiler<'_> {
         signer.map_err(|invalid| self.note(&At { spot, value: () }, invalid.to_string())).ok()
     }
 
-    fn signature_key(&mut self, at: &At<String>, id: &str, secret: &Secret<Vec<u8>>) -> Option<SignatureKey> {
-        SignatureKey::new(id, secret).map_err(|error| self.note(at, terms::chain(&error))).ok()
+    fn signature_key(&mut self, setting: &str, at: &At<String>, id: &str, given: Given) -> Option<Kept<SignatureKey>> {
+        let id = id.to_owned();
+        let make = move |secret: Secret<Vec<u8>>, _: Option<&SignatureKey>| {
+            SignatureKey::new(&id, &secret).map_err(|error| error.to_string())
+        };
+        self.kept(setting, at, given, make)
     }
 
     /// The key of one backend that comes of the root.
@@ -118,15 +136,15 @@ impl Compiler<'_> {
     }
 
     /// Fetches a secret that is a key for one purpose. One that is a key for another already is an error.
-    pub(super) fn key_for(&mut self, written: &At<String>, what: &str) -> Option<Secret<Vec<u8>>> {
-        let secret = self.secret(written)?;
-        let known = self.keys.insert(digest(&SHA256, secret.expose()).as_ref().to_vec(), what.to_owned());
+    pub(super) fn key_for(&mut self, written: &At<String>, what: &str) -> Option<Given> {
+        let given = self.secret(written)?;
+        let known = self.keys.insert(digest(&SHA256, given.secret.expose()).as_ref().to_vec(), what.to_owned());
         if let Some(other) = known {
             let message = format!("this is the key of {other} as well");
             self.error(written, message, "no key serves two purposes: make another one, `openssl rand -hex 32`");
             return None;
         }
-        Some(secret)
+        Some(Given { value: Use::Alone, ..given })
     }
 
     pub(super) fn note<T>(&mut self, at: &At<T>, message: String) {

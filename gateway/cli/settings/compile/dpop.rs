@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use secrets::{Kept, Secret};
 use terms::Span;
 use token::{DpopSettings, NonceKey};
 use yaml::At;
@@ -65,9 +66,15 @@ impl Compiler<'_> {
         usize::try_from(written.value).unwrap_or(default)
     }
 
-    fn nonce_key(&mut self, written: &At<String>) -> Option<NonceKey> {
-        let secret = self.secret(written)?;
-        let key = NonceKey::new(secret.expose()).map_err(|error| error.to_string());
-        key.map_err(|message| self.error(written, message, "a secret for this alone, the same at every gateway")).ok()
+    fn nonce_key(&mut self, written: &At<String>) -> Option<Kept<NonceKey>> {
+        let given = self.key_for(written, "the nonces")?;
+        let make = |secret: Secret<Vec<u8>>, before: Option<&NonceKey>| {
+            let key = NonceKey::new(secret.expose()).map_err(|error| error.to_string())?;
+            Ok(match before {
+                Some(before) => key.after(before),
+                None => key,
+            })
+        };
+        self.kept("dpop.nonce_secret", written, given, make)
     }
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use secrets::Secret;
 use terms::{Binding, IssuerId, Place, TenantId};
 use token::{
     ClaimPlace, ClientAuthentication, ClientCredentials, IntrospectionSettings, IssuerSettings, JwksSource, Profile,
@@ -68,7 +69,7 @@ impl Compiler<'_> {
             self.error(written, "without keys no token of this issuer is verified here".into(), help);
         }
         let introspection = match introspection {
-            Some(written) => Some(self.introspection(written)?),
+            Some(written) => Some(self.introspection(&id, written)?),
             None => None,
         };
         let source = match &jwks {
@@ -141,7 +142,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn introspection(&mut self, written: file::Introspection) -> Option<IntrospectionSettings> {
+    fn introspection(&mut self, issuer: &IssuerId, written: file::Introspection) -> Option<IntrospectionSettings> {
         let file::Introspection {
             url,
             client_id,
@@ -152,12 +153,14 @@ impl Compiler<'_> {
             timeout,
             concurrency,
         } = written;
-        let secret = self.secret(&client_secret)?;
+        let given = self.secret(&client_secret)?;
+        let setting = format!("issuers.{issuer}.introspection.client_secret");
+        let secret = self.kept(&setting, &client_secret, given, |secret, _: Option<&Secret<Vec<u8>>>| Ok(secret))?;
         Some(IntrospectionSettings {
             url: url.value,
             client: ClientCredentials {
                 id: client_id,
-                secret: Arc::new(secret),
+                secret,
                 authentication: match authentication {
                     file::Authentication::ClientSecretBasic => ClientAuthentication::Basic,
                     file::Authentication::ClientSecretPost => ClientAuthentication::Post,

@@ -1,4 +1,5 @@
-use relay::{Access, Plaintext, Server};
+use relay::{Access, Login, Plaintext, Server};
+use secrets::Secret;
 use terms::Finding;
 
 use super::Compiler;
@@ -7,17 +8,6 @@ use crate::settings::{Redis, file};
 impl Compiler<'_> {
     pub(super) fn redis(&mut self, entry: &file::Redis) -> Option<Redis> {
         let file::Redis { url, user, password, ca, prefix, insecure_plaintext } = entry;
-        let password = match password {
-            Some(written) => {
-                let secret = self.secret(written)?;
-                let text = String::from_utf8(secret.expose().clone());
-                if text.is_err() {
-                    self.error(written, "the password is not text in UTF-8".into(), "give the user another one");
-                }
-                Some(text.ok()?)
-            }
-            None => None,
-        };
         let authority = match ca {
             Some(path) => {
                 let read = std::fs::read(&path.value);
@@ -29,22 +19,34 @@ impl Compiler<'_> {
             }
             None => None,
         };
-        let access = Access {
-            url: &url.value,
-            user: user.as_ref().map(|user| user.value.as_str()),
-            password: password.as_deref(),
-            ca: authority,
-            prefix: prefix.as_ref().map_or("cloister", |prefix| prefix.value.as_str()),
-            plaintext: if *insecure_plaintext { Plaintext::Believed } else { Plaintext::Refused },
+        let plaintext = if *insecure_plaintext { Plaintext::Believed } else { Plaintext::Refused };
+        let (at, user) = (url.value.clone(), user.as_ref().map(|user| user.value.clone()));
+        let login = move |password: Option<&str>| {
+            let (url, user, ca) = (at.as_str(), user.as_deref(), authority.clone());
+            Login::new(Access { url, user, password, ca, plaintext }).map_err(|error| terms::chain(&error))
         };
-        let plaintext = access.plaintext;
-        match Server::new(access) {
-            Ok(server) => Some(Redis { server, plaintext }),
+        // Whatever is wrong is so without the password, too, and has its place.
+        let anonymous = match login(None) {
+            Ok(login) => login,
             Err(error) => {
                 // Whoever writes a password into it has written it down; there is no need to print it, too.
-                self.findings.push(Finding::error(url.spot.place(self.file), terms::chain(&error)).unquoted());
-                None
+                self.findings.push(Finding::error(url.spot.place(self.file), error).unquoted());
+                return None;
             }
-        }
+        };
+        let login = match password {
+            Some(written) => {
+                let given = self.secret(written)?;
+                let make = move |secret: Secret<Vec<u8>>, _: Option<&Login>| match std::str::from_utf8(secret.expose())
+                {
+                    Ok(password) => login(Some(password)),
+                    Err(_) => Err("the password is not text in UTF-8; give the user another one".into()),
+                };
+                self.kept("redis.password", written, given, make)?
+            }
+            None => anonymous.into(),
+        };
+        let prefix = prefix.as_ref().map_or("cloister", |prefix| prefix.value.as_str());
+        Some(Redis { server: Server::new(login, prefix), plaintext })
     }
 }

@@ -1,0 +1,71 @@
+//! Secrets, taken over from their files while the gateway runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit::{Journal, Note};
+use notify::RecursiveMode;
+use prometheus::IntCounterVec;
+use secrets::{Followed, Outcome, ProcessEnvironment, Turn};
+
+use crate::background::Shutdown;
+use crate::watch_files::{self, Watched};
+
+/// What may come of a secret that has changed.
+pub(crate) const OUTCOMES: [&str; 2] = [REFUSED, REPLACED];
+const REFUSED: &str = "refused";
+const REPLACED: &str = "replaced";
+
+/// After which time files are read again that nobody has said to have changed: a folder may have been put in the place of
+/// another one, and some file systems tell nobody.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Every secret of the settings, and where it is told how they are.
+pub(crate) struct Following {
+    pub(crate) followed: Arc<Followed>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) outcomes: IntCounterVec,
+}
+
+/// Takes over secrets that change, until the gateway ends.
+pub(crate) async fn run(following: Following, shutdown: Shutdown) {
+    let watched = Watched {
+        what: "secrets",
+        folders: following.followed.folders().into_iter().collect(),
+        mode: RecursiveMode::NonRecursive,
+        every: Some(EVERY),
+    };
+    watch_files::run(watched, shutdown, move || following.look_at_files()).await;
+}
+
+impl Following {
+    fn look_at_files(&self) {
+        // The environment of a process does not change.
+        let turns = self
+            .followed
+            .look(|reference| reference.is_file().then(|| secrets::resolve(reference, &ProcessEnvironment)));
+        turns.iter().for_each(|turn| self.tell(turn));
+    }
+
+    fn tell(&self, Turn { name, outcome }: &Turn) {
+        match outcome {
+            Outcome::Recovered => tracing::info!(secret = &**name, "a secret is what it was again"),
+            Outcome::Refused(why) => {
+                tracing::error!(secret = &**name, "a secret was not replaced, the last good one stays: {why}");
+                self.outcomes.with_label_values(&[REFUSED]).inc();
+                self.note(&Note::Secret { setting: name, refused: Some(why) });
+            }
+            Outcome::Replaced => {
+                tracing::info!(secret = &**name, "a secret was replaced");
+                self.outcomes.with_label_values(&[REPLACED]).inc();
+                self.note(&Note::Secret { setting: name, refused: None });
+            }
+        }
+    }
+
+    fn note(&self, note: &Note<'_>) {
+        if let Err(unavailable) = self.journal.note(note) {
+            tracing::error!(error = terms::chain(&unavailable), "the change of a secret is not on record");
+        }
+    }
+}
