@@ -1,3 +1,4 @@
+use crate::digest::ContentDigest;
 use terms::{Claimed, IssuerId, RequestId, RoleName, Subject, TenantId};
 
 /// Who asks, as the gate found it.
@@ -38,6 +39,6 @@ pub struct Forwarded<'a> {
     pub path: &'a str,
     /// What stands after the `?`, if there is one.
     pub query: Option<&'a str>,
-    /// The field `Content-Digest` (RFC 9530) of its body, where it has been computed: the signature covers it then. No request of `proxy` has one yet.
-    pub digest: Option<&'a str>,
+    /// The field `Content-Digest` of its body, where all of it has been read: the signature covers it then.
+    pub digest: Option<&'a ContentDigest>,
 }

@@ -60,6 +60,7 @@
 mod backend;
 mod claims;
 mod database;
+mod digest;
 mod identity;
 mod injected;
 mod keyring;
@@ -72,6 +73,7 @@ pub use backend::{
     Audience, Backend, Binding, CallersToken, InvalidBackend, InvalidLifetime, InvalidParty, Issuer, Lifetime,
 };
 pub use database::DatabaseKey;
+pub use digest::{BodyDigest, ContentDigest, InvalidDigest};
 pub use identity::{Forwarded, Identity};
 pub use injected::Injected;
 pub use keyring::{

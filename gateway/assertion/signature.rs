@@ -192,7 +192,7 @@ impl<'a> Base<'a> {
         let lower = !authority.bytes().any(|byte| byte.is_ascii_uppercase());
         let absolute = path.starts_with('/') && !path.contains(['?', '#']);
         let plain = [method, authority, path].into_iter().all(signable);
-        let whole = digest.is_none_or(signable) && query.is_none_or(|query| query.is_empty() || signable(query));
+        let whole = query.is_none_or(|query| query.is_empty() || signable(query));
         if !(plain && lower && absolute && whole) {
             return Err(MintError::Unsignable); // FAIL CLOSED: what cannot be bound is not sent
         }
@@ -206,7 +206,7 @@ impl<'a> Base<'a> {
 
     fn pieces(&self) -> [&[u8]; 14] {
         let Forwarded { id: _, method, authority, path, query, digest } = *self.request;
-        let (name, digest) = digest.map_or((&b""[..], ""), |digest| (&b"\n\"content-digest\": "[..], digest));
+        let (name, digest) = digest.map_or((&b""[..], ""), |digest| (&b"\n\"content-digest\": "[..], digest.as_str()));
         [
             b"\"@method\": ",
             method.as_bytes(),

@@ -1,5 +1,5 @@
 use http::{HeaderName, HeaderValue};
-use terms::Claimed;
+use terms::{Claimed, same_field};
 
 use crate::identity::Identity;
 use crate::minter::MintError;
@@ -25,7 +25,9 @@ impl Telling {
     pub fn new(fields: impl IntoIterator<Item = (HeaderName, usize)>) -> Result<Self, InvalidTelling> {
         let fields: Box<[_]> = fields.into_iter().collect();
         for (i, (one, _)) in fields.iter().enumerate() {
-            if let Some((other, _)) = fields.iter().skip(i + 1).find(|(other, _)| same(one.as_str(), other.as_str())) {
+            if let Some((other, _)) =
+                fields.iter().skip(i + 1).find(|(other, _)| same_field(one.as_str(), other.as_str()))
+            {
                 return Err(InvalidTelling::Alias(one.clone(), other.clone()));
             }
         }
@@ -36,7 +38,7 @@ impl Telling {
     /// them.
     #[must_use]
     pub fn covers(&self, name: &str) -> bool {
-        self.0.iter().any(|(ours, _)| same(ours.as_str(), name))
+        self.0.iter().any(|(ours, _)| same_field(ours.as_str(), name))
     }
 
     /// The fields for one caller. A claim that is not there has none.
@@ -50,15 +52,6 @@ impl Telling {
         });
         told.collect()
     }
-}
-
-/// Without an allocation: this is asked of every field of every request.
-fn same(one: &str, other: &str) -> bool {
-    letters(one).eq(letters(other))
-}
-
-fn letters(name: &str) -> impl Iterator<Item = u8> {
-    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
 }
 
 #[cfg(test)]

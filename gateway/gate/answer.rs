@@ -120,13 +120,16 @@ impl Answer {
             Reason::RequestMisdirected => {
                 Self::of(421, "misdirected_request", "The connection is not for this host", 14)
             }
-            Reason::RequestBodyTooLarge => Self::of(413, "body_too_large", "The body is too large", 8),
+            Reason::RequestBodyBeyondDigest | Reason::RequestBodyTooLarge => {
+                Self::of(413, "body_too_large", "The body is too large", 8)
+            }
             Reason::RequestExpectation => Self::of(417, "expectation_failed", "The expectation cannot be met", 3),
             Reason::RequestHeadTooLarge => Self::of(431, "head_too_large", "The header fields are too large", 8),
             Reason::RequestMethod => Self::of(405, "method_not_allowed", "The method is not allowed", 12),
             Reason::RequestPathTooLong => Self::of(414, "uri_too_long", "The path is too long", 3),
             Reason::RequestTimeout => Self::of(408, "request_timeout", "The request did not arrive in time", 4),
-            Reason::RequestDuplicateField
+            Reason::RequestDigest
+            | Reason::RequestDuplicateField
             | Reason::RequestField
             | Reason::RequestFraming
             | Reason::RequestHost

@@ -33,6 +33,9 @@ pub enum Who {
 /// Why a request is not forwarded.
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
+    /// The body is longer than what the route covers with a signature.
+    #[error("the body is longer than what the route covers with a signature")]
+    BodyBeyondDigest,
     /// The body is longer than the route takes.
     #[error("the body is longer than the route takes")]
     BodyTooLarge,
@@ -142,6 +145,7 @@ impl Refusal {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match &self.cause {
+            Cause::BodyBeyondDigest => Reason::RequestBodyBeyondDigest,
             Cause::BodyTooLarge => Reason::RequestBodyTooLarge,
             Cause::Bound => Reason::AuthInvalidBound,
             Cause::Broken(_) => Reason::Internal,

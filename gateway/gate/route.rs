@@ -37,6 +37,9 @@ impl<'r> Routed<'r> {
         }
         match request.body() {
             Body::Length(bytes) if bytes > self.route.max_body.0 => Err(self.refuse(Cause::BodyTooLarge)),
+            Body::Length(bytes) if self.route.body_digest.is_some_and(|bound| bytes > bound.0) => {
+                Err(self.refuse(Cause::BodyBeyondDigest))
+            }
             Body::None | Body::Length(_) | Body::Chunked => Ok(self), // a chunked body is counted as it comes
         }
     }

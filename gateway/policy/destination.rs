@@ -30,4 +30,13 @@ impl Destination {
             Self::One(upstream) => Some(upstream),
         }
     }
+
+    /// Every upstream that requests may go to.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &UpstreamId> {
+        let (one, by_tenant) = match self {
+            Self::ByTenant { named, otherwise } => (otherwise.as_ref(), Some(named.values())),
+            Self::One(upstream) => (Some(upstream), None),
+        };
+        one.into_iter().chain(by_tenant.into_iter().flatten())
+    }
 }

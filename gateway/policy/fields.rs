@@ -24,6 +24,9 @@ pub enum InvalidField {
     /// It says where a message ends, or for whom it is.
     #[error("this field says where a message ends or where it goes, which is not for a policy to say")]
     Framing,
+    /// By it other proxies say who asks, so that Cloister takes it out of every request.
+    #[error("by this field other proxies tell backends who asks, so no backend gets it")]
+    Foreign,
     /// It makes another request of the one that was judged.
     #[error("by this field backends do another thing than the one that was judged")]
     Judged,
@@ -64,6 +67,9 @@ pub fn request_field(name: &str) -> Result<HeaderName, InvalidField> {
     if IN_REQUESTS.contains(&text) || text.starts_with("x-forwarded") || terms::reserved(text) {
         return Err(InvalidField::Ours);
     }
+    if terms::is_foreign(text) {
+        return Err(InvalidField::Foreign);
+    }
     let overrides = ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
     if overrides.contains(&text) {
         return Err(InvalidField::Judged);
@@ -76,7 +82,7 @@ pub fn request_field(name: &str) -> Result<HeaderName, InvalidField> {
 
 /// Whether a field of requests proves who asks: it may be taken out, and never be made up.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
-    ["authorization", "cookie"].contains(&name.as_str())
+    ["authorization", "cookie", "dpop"].contains(&name.as_str())
 }
 
 /// The name of a field of responses that a policy or cloister.yaml may set or take out.

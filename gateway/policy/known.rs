@@ -14,8 +14,28 @@ pub struct Known {
     pub issuers: KnownNames<IssuerId, Voucher>,
     /// Authorities over certificates, and the tenants that each may speak for.
     pub authorities: KnownNames<IssuerId, Arc<HashSet<TenantId>>>,
-    /// Backends, and what a connection to each may change to.
-    pub upstreams: KnownNames<UpstreamId, Upgrade>,
+    /// Backends, and what routes have to know of each.
+    pub upstreams: KnownNames<UpstreamId, KnownUpstream>,
+}
+
+/// What routes have to know of a backend.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KnownUpstream {
+    /// What a connection to it may change to.
+    pub upgrade: Upgrade,
+    /// Whether it can tell that a request is the one that was judged.
+    pub requests: Requests,
+    /// The fields in which it is told claims, which nobody else writes.
+    pub told: Vec<String>,
+}
+
+/// Whether the requests to a backend are signed (RFC 9421).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Requests {
+    /// Each of them.
+    Signed,
+    /// None.
+    Unsigned,
 }
 
 impl Known {
@@ -109,9 +129,10 @@ impl<const COUNT: usize> From<[(IssuerId, MembershipSource); COUNT]> for KnownNa
     }
 }
 
-/// Backends that take whatever HTTP/1.1 carries.
-impl<const COUNT: usize> From<[UpstreamId; COUNT]> for KnownNames<UpstreamId, Upgrade> {
+/// Backends that take whatever HTTP/1.1 carries, and know nothing of signatures.
+impl<const COUNT: usize> From<[UpstreamId; COUNT]> for KnownNames<UpstreamId, KnownUpstream> {
     fn from(names: [UpstreamId; COUNT]) -> Self {
-        names.into_iter().map(|name| (name, Upgrade::WebSocket)).collect()
+        let plain = KnownUpstream { upgrade: Upgrade::WebSocket, requests: Requests::Unsigned, told: Vec::new() };
+        names.into_iter().map(|name| (name, plain.clone())).collect()
     }
 }

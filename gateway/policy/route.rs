@@ -36,6 +36,8 @@ pub struct Route {
     pub repeat: Repeat,
     /// The longest body.
     pub max_body: ByteCount,
+    /// The longest body whose digest the signature of its request covers. `None`: no body is covered.
+    pub body_digest: Option<ByteCount>,
     /// What is done to the fields of requests on their way to the backend.
     pub request_fields: FieldRules,
     /// What is done to the fields of responses on their way to clients.

@@ -2,6 +2,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use assertion::ContentDigest;
 use audit::{End, Outcome};
 use canonical::{CanonicalRequest, Client};
 use gate::{Arrival, Permit};
@@ -31,7 +32,7 @@ pub struct Context {
     pub(crate) upload: Option<Upload>,
     /// Whose request it is, and by whom it came.
     pub(crate) client: Option<Client>,
-    /// Body bytes from the client so far.
+    /// Body bytes from the client so far, as far as a backend was handed them.
     pub(crate) received: u64,
     /// Body bytes for the client so far.
     pub(crate) sent: u64,
@@ -93,10 +94,11 @@ impl Drop for Context {
 impl Context {
     /// What there is to say of a request that does not come to its end by itself.
     pub(crate) fn so_far(&self) -> Outcome {
+        let held = if let Stage::Admitted(admitted) = &self.stage { admitted.held.as_ref() } else { None };
         Outcome {
             status: self.answered.or(self.responded),
             attempts: self.attempts,
-            bytes_in: self.received,
+            bytes_in: self.received.max(held.map_or(0, |held| held.length)),
             bytes_out: self.sent,
             echo: self.watch.said().map(recorded),
             ..Outcome::default()
@@ -146,6 +148,15 @@ pub(crate) struct Admitted {
     pub(crate) trace: Trace,
     pub(crate) permit: Permit,
     pub(crate) forward: Forward,
+    /// Its body, where all of it was read before any backend is asked.
+    pub(crate) held: Option<Held>,
+}
+
+/// A body that is here to its end.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) digest: ContentDigest,
+    pub(crate) length: u64,
 }
 
 impl Admitted {

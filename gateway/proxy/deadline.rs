@@ -22,12 +22,16 @@ pub(crate) fn of(session: &Session, admitted: &Admitted, backend: &Backend) -> O
     if canonical::speaks_grpc(&session.req_header().headers) || session.is_upgrade_req() {
         return None;
     }
-    let whole = admitted.permit.route().timeouts.request.unwrap_or(backend.upstream().timeouts().request);
-    let until = admitted.arrival.started.checked_add(whole);
+    let until = admitted.arrival.started.checked_add(whole(admitted, backend));
     if let Some(until) = until {
         admitted.end_at(Deadline::Whole, until + MARGIN);
     }
     until
+}
+
+/// How long a request may take in all.
+pub(crate) fn whole(admitted: &Admitted, backend: &Backend) -> Duration {
+    admitted.permit.route().timeouts.request.unwrap_or(backend.upstream().timeouts().request)
 }
 
 /// The times of this request: those of its route, and of its upstream where the route says nothing.

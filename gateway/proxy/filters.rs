@@ -25,7 +25,7 @@ use crate::response::Asked;
 use crate::retry::Connection as From;
 use crate::socket::Frames;
 use crate::trace::Trace;
-use crate::{deadline, echo, ends, forward, old, patience, response, running, socket, streams, upload};
+use crate::{deadline, echo, ends, forward, go_on, old, patience, response, running, socket, streams, upload};
 
 /// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
 const ANSWERED: bool = true;
@@ -74,11 +74,12 @@ impl ProxyHttp for Serving {
         self.metrics().decided(arrival.started.elapsed().as_secs_f64());
         let refused = match judged {
             Ok(Ok((permit, forward))) => {
-                context.stage = Stage::Admitted(Box::new(Admitted { arrival, trace, permit, forward }));
+                context.stage = Stage::Admitted(Box::new(Admitted { arrival, trace, permit, forward, held: None }));
                 // A client that asks first whether to send its body owes none until it begins.
                 if !session.is_body_empty() && session.get_header("expect").is_none() && !session.is_upgrade_req() {
                     context.await_body();
                 }
+                self.hold(session, context).await?;
                 return Ok(FORWARD);
             }
             Ok(Err(refused)) => refused,
@@ -169,12 +170,10 @@ impl ProxyHttp for Serving {
         if context.stream.is_none() {
             context.stream = streams::of_request(session).map(|kind| self.streams().watch(kind, admitted));
         }
-        if admitted.forward.expects_continue && !context.continued {
-            context.continued = true;
-            let keepalive = session.get_keepalive();
-            session.write_continue_response().await?;
-            session.set_keepalive(keepalive); // pingora takes it for an answer, and would close behind it
-        }
+        go_on::tell(session, context).await?;
+        let Stage::Admitted(admitted) = &context.stage else {
+            return Error::e_explain(ErrorType::InternalError, "no permit, no request");
+        };
         let Some(backend) = &context.effort.backend else {
             return Error::e_explain(ErrorType::InternalError, "rules and backends do not fit together");
         };

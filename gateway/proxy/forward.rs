@@ -4,8 +4,8 @@ use http::header;
 use pingora::http::RequestHeader;
 use policy::{AcceptsKeys, Access, FieldRules};
 
-use crate::context::Admitted;
-use crate::foreign::is_foreign;
+use crate::context::{Admitted, Held};
+use crate::hold::{CONTENT_DIGEST, UNVERIFIED};
 
 /// Fields that speak of the connection as some proxy in front saw it, besides all that begin with `x-forwarded-` and those
 /// that `terms::reserved` names. What comes in them is at best the word of a proxy that is believed, and has been looked at.
@@ -34,7 +34,7 @@ pub(crate) fn rewrite(
     injected: Option<assertion::Injected>,
     came: &Came<'_>,
 ) -> pingora::Result<()> {
-    let Admitted { arrival, trace, permit, forward } = admitted;
+    let Admitted { arrival, trace, permit, forward, held } = admitted;
     // ORDER: the route's rules first, so that they cannot touch what Cloister takes out and writes.
     let FieldRules { remove, set } = &permit.route().request_fields;
     for name in remove {
@@ -60,6 +60,17 @@ pub(crate) fn rewrite(
     }
     if matches!(permit.route().access, Access::Guarded { keys: AcceptsKeys::Yes, .. }) {
         head.remove_header("x-api-key"); // it is ours, also where tokens go on; on other routes it may be the backend's
+    }
+    if let Some(Held { digest, length }) = held {
+        for name in UNVERIFIED {
+            head.remove_header(name);
+        }
+        head.insert_header(CONTENT_DIGEST, digest.as_str())?;
+        if *length > 0 {
+            // It is known by now, also where it came in chunks, which not every backend reads.
+            head.remove_header(&header::TRANSFER_ENCODING);
+            head.insert_header(header::CONTENT_LENGTH, *length)?;
+        }
     }
     let mut injected = injected;
     for (name, value) in injected.as_mut().map(assertion::Injected::take_told).unwrap_or_default() {
@@ -107,7 +118,7 @@ fn strip(head: &mut RequestHeader, telling: &Telling) {
 }
 
 fn is_not_theirs(name: &str, telling: &Telling) -> bool {
-    is_ours(name) || is_foreign(name) || telling.covers(name)
+    is_ours(name) || terms::is_foreign(name) || telling.covers(name)
 }
 
 fn is_ours(name: &str) -> bool {

@@ -23,8 +23,12 @@ impl Proxy {
             None => (target, None),
         };
         let authority = admitted.forward.host.to_str().map_err(|_| MintError::Unsignable)?;
-        let request =
-            Forwarded { id: admitted.arrival.id, method: came.method.as_str(), authority, path, query, digest: None };
+        let held = admitted.held.as_ref();
+        if admitted.permit.route().body_digest.is_some() && held.is_none() {
+            return Err(MintError::Unsignable); // FAIL CLOSED: a body that nobody has read is covered by nothing
+        }
+        let (id, method, digest) = (admitted.arrival.id, came.method.as_str(), held.map(|held| &held.digest));
+        let request = Forwarded { id, method, authority, path, query, digest };
         self.minter().inject(&identity, &request, backend.assertion()).map(Some)
     }
 }

@@ -38,17 +38,19 @@ pub(crate) enum Deadline {
     Call,
     /// The head of the backend's answer has to be there, all of it.
     FirstByte,
+    /// All of a body that is held has to be there, before any backend is asked.
+    Held,
     /// The backend's whole answer has to be there.
     Whole,
 }
 
-const DEADLINES: [Deadline; 4] = [Deadline::Body, Deadline::Call, Deadline::FirstByte, Deadline::Whole];
+const DEADLINES: [Deadline; 5] = [Deadline::Body, Deadline::Call, Deadline::FirstByte, Deadline::Held, Deadline::Whole];
 
 impl Deadline {
     /// What the record says of a request that it has ended.
     const fn reason(self) -> Reason {
         match self {
-            Self::Body => Reason::RequestTimeout,
+            Self::Body | Self::Held => Reason::RequestTimeout,
             Self::Call | Self::FirstByte | Self::Whole => Reason::UpstreamTimeout,
         }
     }

@@ -42,11 +42,41 @@ impl Upload {
     }
 }
 
+/// All of a body is read before a backend is asked, in the time that its request has. On HTTP/2 its pace counts, also that
+/// of a call of gRPC.
+pub(crate) fn hold(session: &Session, context: &mut Context, within: Duration) {
+    let (Some(connection), Stage::Admitted(admitted)) = (&context.connection, &context.stage) else { return };
+    let now = Instant::now();
+    admitted.end_at(Deadline::Held, admitted.arrival.started.checked_add(within).unwrap_or(now));
+    if session.is_http2() {
+        let upload = Upload::new(connection.connection().body_pace(), Some(Duration::ZERO), now);
+        admitted.end_at(Deadline::Body, now + upload.left);
+        context.upload = Some(upload);
+    }
+}
+
+/// Another piece of it has come.
+pub(crate) fn comes(context: &mut Context, bytes: usize) {
+    if let Stage::Admitted(admitted) = &context.stage {
+        came(&mut context.upload, admitted, bytes, false);
+    }
+}
+
+/// It is there.
+pub(crate) fn held(context: &mut Context) {
+    context.upload = None;
+    if let Stage::Admitted(admitted) = &context.stage {
+        admitted.lift(Deadline::Body);
+        admitted.lift(Deadline::Held);
+    }
+}
+
 /// The backend is there, and takes the body from now on. `backend` is how long it may take for each piece.
 pub(crate) fn begin(session: &mut Session, context: &mut Context, backend: Option<Duration>) {
     let (Some(connection), Stage::Admitted(admitted)) = (&context.connection, &context.stage) else { return };
     // A call of gRPC may be silent for as long as it likes: its client says how long it waits.
-    if !session.is_http2() || session.is_body_empty() || canonical::speaks_grpc(&session.req_header().headers) {
+    let held = admitted.held.is_some(); // so nothing is waited for
+    if held || !session.is_http2() || session.is_body_empty() || canonical::speaks_grpc(&session.req_header().headers) {
         return;
     }
     let now = Instant::now();

@@ -148,8 +148,12 @@ reasons! {
     PolicyDenied = "policy.denied",
     /// A rule could not be evaluated.
     PolicyError = "policy.error",
+    /// The body is longer than what the route covers with a signature.
+    RequestBodyBeyondDigest = "request.malformed.body_beyond_digest",
     /// The body is longer than the route allows.
     RequestBodyTooLarge = "request.malformed.body_too_large",
+    /// The body is not the one of which the client's `Content-Digest` (RFC 9530) is, or that field cannot be read.
+    RequestDigest = "request.malformed.digest",
     /// A field that may stand once stands twice, or two of them conflict.
     RequestDuplicateField = "request.malformed.duplicate_field",
     /// An `Expect` of something else than `100-continue`.

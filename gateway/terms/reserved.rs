@@ -30,12 +30,23 @@ pub fn reserved(name: &str) -> bool {
         || matches!(letters, b"signature" | b"signatureinput" | b"xrole" | b"xroles" | b"xuser" | b"xuserid")
 }
 
+/// Whether two names of fields are one for a backend that makes variables of them: only letters and digits count.
+///
+/// Without an allocation: this is asked of every field of every request.
+#[must_use]
+pub fn same_field(one: &str, other: &str) -> bool {
+    letters(one).eq(letters(other))
+}
+
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
+}
+
 /// Whether a response's field name is ours alone: `X-Cloister…` in whatever spelling. A backend does not speak for the
 /// gateway.
 #[must_use]
 pub fn reserved_in_response(name: &str) -> bool {
-    let letters = name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
-    letters.take(b"xcloister".len()).eq(b"xcloister".iter().copied())
+    letters(name).take(b"xcloister".len()).eq(b"xcloister".iter().copied())
 }
 
 #[cfg(test)]

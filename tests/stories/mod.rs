@@ -16,6 +16,7 @@ mod continues;
 mod cors;
 mod crash;
 mod database;
+mod digest;
 mod echo;
 mod files;
 mod followed;

@@ -178,8 +178,8 @@ fn a_signature_of_a_pair_verifies_with_the_published_key_that_it_names() {
 
 #[test]
 fn a_body_is_covered_by_its_digest() {
-    let digest = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
-    let request = Forwarded { digest: Some(digest), ..request() };
+    let digest = crate::BodyDigest::begin([]).unwrap().finish().unwrap();
+    let request = Forwarded { digest: Some(&digest), ..request() };
     let signed = key().sign(&request, b"a.b.c", None, 7).unwrap();
     let parameters = signed.input.to_str().unwrap().strip_prefix("cloister=").unwrap().to_owned();
     assert!(parameters.starts_with(COVERED_WITH_BODY));
@@ -189,10 +189,8 @@ fn a_body_is_covered_by_its_digest() {
         ("@path", "/orders/a%20b"),
         ("@query", "?x=1&y=%3F"),
         ("x-cloister-assertion", "a.b.c"),
-        ("content-digest", digest),
+        ("content-digest", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"),
     ];
     let expected = mac(b"0123456789abcdef0123456789abcdef", &base(&components, &parameters));
     assert_eq!(signed.signature.to_str().unwrap(), format!("cloister=:{expected}:"));
-    let broken = Forwarded { digest: Some("a\nb"), ..request };
-    assert_eq!(key().sign(&broken, b"a", None, 1).unwrap_err(), MintError::Unsignable);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use certificate::AuthoritySettings;
 use ingress::{CertificateFiles, Shown};
-use policy::{Known, KnownNames, Upgrade};
+use policy::{Known, KnownNames, KnownUpstream, Requests, Upgrade};
 use secrets::Environment;
 use tenancy::{MembershipSource, OpaqueTokens, Voucher};
 use terms::{Findings, Place};
@@ -124,9 +124,14 @@ fn known(written: &File, findings: &Findings) -> Known {
             opaque,
         }
     });
-    let upstreams = names(&written.upstreams, findings, |upstream| match upstream.protocol {
-        Protocol::H2 | Protocol::H2c => Upgrade::None,
-        Protocol::Http1 => Upgrade::WebSocket,
+    let upstreams = names(&written.upstreams, findings, |upstream| {
+        let upgrade = match upstream.protocol {
+            Protocol::H2 | Protocol::H2c => Upgrade::None,
+            Protocol::Http1 => Upgrade::WebSocket,
+        };
+        let requests = if upstream.assertion.signs() { Requests::Signed } else { Requests::Unsigned };
+        let told = upstream.assertion.fields.0.iter().map(|(name, _)| name.value.clone());
+        KnownUpstream { upgrade, requests, told: told.collect() }
     });
     let authorities = names(&written.authorities, findings, |authority| {
         let tenants = authority.tenants.value.iter().filter_map(|tenant| tenant.value.parse().ok());

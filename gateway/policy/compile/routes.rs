@@ -1,6 +1,7 @@
 mod access;
 mod cors;
 mod demands;
+mod digest;
 mod echo;
 mod fields;
 mod upstream;
@@ -45,6 +46,7 @@ struct Draft<'a> {
     access: Access,
     limits: Vec<usize>,
     max_body: ByteCount,
+    body_digest: Option<ByteCount>,
     timeouts: Timeouts,
     request_fields: FieldRules,
     response_fields: FieldRules,
@@ -127,6 +129,7 @@ impl Draft<'_> {
             upgrade: upgrade(entry),
             repeat: entry.retry.as_ref().and_then(|retry| retry.0).unwrap_or_default(),
             max_body: self.max_body,
+            body_digest: self.body_digest,
             timeouts: self.timeouts,
             request_fields: self.request_fields,
             response_fields: self.response_fields,
@@ -172,6 +175,7 @@ impl<'a> Reader<'a> {
             timeouts,
             retry: _,
             max_body,
+            body_digest,
             request_headers,
             response_headers,
             cors,
@@ -199,9 +203,24 @@ impl<'a> Reader<'a> {
             Some(text) => parse(self.file, text, findings),
             None => Some(DEFAULT_MAX_BODY),
         };
+        let request_headers = request_headers.as_ref().and_then(|entry| entry.0.as_ref());
+        self.check_told(request_headers, access.as_ref(), upstream.as_ref(), findings);
+        let body_digest = match body_digest {
+            Some(bound) => {
+                let around = digest::Around {
+                    access: access.as_ref(),
+                    upstream: upstream.as_ref(),
+                    upgrade: upgrade(entry),
+                    max_body,
+                    request_headers,
+                };
+                Some(self.body_digest(bound, &around, findings)?)
+            }
+            None => None,
+        };
         let timeouts = self.timeouts(timeouts.as_ref().and_then(|timeouts| timeouts.0.as_ref()), findings);
         let written_fields = |entry: &'a Option<Tried<FieldsEntry>>| entry.as_ref().and_then(|entry| entry.0.as_ref());
-        let request_fields = self.fields(written_fields(request_headers), Way::Request, findings);
+        let request_fields = self.fields(request_headers, Way::Request, findings);
         let response_fields = self.fields(written_fields(response_headers), Way::Response, findings);
         let echo = echo.as_ref().and_then(|echo| self.echo(echo, access.as_ref(), upgrade(entry), findings));
         let cors = cors.as_ref().and_then(|cors| cors.0.as_ref());
@@ -221,6 +240,7 @@ impl<'a> Reader<'a> {
             access: access?,
             limits,
             max_body: max_body?,
+            body_digest,
             timeouts: timeouts?,
             request_fields,
             response_fields,

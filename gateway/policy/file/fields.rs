@@ -16,3 +16,10 @@ pub(crate) struct FieldsEntry {
     #[serde(default)]
     pub(crate) remove: Vec<At<String>>,
 }
+
+impl FieldsEntry {
+    /// Every field that is named, to be written or taken out.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &At<String>> {
+        self.set.0.iter().map(|(name, _)| name).chain(&self.remove)
+    }
+}

@@ -42,6 +42,10 @@ pub(crate) struct RouteEntry {
     /// The longest body: `64KiB`, `10MiB`. 10MiB if it is left out.
     #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)$"))]
     pub(crate) max_body: Option<At<String>>,
+    /// The longest body that is read whole before any backend is asked, and covered by the signature of its request with its
+    /// digest (RFC 9530): `16KiB`, 64KiB at most. A longer one is refused. No body is covered if it is left out.
+    #[schemars(extend("pattern" = "^[0-9]+(B|KiB)$"))]
+    pub(crate) body_digest: Option<At<String>>,
     /// What is done to the fields of requests on their way to the backend. What Cloister writes stays as it is.
     pub(crate) request_headers: Option<Tried<FieldsEntry>>,
     /// What is done to the fields of responses on their way to clients. It wins over `response` in cloister.yaml.

@@ -1,5 +1,5 @@
 use super::{compiled, known, refused};
-use crate::{Known, KnownNames, Source, compile};
+use crate::{Known, KnownNames, KnownUpstream, Requests, Source, Upgrade, compile};
 
 const ROUTE: &str = r#"
 roles: { viewer: { allow: ["order:read"] } }
@@ -344,7 +344,8 @@ fn ten_thousand_tenants_and_their_members_fit_into_a_file() {
 #[test]
 fn a_web_socket_needs_an_upstream_that_takes_it() {
     let mut known = known();
-    known.upstreams.insert("grpc".parse().unwrap(), crate::Upgrade::None);
+    let grpc = KnownUpstream { upgrade: Upgrade::None, requests: Requests::Unsigned, told: Vec::new() };
+    known.upstreams.insert("grpc".parse().unwrap(), grpc);
     let text = r#"
 roles: { viewer: { allow: ["order:read"] } }
 routes:
@@ -356,6 +357,109 @@ routes:
     upgrade: websocket
 "#;
     insta::assert_snapshot!(compile(&[Source { path: "p.yaml", text }], &known).unwrap_err().to_string(), @"p.yaml:6:15 upstream `grpc` takes no WebSockets (they need an upstream with `protocol: http1`)");
+}
+
+/// Upstreams whose requests are signed, and which are told a claim.
+fn signing() -> Known {
+    let mut known = known();
+    let signed =
+        KnownUpstream { upgrade: Upgrade::WebSocket, requests: Requests::Signed, told: vec!["X-E-Mail".into()] };
+    known.upstreams.insert("signed".parse().unwrap(), signed);
+    known
+}
+
+#[test]
+fn a_digest_that_nothing_would_cover_is_refused() {
+    const ROUTES: &str = r#"
+roles: { viewer: { allow: ["order:read"] } }
+tenants: { acme: { status: active } }
+routes:
+  - id: fit
+    match: { host: "{tenant}.localhost", path: "/fit" }
+    upstream: signed
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { "*": "order:read" }
+    body_digest: 64KiB
+  - id: long
+    match: { host: "{tenant}.localhost", path: "/long" }
+    upstream: signed
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { "*": "order:read" }
+    body_digest: 65KiB
+  - id: nothing
+    match: { host: "{tenant}.localhost", path: "/nothing" }
+    upstream: signed
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { "*": "order:read" }
+    body_digest: 0B
+  - id: beyond
+    match: { host: "{tenant}.localhost", path: "/beyond" }
+    upstream: signed
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { "*": "order:read" }
+    max_body: 1KiB
+    body_digest: 2KiB
+  - id: socket
+    match: { host: "{tenant}.localhost", path: "/socket" }
+    upstream: signed
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { "*": "order:read" }
+    upgrade: websocket
+    body_digest: 2KiB
+  - id: public
+    match: { host: "*", path: "/public" }
+    upstream: signed
+    auth: none
+    body_digest: 2KiB
+  - id: unsigned
+    match: { host: "{tenant}.localhost", path: "/unsigned" }
+    upstream: { by_tenant: { acme: orders }, otherwise: streams }
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { "*": "order:read" }
+    body_digest: 2KiB
+  - id: written
+    match: { host: "{tenant}.localhost", path: "/written" }
+    upstream: signed
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { "*": "order:read" }
+    body_digest: 2KiB
+    request_headers: { set: { Content-Digest: a }, remove: [Repr-Digest, Digest, Want-Content-Digest] }
+"#;
+    let compiled = compile(&[Source { path: "p.yaml", text: ROUTES }], &signing());
+    insta::assert_snapshot!(compiled.unwrap_err().to_string(), @"
+p.yaml:16:18 so much is held in memory for each request (at least 1B, at most 64KiB)
+p.yaml:22:18 so much is held in memory for each request (at least 1B, at most 64KiB)
+p.yaml:29:18 no body is as long as that: `max_body` is less (make it at most `max_body`)
+p.yaml:36:18 what flows after an upgrade has no digest (give it a route of its own)
+p.yaml:41:18 on a public route nothing is signed (take `body_digest` away)
+p.yaml:47:18 requests to `orders`, `streams` are not signed, so nothing covers a digest (give it a `signature` or a `key` under `assertion` in cloister.yaml)
+p.yaml:54:31 with `body_digest` only Cloister writes `Content-Digest` (take it away: the digest is of what was read)
+p.yaml:54:61 with `body_digest` only Cloister writes `Repr-Digest` (take it away: the digest is of what was read)
+p.yaml:54:74 with `body_digest` only Cloister writes `Digest` (take it away: the digest is of what was read)
+");
+}
+
+#[test]
+fn a_field_that_would_be_written_over_or_taken_out_is_refused() {
+    let text = ROUTE
+        .replace("upstream: orders", "upstream: signed")
+        .replace("tenant_from: [token, host] }", "tenant_from: [token, host], api_keys: true }")
+        .replace(
+            "    allow:",
+            "    request_headers:
+      set: { X-EMail: a, X-Remote-User: ada, DPoP: a, X-API-Key: a }
+      remove: [x-e-mail, X-API-Key]
+    allow:",
+        );
+    let compiled = compile(&[Source { path: "p.yaml", text: &text }], &signing());
+    insta::assert_snapshot!(compiled.unwrap_err().to_string(), @"
+p.yaml:9:14 `X-EMail`: in this field upstream `signed` is told a claim (take it away here, or under `fields` of the upstream's `assertion`)
+p.yaml:9:26 `X-Remote-User`: by this field other proxies tell backends who asks, so no backend gets it
+p.yaml:9:46 `DPoP`: this field says who asks, which no policy makes up
+p.yaml:9:55 `X-API-Key`: with `api_keys` no backend gets this field (take it away, or let the backend look in another field)
+p.yaml:10:16 `x-e-mail`: in this field upstream `signed` is told a claim (take it away here, or under `fields` of the upstream's `assertion`)
+p.yaml:10:26 field `x-api-key` stands here twice (what is set replaces what came, so it need not be removed)
+");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `tests/run` installs the languages. One that is missing is a failure: it would have told us something. `dotnet` is not
 //! among them, since nothing that is installed from has it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -9,9 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::routing::get;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::harness::Gateway;
+use crate::harness::{Gateway, POLICIES};
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -29,7 +32,7 @@ async fn keys() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
         })
     };
     let router = Router::new().route("/jwks.json", page("jwks")).route("/signature-keys.json", page("signature_jwks"));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut serving = JoinSet::new();
     serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -128,24 +131,113 @@ impl Drop for Backend {
     }
 }
 
+/// Starts a backend behind the verifier for Node.
+fn verified(binding: &str, more: &[&str]) -> (Backend, SocketAddr) {
+    let mut node = Command::new("node");
+    node.arg(root("tests/clients/verified.mjs")).args(["backend", binding]).args(more).env("BACKEND_KEY", KEY);
+    let mut node = Backend(node.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("node"));
+    let mut port = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(node.0.stdout.take().unwrap()), &mut port).unwrap();
+    (node, format!("127.0.0.1:{}", port.trim()).parse().unwrap())
+}
+
+const KEY: &str = "a key of its own, fedcba9876543210";
+
+/// Tells the backend where the keys are.
+async fn introduce(backend: SocketAddr, gateway: &Gateway) {
+    let keys = format!("http://{backend}/__keys?http://{}/.well-known/cloister/jwks.json", gateway.admin);
+    assert_eq!(reqwest::get(keys).await.unwrap().status(), 200);
+}
+
+/// Passes on whatever comes, but for one word on its way to the backend.
+async fn meddler(backend: SocketAddr) -> (SocketAddr, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut meddling = JoinSet::new();
+    meddling.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut from, _)) = listener.accept().await {
+            let mut to = TcpStream::connect(backend).await.unwrap();
+            connections.spawn(async move {
+                let ((mut from, mut back), (mut answers, mut to)) = (from.split(), to.split());
+                let there = async {
+                    let mut buffer = vec![0; 1 << 20];
+                    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+                        let word = buffer[..count].windows(4).position(|word| word == b"GOOD");
+                        buffer[word.map_or(0..0, |at| at..at + 4)].copy_from_slice(&b"EVIL"[..word.map_or(0, |_| 4)]);
+                        to.write_all(&buffer[..count]).await.unwrap();
+                    }
+                };
+                tokio::select! { () = there => {}, _ = tokio::io::copy(&mut answers, &mut back) => {} }
+            });
+        }
+    });
+    (address, meddling)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_wants_bodies_covered_gets_them_so_and_finds_out_what_was_changed_on_the_way() {
+    let (_node, backend) = verified("reuse", &["digest"]);
+    let (meddler, _meddling) = meddler(backend).await;
+    let route = r#"  - id: covered
+    match: { host: "{tenant}.example.test", path: "/covered/**" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, host] }
+    allow: { "*": "order:read" }
+    body_digest: 64KiB
+"#;
+    let gateway = Gateway::test()
+        .policies(&format!("{POLICIES}{route}"))
+        .upstream(meddler)
+        .listener("h2c: true")
+        .environment("BACKEND_KEY", KEY)
+        .defence("assertion: { binding: reuse, key: \"${env:BACKEND_KEY}\" }")
+        .start()
+        .await;
+    introduce(backend, &gateway).await;
+    let client =
+        |builder: reqwest::ClientBuilder| builder.resolve("acme.example.test", gateway.address).build().unwrap();
+    let (http1, http2) =
+        (client(reqwest::Client::builder()), client(reqwest::Client::builder().http2_prior_knowledge()));
+    let send = async |client: &reqwest::Client, path: &str, body: reqwest::Body| {
+        let url = format!("http://acme.example.test:{}{path}", gateway.address.port());
+        let request = client.put(url).bearer_auth(gateway.token("acme", "ada", &["clerk"])).body(body);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    for size in [0, 1, 65_536, 65_537] {
+        for client in [&http1, &http2] {
+            let body = vec![b'x'; size];
+            let piece = Ok::<_, std::io::Error>(body.clone());
+            for body in [body.into(), reqwest::Body::wrap_stream(futures::stream::iter([piece]))] {
+                let (status, told) = send(client, "/covered/1", body).await;
+                if size > 65_536 {
+                    assert_eq!(status, 413);
+                } else {
+                    assert_eq!(status, 200, "{size} bytes: {told}");
+                    assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["bytes"], size);
+                }
+            }
+        }
+    }
+    for client in [&http1, &http2] {
+        assert_eq!(send(client, "/covered/1", "a GOOD body".into()).await.0, 401, "it was changed on the way");
+        assert_eq!(send(client, "/covered/1", "a good body".into()).await.0, 200);
+        assert_eq!(send(client, "/orders/1", "a good body".into()).await.0, 401, "on a route that covers none");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_behind_its_verifier_answers_what_comes_through_the_gateway_and_nothing_else() {
     for (binding, setting) in [("per_request", "per_request"), ("reuse", "reuse, key: \"${env:BACKEND_KEY}\"")] {
-        const KEY: &str = "a key of its own, fedcba9876543210";
-        let mut node = Command::new("node");
-        node.arg(root("tests/clients/verified.mjs")).args(["backend", binding]).env("BACKEND_KEY", KEY);
-        let mut node = Backend(node.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("node"));
-        let mut port = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(node.0.stdout.take().unwrap()), &mut port).unwrap();
-        let address: std::net::SocketAddr = format!("127.0.0.1:{}", port.trim()).parse().unwrap();
+        let (_node, address) = verified(binding, &[]);
         let gateway = Gateway::test()
             .upstream(address)
             .environment("BACKEND_KEY", KEY)
             .defence(&format!("assertion: {{ binding: {setting} }}"))
             .start()
             .await;
-        let keys = format!("http://{address}/__keys?http://{}/.well-known/cloister/jwks.json", gateway.admin);
-        assert_eq!(reqwest::get(keys).await.unwrap().status(), 200);
+        introduce(address, &gateway).await;
 
         let path = "/orders/1?page=%20a+b&c";
         for _ in 0..2 {

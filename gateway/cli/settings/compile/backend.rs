@@ -11,6 +11,7 @@ use crate::settings::file;
 
 impl Compiler<'_> {
     pub(super) fn backend(&mut self, name: &At<String>, entry: file::UpstreamAssertion) -> Option<Backend> {
+        let signs = entry.signs();
         let file::UpstreamAssertion {
             audience,
             algorithm,
@@ -32,7 +33,7 @@ impl Compiler<'_> {
         let audience: Option<Audience> = self.parse(audience.as_ref().unwrap_or(name));
         let shared = Shared { key, key_id, next_key };
         let signer = match signature.as_ref().map(|signature| signature.value) {
-            None if shared.key.is_none() && shared.key_id.is_none() && shared.next_key.is_none() => None,
+            None if !signs => None,
             None | Some(file::SignatureAlgorithm::HmacSha256) => Some(self.shared_signer(name, shared)?),
             Some(file::SignatureAlgorithm::EcdsaP256Sha256) => Some(self.own_signer(Algorithm::Es256, &shared)?),
             Some(file::SignatureAlgorithm::Ed25519) => Some(self.own_signer(Algorithm::EdDsa, &shared)?),

@@ -38,6 +38,13 @@ pub(crate) struct UpstreamAssertion {
     pub(crate) forward_token: bool,
 }
 
+impl UpstreamAssertion {
+    /// Whether its requests are signed.
+    pub(crate) const fn signs(&self) -> bool {
+        self.signature.is_some() || self.key.is_some() || self.key_id.is_some() || self.next_key.is_some()
+    }
+}
+
 /// The key of contexts for a database.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

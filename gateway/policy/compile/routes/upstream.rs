@@ -55,7 +55,7 @@ impl Reader<'_> {
     fn upstream(&self, written: &At<String>, upgrade: Upgrade, findings: &mut Findings) -> Option<UpstreamId> {
         match self.known.upstreams.look_up(written.as_str()) {
             Standing::Sound(known, takes) => {
-                if (upgrade, *takes) == (Upgrade::WebSocket, Upgrade::None) {
+                if (upgrade, takes.upgrade) == (Upgrade::WebSocket, Upgrade::None) {
                     let finding =
                         Finding::error(self.place(written), format!("upstream `{known}` takes no WebSockets"));
                     findings.push(finding.help("they need an upstream with `protocol: http1`"));

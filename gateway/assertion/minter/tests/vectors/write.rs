@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{CallersToken, Signer, Telling};
+use crate::{BodyDigest, CallersToken, Signer, Telling};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -94,11 +94,13 @@ impl Writer {
         let backend = backend.told(telling, CallersToken::Kept);
         let claimed = [Claimed::Text("ada@example.com".into())];
         let identity = Identity { claimed: &claimed, ..person.identity() };
-        let sum = format!("sha-256=:{}:", BASE64_STANDARD.encode(digest(&SHA256, body.as_bytes())));
+        let mut sum = BodyDigest::begin([]).unwrap();
+        sum.update(body.as_bytes());
+        let sum = sum.finish().unwrap();
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let authority = "orders.internal:9001";
         let id = RequestId::from(self.nonce);
-        let forwarded = Forwarded { id, method, authority, path, query, digest: with_body.then_some(&*sum) };
+        let forwarded = Forwarded { id, method, authority, path, query, digest: with_body.then_some(&sum) };
         let mut injected = self.minter.inject(&identity, &forwarded, &backend).unwrap();
         let told = injected.take_told().into_iter().map(|(name, value)| (name.to_string(), value));
         let fields = injected.into_fields().map(|(name, value)| (name.to_string(), value));
@@ -106,7 +108,7 @@ impl Writer {
         let mut headers: Vec<_> = told.chain(fields).map(text).collect();
         headers.push(("accept".into(), "*/*".into()));
         if with_body {
-            headers.push(("content-digest".into(), sum));
+            headers.push(("content-digest".into(), sum.as_str().into()));
         }
         Request {
             method: method.into(),

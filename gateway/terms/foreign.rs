@@ -1,7 +1,8 @@
 /// Whether this is a field by which other proxies tell their backends who asks (by certificate, name or group) or which
 /// host was asked for. A backend that once stood behind such a proxy believes it still; from us it gets what we have
 /// verified, and nothing that a client says of itself.
-pub(crate) fn is_foreign(name: &str) -> bool {
+#[must_use]
+pub fn is_foreign(name: &str) -> bool {
     // Most names end here.
     matches!(name.as_bytes().first(), Some(b'c' | b'r' | b's' | b'x'))
         && (HOSTS.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family)))
