@@ -44,6 +44,7 @@ mod enter;
 mod members;
 mod registry;
 mod revocations;
+mod shared;
 
 pub use authentication::{Authenticated, Authentication, Insufficient, Mfa};
 pub use enter::{

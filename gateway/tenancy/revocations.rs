@@ -1,6 +1,8 @@
-use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use terms::{IssuerId, Subject, TenantId};
+
+use crate::shared::Shared;
 
 /// What a verified token says of itself, to find it among those that were taken back.
 #[derive(Clone, Copy, Debug)]
@@ -18,24 +20,36 @@ pub struct Credential<'a> {
 }
 
 /// Tokens that were taken back before their time. Whoever wrote that down means it at once, also for what runs already.
+///
+/// A copy costs next to nothing, and so does a change of one, however many there are.
 #[derive(Clone, Debug, Default)]
 pub struct Revocations {
-    issuers: HashMap<IssuerId, OfIssuer>,
+    issuers: Shared<IssuerId, Arc<OfIssuer>>,
     /// Of all tokens for this tenant, those that were issued before.
-    tenants: HashMap<TenantId, u64>,
+    tenants: Shared<TenantId, u64>,
+    of_issuers: usize,
 }
 
 #[derive(Clone, Debug, Default)]
 struct OfIssuer {
-    tokens: HashSet<Box<str>>,
-    sessions: HashSet<Box<str>>,
+    /// Of all its tokens, those that were issued before; 0 is none.
+    before: u64,
+    tokens: Shared<Box<str>, ()>,
+    sessions: Shared<Box<str>, ()>,
     /// Of all tokens of this subject, those that were issued before.
-    subjects: HashMap<Subject, u64>,
+    subjects: Shared<Subject, u64>,
 }
 
 /// One token or several that are taken back. Times are seconds since the Unix epoch.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Revoked {
+    /// The tokens of an issuer that were issued before.
+    Issuer {
+        /// Whose tokens.
+        issuer: IssuerId,
+        /// Issued before.
+        before: u64,
+    },
     /// All tokens of a session.
     Session {
         /// Whose session.
@@ -79,27 +93,72 @@ impl Revocations {
             return true;
         }
         let Some(theirs) = self.issuers.get(credential.issuer) else { return false };
-        credential.jti.is_some_and(|jti| theirs.tokens.contains(jti))
-            || credential.sid.is_some_and(|sid| theirs.sessions.contains(sid))
+        credential.jti.is_some_and(|jti| theirs.tokens.get(jti).is_some())
+            || credential.sid.is_some_and(|sid| theirs.sessions.get(sid).is_some())
             || before(theirs.subjects.get(credential.subject))
+            || before(Some(&theirs.before).filter(|before| **before > 0))
     }
 
-    fn add(&mut self, revoked: Revoked) {
-        let later = |known: &mut u64, before: u64| *known = before.max(*known); // of two times the later one takes more back
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.of_issuers + self.tenants.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes these back, too.
+    pub fn add(&mut self, revoked: Revoked) {
         match revoked {
-            Revoked::Session { issuer, sid } => {
-                self.issuers.entry(issuer).or_default().sessions.insert(sid);
-            }
-            Revoked::Subject { issuer, subject, before } => {
-                let subjects = &mut self.issuers.entry(issuer).or_default().subjects;
-                later(subjects.entry(subject).or_default(), before.unwrap_or(u64::MAX));
-            }
-            Revoked::Tenant { tenant, before } => later(self.tenants.entry(tenant).or_default(), before),
-            Revoked::Token { issuer, jti } => {
-                self.issuers.entry(issuer).or_default().tokens.insert(jti);
-            }
+            Revoked::Issuer { issuer, before } => self.change(issuer, |theirs| later(&mut theirs.before, before)),
+            Revoked::Session { issuer, sid } => self.change(issuer, |theirs| *theirs.sessions.entry(sid, || ()) = ()),
+            Revoked::Subject { issuer, subject, before } => self.change(issuer, |theirs| {
+                later(theirs.subjects.entry(subject, || 0), before.unwrap_or(u64::MAX));
+            }),
+            Revoked::Tenant { tenant, before } => later(self.tenants.entry(tenant, || 0), before),
+            Revoked::Token { issuer, jti } => self.change(issuer, |theirs| *theirs.tokens.entry(jti, || ()) = ()),
         }
     }
+
+    /// Takes these back no longer, before whatever time that was.
+    pub fn remove(&mut self, revoked: &Revoked) {
+        match revoked {
+            Revoked::Issuer { issuer, .. } => self.change(issuer.clone(), |theirs| theirs.before = 0),
+            Revoked::Session { issuer, sid } => self.change(issuer.clone(), |theirs| theirs.sessions.remove(sid)),
+            Revoked::Subject { issuer, subject, .. } => {
+                self.change(issuer.clone(), |theirs| theirs.subjects.remove(subject));
+            }
+            Revoked::Tenant { tenant, .. } => self.tenants.remove(tenant),
+            Revoked::Token { issuer, jti } => self.change(issuer.clone(), |theirs| theirs.tokens.remove(jti)),
+        }
+    }
+
+    fn change(&mut self, issuer: IssuerId, change: impl FnOnce(&mut OfIssuer)) {
+        let theirs = Arc::make_mut(self.issuers.entry(issuer.clone(), Arc::default));
+        let before = theirs.len();
+        change(theirs);
+        let after = theirs.len();
+        self.of_issuers = self.of_issuers + after - before;
+        if after == 0 {
+            self.issuers.remove(&issuer);
+        }
+    }
+}
+
+impl OfIssuer {
+    fn len(&self) -> usize {
+        let Self { before, tokens, sessions, subjects } = self;
+        usize::from(*before > 0) + tokens.len() + sessions.len() + subjects.len()
+    }
+}
+
+/// Of two times the later one takes more back.
+fn later(known: &mut u64, before: u64) {
+    *known = before.max(*known);
 }
 
 impl FromIterator<Revoked> for Revocations {
@@ -119,16 +178,16 @@ mod tests {
         let issuer = |name: &str| name.parse::<IssuerId>().unwrap();
         let subject = |name: &str| name.parse::<Subject>().unwrap();
         let tenant = |name: &str| name.parse::<TenantId>().unwrap();
-        let all: Revocations = [
+        let each = [
             Revoked::Token { issuer: issuer("main"), jti: "t1".into() },
             Revoked::Session { issuer: issuer("main"), sid: "s1".into() },
             Revoked::Subject { issuer: issuer("main"), subject: subject("ada"), before: Some(100) },
             Revoked::Subject { issuer: issuer("main"), subject: subject("ada"), before: Some(50) },
             Revoked::Subject { issuer: issuer("main"), subject: subject("eve"), before: None },
             Revoked::Tenant { tenant: tenant("globex"), before: 100 },
-        ]
-        .into_iter()
-        .collect();
+            Revoked::Issuer { issuer: issuer("leaky"), before: 100 },
+        ];
+        let all: Revocations = each.clone().into_iter().collect();
         for (from, who, jti, sid, issued_at, of, revoked) in [
             ("main", "bob", Some("t1"), None, Some(500), "acme", true),
             ("main", "bob", Some("t2"), Some("s2"), Some(1), "acme", false),
@@ -143,10 +202,23 @@ mod tests {
             ("other", "bob", None, None, Some(99), "globex", true),
             ("other", "bob", None, None, Some(100), "globex", false),
             ("other", "bob", None, None, None, "globex", true),
+            ("leaky", "bob", None, None, Some(99), "acme", true),
+            ("leaky", "bob", None, None, Some(100), "acme", false),
+            ("leaky", "bob", None, None, None, "acme", true),
         ] {
             let (issuer, subject) = (issuer(from), subject(who));
             let credential = Credential { issuer: &issuer, subject: &subject, jti, sid, issued_at };
             assert_eq!(all.revoke(&credential, &tenant(of)), revoked, "{credential:?} {of}");
         }
+        let mut rest = all.clone();
+        each.iter().chain(&each).for_each(|revoked| rest.remove(revoked));
+        let (issuer, subject) = (issuer("leaky"), subject("bob"));
+        let credential = Credential { issuer: &issuer, subject: &subject, jti: None, sid: None, issued_at: None };
+        assert!(all.revoke(&credential, &tenant("acme")), "a copy is another one");
+        assert_eq!(
+            (all.len(), rest.len(), rest.issuers.len()),
+            (6, 0, 0),
+            "nothing is left of what is taken back no longer"
+        );
     }
 }

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod author;
 mod binding;
 mod chain;
 mod claimed;
@@ -36,6 +37,7 @@ mod tenant_id;
 mod units;
 
 pub use addresses::{is_loopback_name, is_private, is_special};
+pub use author::{Author, InvalidAuthor};
 pub use binding::{Binding, InvalidBinding, Nonce};
 pub use chain::chain;
 pub use claimed::Claimed;
