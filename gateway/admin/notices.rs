@@ -1,17 +1,27 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::{CONTENT_TYPE, HeaderMap};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse as _;
 use axum::routing::post;
 use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// The longest body, in bytes.
 const BODY: usize = 64 * 1024;
+
+/// How many are heard at once, of the connections that this listener has for everybody.
+const AT_ONCE: usize = 16;
+
+/// How long one may take, with its body.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who takes what issuers say about sessions that have ended. Nobody is asked who they are: what is said is signed.
 #[async_trait]
@@ -27,6 +37,16 @@ pub trait Notices: Send + Sync {
     /// # Errors
     /// It takes nothing back.
     async fn security_event(&self, token: &str) -> Result<(), Unheard>;
+
+    /// Counts one that was not listened to, since so many others were.
+    fn turned_away(&self);
+}
+
+/// Who may speak now.
+#[derive(Clone)]
+struct Hearing {
+    notices: Arc<dyn Notices>,
+    places: Arc<Semaphore>,
 }
 
 /// Why what was said is not taken.
@@ -72,7 +92,31 @@ pub(crate) fn router(notices: Arc<dyn Notices>) -> Router<Arc<crate::Admin>> {
         .route("/notices/logout", post(logout))
         .route("/notices/events", post(events))
         .route_layer(DefaultBodyLimit::max(BODY))
+        .route_layer(from_fn_with_state(
+            Hearing { notices: Arc::clone(&notices), places: Arc::new(Semaphore::new(AT_ONCE)) },
+            in_turn,
+        ))
         .with_state(notices)
+}
+
+/// Whoever is slow or one too many is not to keep operators from being answered.
+async fn in_turn(State(hearing): State<Hearing>, request: Request, next: Next) -> axum::response::Response {
+    let Ok(_place) = hearing.places.try_acquire() else {
+        hearing.notices.turned_away();
+        return again();
+    };
+    timeout(PATIENCE, next.run(request)).await.unwrap_or_else(|_| {
+        let mut response = crate::pages::problem(StatusCode::REQUEST_TIMEOUT, None);
+        response.headers_mut().insert(axum::http::header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    })
+}
+
+/// It cannot be heard now.
+fn again() -> axum::response::Response {
+    let mut response = crate::pages::problem(StatusCode::SERVICE_UNAVAILABLE, None);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// OpenID Connect Back-Channel Logout 1.0 §2.5, §2.8.
@@ -83,7 +127,7 @@ async fn logout(State(notices): State<Arc<dyn Notices>>, headers: HeaderMap, bod
     };
     match outcome {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(Unheard::Unavailable) => crate::pages::problem(StatusCode::SERVICE_UNAVAILABLE, None),
+        Err(Unheard::Unavailable) => again(),
         Err(unheard) => refused(&json!({ "error": "invalid_request", "error_description": unheard.description() })),
     }
 }
@@ -96,7 +140,7 @@ async fn events(State(notices): State<Arc<dyn Notices>>, headers: HeaderMap, bod
     };
     match outcome {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
-        Err(Unheard::Unavailable) => crate::pages::problem(StatusCode::SERVICE_UNAVAILABLE, None),
+        Err(Unheard::Unavailable) => again(),
         Err(unheard) => refused(&json!({ "err": unheard.code(), "description": unheard.description() })),
     }
 }

@@ -299,6 +299,33 @@ impl Notices for Notes {
             _ => Err(Unheard::Request("it is no token".into())),
         }
     }
+
+    fn turned_away(&self) {}
+}
+
+#[tokio::test]
+async fn issuers_that_are_slow_keep_nobody_else_from_being_answered() {
+    let running = start();
+    let head =
+        "POST /notices/events HTTP/1.1\r\nHost: admin\r\nContent-Type: application/secevent+jwt\r\nContent-Length: 5";
+    let mut slow = Vec::new();
+    for _ in 0..16 {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(format!("{head}\r\nExpect: 100-continue\r\n\r\n").as_bytes()).await.unwrap();
+        let mut said = [0; 25];
+        stream.read_exact(&mut said).await.unwrap(); // its body is waited for
+        assert_eq!(&said, b"HTTP/1.1 100 Continue\r\n\r\n");
+        slow.push(stream);
+    }
+    let head = "POST /notices/events HTTP/1.1\r\nContent-Type: application/secevent+jwt\r\nContent-Length: 5";
+    let answer = running.ask_with(head, "a.b.c").await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1\r\n"), "{answer}");
+    assert!(running.get("/readyz").await.starts_with("HTTP/1.1 200"));
+    drop(slow.pop());
+    let began = std::time::Instant::now();
+    while !running.ask_with(head, "a.b.c").await.starts_with("HTTP/1.1 202") {
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "a place comes free");
+    }
 }
 
 #[tokio::test]

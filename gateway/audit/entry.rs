@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use terms::{IssuerId, Reason, RequestId, RouteId, TenantId, UpstreamId};
+use terms::{Author, IssuerId, Reason, RequestId, RouteId, TenantId, UpstreamId};
 
 use crate::Pseudonym;
 
@@ -257,6 +257,8 @@ pub enum Note<'a> {
         of: TokensOf<'a>,
         /// Only those that were issued before, in seconds since the Unix epoch.
         before: Option<u64>,
+        /// Who did it, if that is known.
+        by: Option<Author>,
     },
 }
 
@@ -272,6 +274,8 @@ pub enum Turn {
 /// What tokens have in common. What a token or a session is called is not in the record: nothing else there names it.
 #[derive(Clone, Copy, Debug)]
 pub enum TokensOf<'a> {
+    /// They are all of this issuer.
+    Issuer(&'a IssuerId),
     /// They belong to one session at this issuer.
     Session(&'a IssuerId),
     /// They speak of one subject of this issuer, as [`crate::Journal::pseudonym`] hides it.

@@ -2,6 +2,8 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use crate::line::Line;
+use terms::Author;
+
 use crate::{Entry, Files, Note, Outcome, TokensOf, Turn};
 
 /// The JSON Schema of every record that the log holds: requests (`stage`) and the log's own (`kind`).
@@ -173,13 +175,14 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
                 line.text(r#","why":""#, why, 400);
             }
         }
-        Note::Tokens { turn, of, before } => {
+        Note::Tokens { turn, of, before, by } => {
             let kind = match turn {
                 Turn::Restored => "tokens.restored",
                 Turn::Revoked => "tokens.revoked",
             };
             own(line, kind, at, instance);
             let (what, issuer) = match of {
+                TokensOf::Issuer(issuer) => ("issuer", Some(issuer)),
                 TokensOf::Session(issuer) => ("session", Some(issuer)),
                 TokensOf::Subject(issuer, _) => ("subject", Some(issuer)),
                 TokensOf::Tenant(_) => ("tenant", None),
@@ -192,10 +195,16 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             match of {
                 TokensOf::Subject(_, subject) => line.word(r#","sub":""#, subject.as_str()),
                 TokensOf::Tenant(tenant) => line.word(r#","tenant":""#, tenant.as_str()),
-                TokensOf::Session(_) | TokensOf::Token(_) => {}
+                TokensOf::Issuer(_) | TokensOf::Session(_) | TokensOf::Token(_) => {}
             }
             if let Some(before) = before {
                 line.number(r#","before":"#, before);
+            }
+            match by {
+                Some(Author::Admin) => line.raw(r#","by":"admin""#),
+                Some(Author::Command(user)) => line.number(r#","by":"command","uid":"#, u64::from(user)),
+                Some(Author::Issuer) => line.raw(r#","by":"issuer""#),
+                None => {}
             }
         }
     }

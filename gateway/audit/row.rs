@@ -45,6 +45,8 @@ pub struct Row<'a> {
     pub setting: Option<String>,
     pub of: Option<&'a str>,
     pub before: Option<u64>,
+    pub by: Option<String>,
+    pub uid: Option<u64>,
     pub log: Option<&'a str>,
     pub records: Option<u64>,
     pub dropped_bytes: Option<u64>,

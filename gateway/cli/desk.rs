@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use admin::{Desk, Notices, Refusal, Unheard};
-use async_trait::async_trait;
+use admin::{Desk, Refusal};
 use gate::Rules;
 use store::{Revocation, StoreError};
-use tenancy::Revoked;
-use terms::{Clock, IssuerId, Live};
-use token::{About, Notice, NoticeKind, TokenError, Verifier};
-use tokio::task::spawn_blocking;
+use terms::{Author, Clock, IssuerId, Live};
 
 use crate::revoking::Revoking;
 use crate::which::{Names, Which};
 
-/// Fulfils it, by the rules in force; and what issuers say about their own tokens.
+/// Fulfils it, by the rules in force.
 pub(crate) struct Front {
-    pub(crate) tokens: Arc<Verifier>,
     pub(crate) revoking: Arc<Revoking>,
     pub(crate) issuers: Vec<IssuerId>,
     pub(crate) realms: Vec<IssuerId>,
@@ -29,7 +24,7 @@ impl Front {
         let which: Which = serde_json::from_slice(which).map_err(|error| Refusal::Unclear(error.to_string()))?;
         let rules = self.rules.snapshot();
         let names = Names { issuers: &self.issuers, realms: &self.realms, tenants: rules.policy().tenants() };
-        let revocation = which.revocation(names, self.clock.unix_seconds());
+        let revocation = which.revocation(names, Author::Admin, self.clock.unix_seconds());
         revocation.map_err(|unclear| Refusal::Unclear(unclear.to_string()))
     }
 
@@ -49,80 +44,13 @@ impl Desk for Front {
 
     fn restore(&self, which: &[u8]) -> Result<bool, Refusal> {
         let revocation = self.read(which)?;
-        self.done(self.revoking.store().restore(&revocation.revoked, self.clock.unix_seconds()))
+        self.done(self.revoking.store().restore(&revocation.revoked, Author::Admin, self.clock.unix_seconds()))
     }
 
     fn revocations(&self) -> Result<String, Refusal> {
         let all = self.revoking.store().revocations(self.clock.unix_seconds()).map_err(unavailable)?;
         let all: Vec<_> = all.iter().map(Which::of).collect();
         serde_json::to_string(&all).map_err(|_| Refusal::Unavailable)
-    }
-}
-
-#[async_trait]
-impl Notices for Front {
-    async fn logout(&self, token: &str) -> Result<(), Unheard> {
-        self.take(NoticeKind::Logout, token).await
-    }
-
-    async fn security_event(&self, token: &str) -> Result<(), Unheard> {
-        self.take(NoticeKind::SecurityEvent, token).await
-    }
-}
-
-impl Front {
-    /// Takes back what an issuer says is over: in force and on disk before it is told so.
-    async fn take(&self, kind: NoticeKind, token: &str) -> Result<(), Unheard> {
-        let notice = self.tokens.notice(kind, token).await.map_err(|error| {
-            tracing::info!(%error, "what an issuer says about its tokens is not taken");
-            unheard(error)
-        })?;
-        let (revoking, now) = (Arc::clone(&self.revoking), self.clock.unix_seconds());
-        let taken = spawn_blocking(move || {
-            for revocation in revocations(notice, now) {
-                revoking.store().revoke(&revocation, now)?;
-            }
-            revoking.refresh();
-            Ok::<_, StoreError>(())
-        });
-        match taken.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                tracing::error!(error = terms::chain(&error), "what an issuer says about its tokens could not be kept");
-                Err(Unheard::Unavailable)
-            }
-            Err(_) => Err(Unheard::Unavailable),
-        }
-    }
-}
-
-fn revocations(notice: Notice, now: u64) -> impl Iterator<Item = Revocation> {
-    let Notice { issuer, realm: _, about, until } = notice;
-    about.into_iter().map(move |about| {
-        let issuer = issuer.clone();
-        let revoked = match about {
-            About::Session(sid) => Revoked::Session { issuer, sid },
-            About::Subject(subject, before) => Revoked::Subject { issuer, subject, before: Some(before) },
-        };
-        Revocation { revoked, until: Some(until), made: now }
-    })
-}
-
-fn unheard(error: TokenError) -> Unheard {
-    match error {
-        TokenError::Unavailable => Unheard::Unavailable,
-        TokenError::Audience => Unheard::Audience,
-        TokenError::Issuer => Unheard::Issuer,
-        TokenError::Key(_) | TokenError::Signature => Unheard::Key,
-        TokenError::Algorithm(_)
-        | TokenError::Claims(_)
-        | TokenError::Confirmation(_)
-        | TokenError::Expired
-        | TokenError::Header(_)
-        | TokenError::Inactive
-        | TokenError::Malformed(_)
-        | TokenError::NotYet
-        | TokenError::TooLarge => Unheard::Request(error.to_string()),
     }
 }
 

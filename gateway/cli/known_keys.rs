@@ -2,17 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use apikey::ApiKeys;
 use prometheus::{IntCounter, IntGauge};
 use store::{Store, StoreError};
 use terms::{Clock, Live};
-
-use crate::background::Shutdown;
-
-/// How often the store is looked at.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// How often it is told when keys were used last, in seconds.
 const TELL: u64 = 300;
@@ -28,6 +22,15 @@ pub(crate) struct KnownKeys {
     count: IntGauge,
 }
 
+/// Whether the gateway ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ends {
+    /// It goes on.
+    No,
+    /// It does.
+    Yes,
+}
+
 impl KnownKeys {
     /// Puts in force what the store holds. Fails rather than begin without it.
     pub(crate) fn start(
@@ -39,7 +42,7 @@ impl KnownKeys {
         let (live, seen, told) =
             (Arc::new(Live::new(ApiKeys::default())), Mutex::default(), AtomicU64::new(clock.unix_seconds()));
         let this = Self { store, live, clock, seen, told, failures, count };
-        this.look()?;
+        this.look(this.store.version()?)?;
         Ok(this)
     }
 
@@ -48,34 +51,22 @@ impl KnownKeys {
         Arc::clone(&self.live)
     }
 
-    /// Keeps it so until `shutdown`, and tells the store at the end what it does not know yet.
-    pub(crate) async fn run(self: Arc<Self>, mut shutdown: Shutdown) {
-        loop {
-            let ends = tokio::select! {
-                () = &mut shutdown => true,
-                () = tokio::time::sleep(LOOK) => false,
-            };
-            let this = Arc::clone(&self);
-            // Away from the tasks that must not wait for a disk.
-            drop(tokio::task::spawn_blocking(move || this.refresh(ends)).await);
-            if ends {
-                return;
-            }
-        }
-    }
-
-    /// What was in force stays where the store cannot be read: `revocations` says so, and that nobody should be sent here.
-    fn refresh(&self, ends: bool) {
-        let done = self.look().and_then(|()| self.tell(ends));
-        if let Err(error) = done {
+    /// Looks at the store, if its version could be read, and tells it what it does not know yet, if it is time or all `ends`.
+    /// What was in force stays where it cannot be read: `Revoking` says so, and that nobody should be sent here.
+    pub(crate) fn refresh_at(&self, version: Option<u64>, ends: Ends) {
+        let looked = version.map_or(Ok(()), |version| self.look(version));
+        let done = looked.and_then(|()| self.tell(ends));
+        if version.is_none() || done.is_err() {
             self.failures.inc();
+        }
+        if let Err(error) = done {
             tracing::debug!(error = terms::chain(&error), "the api keys cannot be read or told of");
         }
     }
 
-    fn look(&self) -> Result<(), StoreError> {
+    /// ORDER: the version was read before the rest, so that a change between both is seen next time.
+    fn look(&self, version: u64) -> Result<(), StoreError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.store.version()?; // ORDER: before the rest, so that a change between both is seen next time
         if *seen == Some(version) {
             return Ok(());
         }
@@ -88,9 +79,9 @@ impl KnownKeys {
         Ok(())
     }
 
-    fn tell(&self, ends: bool) -> Result<(), StoreError> {
+    fn tell(&self, ends: Ends) -> Result<(), StoreError> {
         let (now, told) = (self.clock.unix_seconds(), self.told.load(Ordering::Relaxed));
-        if !ends && now.saturating_sub(told) < TELL {
+        if ends == Ends::No && now.saturating_sub(told) < TELL {
             return Ok(());
         }
         let used = self.live.snapshot().used_since(told);

@@ -26,6 +26,7 @@ mod explain;
 mod failure;
 mod following;
 mod front;
+mod hearing;
 mod keys;
 mod known_keys;
 mod life;
@@ -47,6 +48,7 @@ mod signing;
 mod telemetry;
 mod upgrade;
 mod watch_files;
+mod watch_store;
 mod watchdog;
 mod which;
 

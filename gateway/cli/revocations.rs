@@ -2,7 +2,7 @@
 
 use store::{Revocation, Store};
 use tenancy::Revoked;
-use terms::Clock;
+use terms::{Author, Clock};
 
 use crate::args::{Files, Format, Revocations};
 use crate::failure::Failure;
@@ -32,7 +32,7 @@ pub(crate) fn run(command: &Revocations, clock: &dyn Clock) -> Result<(), Failur
         Revocations::Remove { files, which } => {
             let (store, revocation) = named(files, which, clock)?;
             let restored = store
-                .restore(&revocation.revoked, clock.unix_seconds())
+                .restore(&revocation.revoked, author(), clock.unix_seconds())
                 .map_err(|error| Failure::setup("nothing is changed", &error))?;
             if !restored {
                 print::line(format_args!("Not taken back: {}.", described(&revocation.revoked)));
@@ -49,8 +49,15 @@ fn named(files: &Files, which: &Which, clock: &dyn Clock) -> Result<(Store, Revo
     let policy = load::compile_untested(&load::texts(&files.policies)?, &known)?.policy;
     let (issuers, realms) = which::issuers(&settings.issuers);
     let names = Names { issuers: &issuers, realms: &realms, tenants: policy.tenants() };
-    let revocation = which.revocation(names, clock.unix_seconds());
+    let revocation = which.revocation(names, author(), clock.unix_seconds());
     Ok((open(&settings)?, revocation.map_err(|unclear| Failure::Setup(unclear.to_string()))?))
+}
+
+/// Who runs this: as logged in, where the system keeps that, since `sudo` makes everybody the same.
+fn author() -> Author {
+    const NOBODY: u32 = u32::MAX;
+    let login = std::fs::read_to_string("/proc/self/loginuid").ok().and_then(|text| text.trim().parse().ok());
+    Author::Command(login.filter(|user| *user != NOBODY).unwrap_or_else(|| rustix::process::getuid().as_raw()))
 }
 
 fn open(settings: &Settings) -> Result<Store, Failure> {
@@ -67,7 +74,7 @@ fn list(all: &[Revocation], format: Format) -> Result<(), Failure> {
         Format::Text if all.is_empty() => print::line("No token is taken back here; policy files may do so, too."),
         Format::Text => {
             let rows: Vec<_> =
-                std::iter::once(["what", "issuer", "which", "issued before", "until", "made"].map(String::from))
+                std::iter::once(["what", "issuer", "which", "issued before", "until", "made", "by"].map(String::from))
                     .chain(all.iter().map(row))
                     .map(Vec::from)
                     .collect();
@@ -77,19 +84,25 @@ fn list(all: &[Revocation], format: Format) -> Result<(), Failure> {
     Ok(())
 }
 
-fn row(revocation: &Revocation) -> [String; 6] {
+fn row(revocation: &Revocation) -> [String; 7] {
     let (what, issuer, which, before) = match &revocation.revoked {
+        Revoked::Issuer { issuer, before } => ("issuer", issuer.as_str(), "-", Some(*before)),
         Revoked::Session { issuer, sid } => ("session", issuer.as_str(), &**sid, None),
         Revoked::Subject { issuer, subject, before } => ("user", issuer.as_str(), subject.as_str(), *before),
         Revoked::Tenant { tenant, before } => ("tenant", "-", tenant.as_str(), Some(*before)),
         Revoked::Token { issuer, jti } => ("token", issuer.as_str(), &**jti, None),
     };
     let time = |time: Option<u64>| time.map_or_else(|| "-".into(), which::time);
-    [what.into(), issuer.into(), which.into(), time(before), time(revocation.until), which::time(revocation.made)]
+    let by = revocation.author.map_or_else(|| "-".into(), |author| author.to_string());
+    let (until, made) = (time(revocation.until), which::time(revocation.made));
+    [what.into(), issuer.into(), which.into(), time(before), until, made, by]
 }
 
 fn described(revoked: &Revoked) -> String {
     match revoked {
+        Revoked::Issuer { issuer, before } => {
+            format!("all tokens of issuer `{issuer}` that were issued before {}", which::time(*before))
+        }
         Revoked::Session { issuer, sid } => format!("the tokens of session `{sid}` of issuer `{issuer}`"),
         Revoked::Subject { issuer, subject, before: None } => {
             format!("all tokens of user `{subject}` of issuer `{issuer}`, whenever they are issued")

@@ -2,20 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use admin::{Check, Standing};
 use audit::{Journal, Note, TokensOf};
 use prometheus::{IntCounter, IntGauge};
-use store::{Store, StoreError, Turn};
+use store::{Event, Extent, Store, StoreError, Turn};
 use tenancy::{Revocations, Revoked};
 use terms::{Clock, Live};
 use tokio::sync::Notify;
-
-use crate::background::Shutdown;
-
-/// How often the store is looked at.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// How many events are put on record at a time.
 const EVENTS: u32 = 256;
@@ -66,7 +60,8 @@ impl Revoking {
         let (live, seen, blind) =
             (Arc::new(Live::new(Revocations::default())), Mutex::default(), AtomicBool::new(false));
         let this = Self { store, live, journal, clock, seen, blind, others, changed: Notify::new(), failures, count };
-        this.look()?;
+        this.store.forget(this.clock.unix_seconds())?;
+        this.look(this.store.version()?)?;
         Ok(this)
     }
 
@@ -85,23 +80,19 @@ impl Revoking {
         self.changed.notify_one();
     }
 
-    /// Keeps it so until `shutdown`.
-    pub(crate) async fn run(self: Arc<Self>, mut shutdown: Shutdown) {
-        loop {
-            tokio::select! {
-                () = &mut shutdown => return,
-                () = tokio::time::sleep(LOOK) => {}
-                () = self.changed.notified() => {}
-            }
-            let this = Arc::clone(&self);
-            // Away from the tasks that must not wait for a disk.
-            drop(tokio::task::spawn_blocking(move || this.refresh()).await);
-        }
+    /// Ends when somebody wants it to look at once.
+    pub(crate) async fn nudged(&self) {
+        self.changed.notified().await;
     }
 
-    /// Looks at the store, and says so when it cannot. What was in force stays.
+    /// Looks at the store now.
     pub(crate) fn refresh(&self) {
-        let looked = self.look();
+        self.refresh_at(self.store.version());
+    }
+
+    /// Looks at the store, which is at this version, and says so when it cannot. What was in force stays.
+    pub(crate) fn refresh_at(&self, version: Result<u64, StoreError>) {
+        let looked = version.and_then(|version| self.look(version));
         let blind = looked.is_err();
         if let Err(error) = looked {
             self.failures.inc();
@@ -117,18 +108,33 @@ impl Revoking {
         self.blind.store(blind, Ordering::Relaxed);
     }
 
-    fn look(&self) -> Result<(), StoreError> {
+    /// ORDER: the version was read before the rest, so that a change between both is seen next time.
+    fn look(&self, mut version: u64) -> Result<(), StoreError> {
         let now = self.clock.unix_seconds();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.store.version()?; // ORDER: before the rest, so that a change between both is seen next time
-        if seen.version == Some(version) && seen.until.is_none_or(|until| now < until) && !seen.unrecorded {
+        let over = seen.until.is_some_and(|until| until <= now);
+        if seen.version == Some(version) && !over && !seen.unrecorded {
             return Ok(());
         }
-        let all = self.store.revocations(now)?;
-        let until = all.iter().filter_map(|revocation| revocation.until).min();
-        self.count.set(i64::try_from(all.len()).unwrap_or(i64::MAX));
-        self.live.replace(all.into_iter().map(|revocation| revocation.revoked).collect());
-        *seen = Seen { version: Some(version), until, unrecorded: true };
+        if over {
+            self.store.forget(now)?;
+            version = self.store.version()?;
+        }
+        let news = self.store.news(seen.version, version)?;
+        if news.extent == Extent::All || !(news.gone.is_empty() && news.revoked.is_empty()) {
+            let mut next = match news.extent {
+                Extent::All => Revocations::default(),
+                Extent::Changes => Revocations::clone(&self.live.glance()),
+            };
+            news.gone.iter().for_each(|revoked| next.remove(revoked));
+            for revocation in news.revoked {
+                next.remove(&revocation.revoked); // it may have been given back, and taken back from an earlier time
+                next.add(revocation.revoked);
+            }
+            self.count.set(i64::try_from(next.len()).unwrap_or(i64::MAX));
+            self.live.replace(next);
+        }
+        *seen = Seen { version: Some(version), until: news.until, unrecorded: true };
         seen.unrecorded = !self.record()?;
         match self.others {
             Others::Some => Ok(()),
@@ -142,7 +148,7 @@ impl Revoking {
             let events = self.store.revocation_events(EVENTS)?;
             let Some(last) = events.last() else { return Ok(true) };
             for event in &events {
-                if let Err(unavailable) = self.note(event.turn, &event.revoked) {
+                if let Err(unavailable) = self.note(event) {
                     tracing::warn!(error = terms::chain(&unavailable), "a revocation is not on record yet");
                     return Ok(false);
                 }
@@ -151,12 +157,13 @@ impl Revoking {
         }
     }
 
-    fn note(&self, turn: Turn, revoked: &Revoked) -> Result<(), audit::Unavailable> {
-        let turn = match turn {
+    fn note(&self, event: &Event) -> Result<(), audit::Unavailable> {
+        let turn = match event.turn {
             Turn::Restored => audit::Turn::Restored,
             Turn::Revoked => audit::Turn::Revoked,
         };
-        let (of, before) = match revoked {
+        let (of, before) = match &event.revoked {
+            Revoked::Issuer { issuer, before } => (TokensOf::Issuer(issuer), Some(*before)),
             Revoked::Session { issuer, sid: _ } => (TokensOf::Session(issuer), None),
             Revoked::Subject { issuer, subject, before } => {
                 (TokensOf::Subject(issuer, self.journal.pseudonym(issuer, subject)), *before)
@@ -164,7 +171,7 @@ impl Revoking {
             Revoked::Tenant { tenant, before } => (TokensOf::Tenant(tenant), Some(*before)),
             Revoked::Token { issuer, jti: _ } => (TokensOf::Token(issuer), None),
         };
-        self.journal.note(&Note::Tokens { turn, of, before })
+        self.journal.note(&Note::Tokens { turn, of, before, by: event.author })
     }
 }
 

@@ -31,6 +31,7 @@ use crate::drain::{Drain, Spans};
 use crate::failure::Failure;
 use crate::following::Following;
 use crate::front::Front;
+use crate::hearing::Hearing;
 use crate::known_keys::KnownKeys;
 use crate::life::{Life, Stage};
 use crate::load::Loaded;
@@ -43,6 +44,7 @@ use crate::settings::{MOST_ATTEMPTS, Redis, Settings};
 use crate::signing::Rings;
 use crate::upgrade::{Old, Upgrade};
 use crate::watch_files::{self, Watched};
+use crate::watch_store;
 use crate::watchdog::{self, Hearts};
 use crate::{desk, following, ready, renew, signing, which};
 
@@ -157,18 +159,16 @@ impl Gateway {
         let known_keys = known_keys(&revoking, &registry, &clock)?;
         let relay = redis.map(|redis| relay(redis, &revoking, &clock));
         let (names, realms) = which::issuers(&issuers);
-        let takes_notices = issuers.iter().any(|issuer| issuer.notices.is_some());
+        let hearing = Hearing::new(&issuers, &tokens, &revoking, &clock, &registry)?;
+        let notices = hearing.map(|hearing| Arc::new(hearing) as Arc<dyn Notices>);
         let desk = desk::Front {
-            tokens: Arc::clone(&tokens),
             revoking: Arc::clone(&revoking),
             issuers: names,
             realms,
             rules: Arc::clone(&rules),
             clock: Arc::clone(&clock),
         };
-        let desk = Arc::new(desk);
-        let notices = takes_notices.then(|| Arc::<desk::Front>::clone(&desk) as Arc<dyn Notices>);
-        let operations = admin_token.map(|token| Operations::new(token, desk));
+        let operations = admin_token.map(|token| Operations::new(token, Arc::new(desk)));
         let following = Following {
             followed: Arc::new(followed),
             journal: Arc::clone(&journal),
@@ -393,9 +393,8 @@ fn tasks(works: Works) -> Vec<Task> {
                 () = shutdown => {} // the last of them has ended before its time
             }
         }),
-        Task::new("api-keys", move |shutdown| known_keys.run(shutdown)),
-        Task::new("revocations", move |shutdown| revoking.run(shutdown)),
         Task::new("secrets", move |shutdown| following::run(following, shutdown)),
+        Task::new("store", move |shutdown| watch_store::run(revoking, known_keys, shutdown)),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];

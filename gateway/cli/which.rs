@@ -4,16 +4,17 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use store::Revocation;
 use tenancy::{Registry, Revoked};
-use terms::{IssuerId, Subject};
+use terms::{Author, IssuerId, Subject};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use token::IssuerSettings;
 
-/// One token, those of a session, those of a user, or those for a tenant.
+/// One token, those of a session, those of a user, those for a tenant, or those of an issuer.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Which {
-    /// Whose tokens: an issuer as the configuration calls it. Goes with --jti, --sid and --user.
+    /// Whose tokens: an issuer as the configuration calls it. Goes with --jti, --sid and --user; with --before alone, all of
+    /// its tokens that were issued before.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) issuer: Option<String>,
@@ -55,7 +56,9 @@ pub(crate) struct Names<'a> {
 /// It is not clear which tokens are meant.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Unclear {
-    #[error("`before` goes with a user or a tenant: a token or a session is taken back whole")]
+    #[error("all tokens of an issuer, whenever issued: give `before`, or take it out of the configuration")]
+    All,
+    #[error("`before` goes with a user, a tenant or an issuer: a token or a session is taken back whole")]
     Before,
     #[error("`issuer` goes with `jti`, `sid` or `user`, and not with `tenant`")]
     Issuer,
@@ -69,7 +72,7 @@ pub(crate) enum Unclear {
     Until,
     #[error("`user` is not a subject: {0}")]
     User(String),
-    #[error("name one of `jti`, `sid`, `user` and `tenant`")]
+    #[error("name one of `jti`, `sid`, `user` and `tenant`, or an `issuer` with `before`")]
     What,
 }
 
@@ -87,10 +90,13 @@ impl Which {
     /// What is meant at this time, in seconds since the Unix epoch.
     ///
     /// A name that is not known is an error: what is taken back under a wrong name stays in force.
-    pub(crate) fn revocation(&self, names: Names<'_>, now: u64) -> Result<Revocation, Unclear> {
+    pub(crate) fn revocation(&self, names: Names<'_>, author: Author, now: u64) -> Result<Revocation, Unclear> {
         let Self { issuer, jti, sid, user, tenant, before, until } = self;
-        if [jti, sid, user, tenant].into_iter().flatten().count() != 1 {
-            return Err(Unclear::What);
+        match ([jti, sid, user, tenant].into_iter().flatten().count(), issuer) {
+            (1, _) => {}
+            (0, Some(_)) if before.is_none() => return Err(Unclear::All),
+            (0, Some(_)) => {}
+            _ => return Err(Unclear::What),
         }
         if issuer.is_some() == tenant.is_some() {
             return Err(Unclear::Issuer);
@@ -115,15 +121,19 @@ impl Which {
                 Revoked::Tenant { tenant: known.ok_or_else(|| unknown("tenant", tenant, all))?, before }
             }
             (_, _, _, Some(_), None) => return Err(Unclear::Tenant),
-            (None, None, None, None, _) => return Err(Unclear::What),
+            (None, None, None, None, Some(before)) => Revoked::Issuer { issuer: issuer()?, before },
+            (None, None, None, None, None) => return Err(Unclear::What),
         };
-        Ok(Revocation { revoked, until, made: now })
+        Ok(Revocation { revoked, until, made: now, author: Some(author) })
     }
 
     /// The same, as it would be written.
     pub(crate) fn of(revocation: &Revocation) -> Self {
         let mut which = Self { until: revocation.until.map(time), ..Self::default() };
         match &revocation.revoked {
+            Revoked::Issuer { issuer, before } => {
+                (which.issuer, which.before) = (Some(issuer.to_string()), Some(time(*before)));
+            }
             Revoked::Session { issuer, sid } => {
                 (which.issuer, which.sid) = (Some(issuer.to_string()), Some(sid.to_string()));
             }
@@ -202,14 +212,17 @@ mod tests {
             r#"{"issuer":"main","user":"ada","before":"2026-11-23T12:00:00Z"}"#,
             r#"{"tenant":"acme","before":"2026-11-23T12:00:00Z"}"#,
             r#"{"issuer":"realms/acme","user":"ada"}"#,
+            r#"{"issuer":"realms/acme","before":"2026-11-23T12:00:00Z"}"#,
             r#"{"issuer":"realms","user":"ada"}"#,
         ] {
-            let revocation = written(text).revocation(names, 100).unwrap();
+            let revocation = written(text).revocation(names, Author::Admin, 100).unwrap();
             assert_eq!(serde_json::to_string(&Which::of(&revocation)).unwrap(), text);
         }
-        let now = written(r#"{"tenant":"acme","before":"now"}"#).revocation(names, 100).unwrap();
+        let now = written(r#"{"tenant":"acme","before":"now"}"#).revocation(names, Author::Admin, 100).unwrap();
         assert_eq!(now.revoked, Revoked::Tenant { tenant: "acme".parse().unwrap(), before: 101 });
-        let parts = written(r#"{"tenant":"acme","before":"1970-01-01T00:00:07.5Z"}"#).revocation(names, 100).unwrap();
+        let parts = written(r#"{"tenant":"acme","before":"1970-01-01T00:00:07.5Z"}"#)
+            .revocation(names, Author::Admin, 100)
+            .unwrap();
         assert_eq!(parts.revoked, Revoked::Tenant { tenant: "acme".parse().unwrap(), before: 8 });
     }
 
@@ -219,8 +232,16 @@ mod tests {
         let tenants = registry();
         let names = Names { issuers: &issuers, realms: &realms, tenants: &tenants };
         for (text, said) in [
-            ("{}", "name one of `jti`, `sid`, `user` and `tenant`"),
-            (r#"{"issuer":"main","jti":"a","sid":"b"}"#, "name one of `jti`, `sid`, `user` and `tenant`"),
+            ("{}", "name one of `jti`, `sid`, `user` and `tenant`, or an `issuer` with `before`"),
+            (
+                r#"{"issuer":"main","jti":"a","sid":"b"}"#,
+                "name one of `jti`, `sid`, `user` and `tenant`, or an `issuer` with `before`",
+            ),
+            (
+                r#"{"issuer":"main"}"#,
+                "all tokens of an issuer, whenever issued: give `before`, or take it out of the configuration",
+            ),
+            (r#"{"before":"now"}"#, "name one of `jti`, `sid`, `user` and `tenant`, or an `issuer` with `before`"),
             (r#"{"jti":"a"}"#, "`issuer` goes with `jti`, `sid` or `user`, and not with `tenant`"),
             (
                 r#"{"issuer":"main","tenant":"acme","before":"now"}"#,
@@ -228,7 +249,7 @@ mod tests {
             ),
             (
                 r#"{"issuer":"main","jti":"a","before":"now"}"#,
-                "`before` goes with a user or a tenant: a token or a session is taken back whole",
+                "`before` goes with a user, a tenant or an issuer: a token or a session is taken back whole",
             ),
             (
                 r#"{"tenant":"acme"}"#,
@@ -247,7 +268,7 @@ mod tests {
                 "`before`: `yesterday` is not a time such as 2026-11-23T12:00:00Z",
             ),
         ] {
-            assert_eq!(written(text).revocation(names, 100).unwrap_err().to_string(), said, "{text}");
+            assert_eq!(written(text).revocation(names, Author::Admin, 100).unwrap_err().to_string(), said, "{text}");
         }
     }
 

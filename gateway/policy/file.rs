@@ -183,11 +183,11 @@ pub(crate) struct RoleEntry {
     pub(crate) deny: Vec<At<String>>,
 }
 
-/// Tokens that are taken back: one, those of a session or of a user, or those for a tenant.
+/// Tokens that are taken back: one, those of a session or of a user, or those for a tenant or of an issuer.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub(crate) struct RevokedEntry {
-    /// Whose tokens: a name under `issuers` in cloister.yaml. With `jti`, `sid` and `user`.
+    /// Whose tokens: a name under `issuers` in cloister.yaml. With `jti`, `sid` and `user`, or with `before` alone.
     pub(crate) issuer: Option<At<String>>,
     /// The `jti` of a token.
     pub(crate) jti: Option<At<String>>,

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 
 use redis::{FromRedisValue as _, Value};
-use store::{Change, Revocation, Turn};
+use store::{Change, Revocation, Told, Turn};
 use tenancy::Revoked;
+use terms::Author;
 
 /// One entry of the stream.
 #[derive(Debug, Eq, PartialEq)]
@@ -21,15 +22,24 @@ pub(crate) struct Unreadable(&'static str);
 impl Message {
     /// Its fields, in the order in which they are written.
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
-        let Self::Change(Change { turn, revocation: Revocation { revoked, until, made } }) = self else {
+        let Self::Change(Change { turn, told, revocation: Revocation { revoked, until, made, author } }) = self else {
             return vec![("turn", "ask".into())];
         };
-        let turn = match turn {
-            Turn::Restored => "restored",
-            Turn::Revoked => "revoked",
+        // A word of its own, where an earlier version would undo more than is meant, if it understood.
+        let (turn, again) = match (turn, told) {
+            (Turn::Restored, Told::First) => ("restored", None),
+            (Turn::Restored, Told::Again) => ("restored-before", None),
+            (Turn::Revoked, Told::First) => ("revoked", None),
+            (Turn::Revoked, Told::Again) => ("revoked", Some("again")),
         };
         let mut fields = vec![("turn", turn.into()), ("made", made.to_string())];
+        fields.extend(again.map(|again| ("told", again.into())));
+        fields.extend(author.map(|author| ("author", author.to_string())));
         let before = match revoked {
+            Revoked::Issuer { issuer, before } => {
+                fields.push(("issuer", issuer.to_string()));
+                Some(*before)
+            }
             Revoked::Session { issuer, sid } => {
                 fields.extend([("issuer", issuer.to_string()), ("session", sid.to_string())]);
                 None
@@ -59,12 +69,21 @@ impl Message {
         };
         let number =
             |name: &'static str| text(name)?.map(|text| text.parse::<u64>().map_err(|_| Unreadable(name))).transpose();
-        let turn = match text("turn")?.as_deref() {
+        let told = match text("told")?.as_deref() {
+            None => Told::First,
+            Some("again") => Told::Again,
+            Some(_) => return Err(Unreadable("told")),
+        };
+        let (turn, told) = match text("turn")?.as_deref() {
             Some("ask") => return Ok(Self::Ask),
-            Some("restored") => Turn::Restored,
-            Some("revoked") => Turn::Revoked,
+            Some("restored") => (Turn::Restored, told),
+            Some("restored-before") => (Turn::Restored, Told::Again),
+            Some("revoked") => (Turn::Revoked, told),
             Some(_) | None => return Err(Unreadable("turn")),
         };
+        // Earlier versions do not say.
+        let author =
+            text("author")?.map(|author| author.parse::<Author>().map_err(|_| Unreadable("author"))).transpose()?;
         let issuer = || text("issuer")?.and_then(|issuer| issuer.parse().ok()).ok_or(Unreadable("issuer"));
         let before = number("before")?;
         let revoked = match (text("session")?, text("subject")?, text("tenant")?, text("token")?) {
@@ -79,11 +98,14 @@ impl Message {
                 before: before.ok_or(Unreadable("before"))?,
             },
             (None, None, None, Some(jti)) => Revoked::Token { issuer: issuer()?, jti: jti.into() },
+            (None, None, None, None) => {
+                Revoked::Issuer { issuer: issuer()?, before: before.ok_or(Unreadable("tokens"))? }
+            }
             _ => return Err(Unreadable("tokens")),
         };
-        let revocation =
-            Revocation { revoked, until: number("until")?, made: number("made")?.ok_or(Unreadable("made"))? };
-        Ok(Self::Change(Change { turn, revocation }))
+        let made = number("made")?.ok_or(Unreadable("made"))?;
+        let revocation = Revocation { revoked, until: number("until")?, made, author };
+        Ok(Self::Change(Change { turn, told, revocation }))
     }
 }
 
@@ -100,6 +122,7 @@ mod tests {
     fn what_is_written_is_read_as_the_same() {
         let (issuer, subject) = (|| "main".parse().unwrap(), || "ada".parse().unwrap());
         let all = [
+            Revoked::Issuer { issuer: issuer(), before: 8 },
             Revoked::Session { issuer: issuer(), sid: "s 1".into() },
             Revoked::Subject { issuer: issuer(), subject: subject(), before: None },
             Revoked::Subject { issuer: issuer(), subject: subject(), before: Some(u64::MAX) },
@@ -107,9 +130,13 @@ mod tests {
             Revoked::Token { issuer: issuer(), jti: "t\n1".into() },
         ];
         for (revoked, turn) in all.into_iter().flat_map(|it| [(it.clone(), Turn::Revoked), (it, Turn::Restored)]) {
-            for until in [None, Some(9)] {
-                let revocation = Revocation { revoked: revoked.clone(), until, made: 5 };
-                let message = Message::Change(Change { turn, revocation });
+            for (until, told, author) in [
+                (None, Told::First, None),
+                (Some(9), Told::Again, Some(Author::Issuer)),
+                (None, Told::First, Some(Author::Command(1_000))),
+            ] {
+                let revocation = Revocation { revoked: revoked.clone(), until, made: 5, author };
+                let message = Message::Change(Change { turn, told, revocation });
                 assert_eq!(Message::read(&written(&message.fields())).unwrap(), message);
             }
         }
@@ -129,6 +156,8 @@ mod tests {
             ("issuer", "Not An Issuer"),
             ("session", "s1"),
             ("until", "never"),
+            ("told", "twice"),
+            ("author", "somebody"),
         ] {
             let mut fields = written(&token);
             fields.insert(name.into(), Value::BulkString(text.into()));

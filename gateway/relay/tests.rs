@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use store::{Revocation, Store};
 use tenancy::Revoked;
-use terms::SystemClock;
+use terms::{Author, SystemClock};
 use tokio::task::JoinHandle;
 
 use crate::{Access, Login, Plaintext, Relay, Server};
@@ -116,7 +116,7 @@ impl Gateway {
     }
 
     fn revoke(&self, jti: &str) {
-        self.store.revoke(&Revocation { revoked: token(jti), until: None, made: 100 }, 100).unwrap();
+        self.store.revoke(&Revocation { revoked: token(jti), until: None, made: 100, author: None }, 100).unwrap();
     }
 
     async fn has(&self, jtis: &[&str]) {
@@ -156,7 +156,7 @@ async fn what_one_gateway_is_told_all_know_within_a_second_and_those_that_come_l
     a.revoke("t1");
     b.has(&["first", "t1"]).await;
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    b.store.restore(&token("first"), 100).unwrap();
+    b.store.restore(&token("first"), Author::Admin, 100).unwrap();
     a.has(&["t1"]).await;
     let c = Gateway::start(&redis);
     c.has(&["t1"]).await;
@@ -186,7 +186,7 @@ async fn whoever_was_away_goes_on_where_it_was_or_asks_for_what_is_gone() {
     a.revoke("before");
     b.has(&["before"]).await;
     let (store, folder) = b.end();
-    store.revoke(&Revocation { revoked: token("alone"), until: None, made: 100 }, 100).unwrap();
+    store.revoke(&Revocation { revoked: token("alone"), until: None, made: 100, author: None }, 100).unwrap();
     a.revoke("meanwhile");
     a.has(&["before", "meanwhile"]).await;
     let b = Gateway::on(&redis, store, folder);

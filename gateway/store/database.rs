@@ -38,7 +38,7 @@ pub enum StoreError {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an empty database becomes one of this format, step by step. The number of steps taken stands in the file.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     CREATE TABLE changes (only INTEGER PRIMARY KEY CHECK (only = 0), count INTEGER NOT NULL) STRICT;
     INSERT INTO changes VALUES (0, 0);
@@ -83,6 +83,41 @@ const STEPS: [&str; 2] = [
         revoked INTEGER,
         used INTEGER
     ) STRICT, WITHOUT ROWID;
+",
+    // All tokens of an issuer can be taken back; each row knows who made it, and at which count of changes it became what it
+    // is, so that whoever knows the state of a count reads what is new. What is gone is remembered for a while for the same.
+    "
+    CREATE TABLE revocations_3 (
+        kind TEXT NOT NULL CHECK (kind IN ('issuer', 'session', 'subject', 'tenant', 'token')),
+        issuer TEXT NOT NULL CHECK ((issuer = '') = (kind = 'tenant')),
+        name TEXT NOT NULL,
+        before INTEGER,
+        until INTEGER,
+        made INTEGER NOT NULL,
+        author TEXT,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (kind, issuer, name)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO revocations_3
+        SELECT kind, issuer, name, before, until, made, NULL, (SELECT count FROM changes) FROM revocations;
+    DROP TABLE revocations;
+    ALTER TABLE revocations_3 RENAME TO revocations;
+    CREATE INDEX revocations_at ON revocations (at);
+    CREATE INDEX revocations_until ON revocations (until) WHERE until IS NOT NULL;
+    CREATE INDEX revocations_of_issuer ON revocations (issuer) WHERE author = 'issuer';
+    CREATE TABLE removals (
+        kind TEXT NOT NULL,
+        issuer TEXT NOT NULL,
+        name TEXT NOT NULL,
+        before INTEGER,
+        made INTEGER,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (kind, issuer, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX removals_at ON removals (at);
+    ALTER TABLE revocation_events ADD COLUMN author TEXT;
+    ALTER TABLE outbox ADD COLUMN author TEXT;
+    ALTER TABLE outbox ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 
@@ -229,6 +264,24 @@ mod tests {
         assert!(matches!(Store::open_existing(folder.path()), Err(StoreError::Missing(_))));
         drop(Store::open(folder.path()).unwrap());
         drop(Store::open_existing(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn what_an_earlier_version_kept_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Store::path(folder.path());
+        let connection = Connection::open(&path).unwrap();
+        STEPS[..2].iter().for_each(|step| connection.execute_batch(step).unwrap());
+        let rows = "INSERT INTO revocations VALUES ('token', 'main', 't1', NULL, 500, 100), ('tenant', '', 'acme', 7, NULL, 100);
+                    INSERT INTO outbox (turn, kind, issuer, name, made) VALUES ('revoked', 'token', 'main', 't1', 100);
+                    UPDATE changes SET count = 2; PRAGMA user_version = 2";
+        connection.execute_batch(rows).unwrap();
+        drop(connection);
+        let store = Store::open_existing(folder.path()).unwrap();
+        let kept = store.revocations(100).unwrap();
+        assert_eq!(kept.iter().map(|it| (it.until, it.author)).collect::<Vec<_>>(), [(None, None), (Some(500), None)]);
+        assert_eq!(store.news(None, store.version().unwrap()).unwrap().revoked.len(), 2);
+        assert_eq!(store.outbox(10).unwrap().len(), 1);
     }
 
     #[test]

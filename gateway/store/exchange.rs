@@ -1,6 +1,6 @@
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
-use crate::rows::{self, Kept, seconds};
+use crate::rows::{self, KeptRevocation, seconds};
 use crate::{Revocation, Store, StoreError, Turn};
 
 /// A change that one store tells the others.
@@ -8,8 +8,19 @@ use crate::{Revocation, Store, StoreError, Turn};
 pub struct Change {
     /// Whether tokens were taken back or given back.
     pub turn: Turn,
+    /// Whether it is news.
+    pub told: Told,
     /// Which, and since when.
     pub revocation: Revocation,
+}
+
+/// Whether a change is news.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Told {
+    /// It may have been undone since: it counts only where nothing later is known.
+    Again,
+    /// It was made just now.
+    First,
 }
 
 /// A change that was made here and waits to be told to others.
@@ -28,19 +39,17 @@ impl Store {
     pub fn outbox(&self, most: u32) -> Result<Vec<Posted>, StoreError> {
         let all = self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT id, turn, kind, issuer, name, before, until, made FROM outbox ORDER BY id LIMIT :most",
+                "SELECT id, turn, again, kind, issuer, name, before, until, made, author FROM outbox ORDER BY id LIMIT :most",
             )?;
             let row = |row: &Row<'_>| {
-                let kept = Kept::read(row)?;
-                Ok((row.get("id")?, row.get("turn")?, kept, row.get("until")?, row.get("made")?))
+                Ok((row.get("id")?, row.get("turn")?, row.get("again")?, KeptRevocation::read(row)?))
             };
             let all = statement.query_map(named_params! { ":most": most }, row)?;
-            all.collect::<rusqlite::Result<Vec<(i64, String, Kept, Option<i64>, i64)>>>()
+            all.collect::<rusqlite::Result<Vec<(i64, String, bool, KeptRevocation)>>>()
         })?;
-        let posted = |(id, turn, kept, until, made): (i64, String, Kept, Option<i64>, i64)| {
-            let (until, made) = (until.map(i64::cast_unsigned), made.cast_unsigned());
-            let revocation = Revocation { revoked: self.revoked(kept)?, until, made };
-            Ok(Posted { id, change: Change { turn: self.turn(&turn)?, revocation } })
+        let posted = |(id, turn, again, row): (i64, String, bool, KeptRevocation)| {
+            let (turn, told, revocation) = (self.turn(&turn)?, rows::told(again), self.revocation(row)?);
+            Ok(Posted { id, change: Change { turn, told, revocation } })
         };
         all.into_iter().map(posted).collect()
     }
@@ -64,16 +73,19 @@ impl Store {
         self.transaction(|transaction| transaction.execute("DELETE FROM outbox", []).map(drop))
     }
 
-    /// Tells all that is in force `now`, to others who may have missed some of it.
+    /// Tells all that is in force `now` and what was undone lately, to others who may have missed some of it.
     ///
     /// # Errors
     /// Nothing more is told.
     pub fn post_all(&self, now: u64) -> Result<(), StoreError> {
         self.transaction(|transaction| {
-            let sql = "INSERT INTO outbox (turn, kind, issuer, name, before, until, made)
-                SELECT 'revoked', kind, issuer, name, before, until, made FROM revocations
+            let sql = "INSERT INTO outbox (turn, kind, issuer, name, before, until, made, author, again)
+                SELECT 'revoked', kind, issuer, name, before, until, made, author, 1 FROM revocations
                 WHERE until IS NULL OR until > :now";
-            transaction.execute(sql, named_params! { ":now": seconds(now) }).map(drop)
+            transaction.execute(sql, named_params! { ":now": seconds(now) })?;
+            let sql = "INSERT INTO outbox (turn, kind, issuer, name, before, until, made, author, again)
+                SELECT 'restored', kind, issuer, name, before, NULL, made, NULL, 1 FROM removals WHERE made IS NOT NULL";
+            transaction.execute(sql, []).map(drop)
         })
     }
 
@@ -87,20 +99,25 @@ impl Store {
 
     /// Takes over what the others have said up to this cursor, whole or not at all. Answers whether anything is new.
     ///
-    /// Everybody takes over everything in the same order, also what they have said themselves: so all end with the same.
+    /// Everybody takes over everything in the same order, also what they have said themselves: so all end with the same. What
+    /// is told again brings nothing back that was undone, and undoes nothing that was made later.
     ///
     /// # Errors
     /// Nothing was taken over.
     pub fn receive(&self, changes: &[Change], cursor: &str, now: u64) -> Result<bool, StoreError> {
         let taken = self.transaction(|transaction| {
             let mut new = false;
-            for Change { turn, revocation } in changes {
-                let changed = match turn {
-                    Turn::Restored => rows::remove(transaction, &revocation.revoked)?,
-                    Turn::Revoked => rows::put(transaction, revocation, now)?,
+            for Change { turn, told, revocation } in changes {
+                let changed = match (turn, told) {
+                    (Turn::Restored, Told::First) => rows::remove(transaction, &revocation.revoked, None)?,
+                    (Turn::Restored, Told::Again) => {
+                        rows::remove(transaction, &revocation.revoked, Some(revocation.made))?
+                    }
+                    (Turn::Revoked, Told::Again) if rows::is_undone(transaction, revocation)? => false,
+                    (Turn::Revoked, _) => rows::put(transaction, revocation, now)?,
                 };
                 if changed {
-                    rows::note(transaction, *turn, &revocation.revoked)?;
+                    rows::note(transaction, *turn, &revocation.revoked, revocation.author)?;
                     new = true;
                 }
             }
@@ -118,12 +135,14 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use tenancy::Revoked;
+    use terms::Author;
 
     use super::*;
 
     fn change(turn: Turn, jti: &str) -> Change {
         let revoked = Revoked::Token { issuer: "main".parse().unwrap(), jti: jti.into() };
-        Change { turn, revocation: Revocation { revoked, until: None, made: 100 } }
+        let revocation = Revocation { revoked, until: None, made: 100, author: Some(Author::Admin) };
+        Change { turn, told: Told::First, revocation }
     }
 
     /// A store, what it said in order, and what it made of the same in the order of all.
@@ -137,7 +156,7 @@ mod tests {
 
         fn make(&self, change: &Change) {
             match change.turn {
-                Turn::Restored => assert!(self.0.restore(&change.revocation.revoked, 100).unwrap()),
+                Turn::Restored => assert!(self.0.restore(&change.revocation.revoked, Author::Admin, 100).unwrap()),
                 Turn::Revoked => self.0.revoke(&change.revocation, 100).unwrap(),
             }
         }
@@ -191,9 +210,41 @@ mod tests {
         a.make(&change(Turn::Restored, "t1"));
         assert_eq!(a.say().len(), 3);
         a.0.post_all(100).unwrap();
-        assert_eq!(a.say(), [change(Turn::Revoked, "t2")]);
+        let again = |turn, jti| Change { told: Told::Again, ..change(turn, jti) };
+        let undone = Revocation { author: None, ..change(Turn::Restored, "t1").revocation };
+        let undone = Change { revocation: undone, ..again(Turn::Restored, "t1") };
+        assert_eq!(a.say(), [again(Turn::Revoked, "t2"), undone]);
         a.0.post_all(100).unwrap();
         a.0.forget_outbox().unwrap();
         assert_eq!(a.say(), []);
+    }
+
+    #[test]
+    fn what_is_told_again_brings_nothing_back_and_undoes_nothing_that_is_later() {
+        let (a, b) = (Gateway::new(), Gateway::new());
+        for gateway in [&a, &b] {
+            gateway.make(&change(Turn::Revoked, "t1"));
+            gateway.say();
+        }
+        b.make(&change(Turn::Restored, "t1"));
+        b.say();
+        // `a` has missed that, and tells what it has.
+        a.0.post_all(100).unwrap();
+        let of_a = a.say();
+        assert!(!b.0.receive(&of_a, "1-0", 100).unwrap());
+        assert_eq!(b.revoked(), []);
+        // `b` tells what it has undone, and `a` hears of it after all.
+        b.0.post_all(100).unwrap();
+        let of_b = b.say();
+        assert!(a.0.receive(&of_b, "2-0", 100).unwrap());
+        assert_eq!(a.revoked(), []);
+        // Taken back once more, it stays so, whatever of this is told again.
+        let later = Revocation { made: 101, ..change(Turn::Revoked, "t1").revocation };
+        let later = Change { revocation: later, ..change(Turn::Revoked, "t1") };
+        for gateway in [&a, &b] {
+            assert!(gateway.0.receive(std::slice::from_ref(&later), "3-0", 101).unwrap());
+            assert!(!gateway.0.receive(&of_b, "4-0", 101).unwrap() && !gateway.0.receive(&of_a, "5-0", 101).unwrap());
+            assert_eq!(gateway.revoked(), std::slice::from_ref(&later.revocation));
+        }
     }
 }

@@ -20,7 +20,8 @@
 //! let store = Store::open(folder.path())?;
 //! let before = store.version()?;
 //! let revoked = Revoked::Token { issuer: "main".parse()?, jti: "a1b2c3".into() };
-//! store.revoke(&Revocation { revoked, until: None, made: 1_795_000_000 }, 1_795_000_000)?;
+//! let revocation = Revocation { revoked, until: None, made: 1_795_000_000, author: None };
+//! store.revoke(&revocation, 1_795_000_000)?;
 //! assert_ne!(store.version()?, before);
 //! assert_eq!(store.revocations(1_795_000_000)?.len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -35,5 +36,5 @@ mod rows;
 
 pub use api_keys::KeptKey;
 pub use database::{Store, StoreError};
-pub use exchange::{Change, Posted};
-pub use revocations::{Event, Revocation, Turn};
+pub use exchange::{Change, Posted, Told};
+pub use revocations::{Event, Extent, News, Revocation, Taken, Turn};

@@ -232,20 +232,33 @@ impl Issuer {
     }
 }
 
-/// How often the issuers of one pattern, which are likely to be one server, are asked out of turn in all.
-#[derive(Debug, Default)]
+/// How often something may be done in a second.
+#[derive(Debug)]
 pub(crate) struct Budget {
-    /// The second, and how many were asked in it, in the lowest byte.
+    most: u8,
+    /// The second, and how often it was done in it, in the lowest byte.
     spent: AtomicU64,
 }
 
-/// So many in a second: each is a key that was never seen before, or made up.
-const PER_SECOND: u64 = 10;
+/// How often the issuers of one pattern, which are likely to be one server, are asked out of turn in all: each time for a key
+/// that was never seen before, or made up.
+const ASKED_PER_SECOND: u8 = 10;
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(ASKED_PER_SECOND)
+    }
+}
 
 impl Budget {
-    fn take(&self, now: u64) -> bool {
+    pub(crate) const fn new(most: u8) -> Self {
+        Self { most, spent: AtomicU64::new(0) }
+    }
+
+    /// Spends one of this second, if one is left.
+    pub(crate) fn take(&self, now: u64) -> bool {
         let next = |spent: u64| match (spent >> 8 == now & (u64::MAX >> 8), spent & 0xff) {
-            (true, count) => (count < PER_SECOND).then_some(spent + 1),
+            (true, count) => (count < u64::from(self.most)).then_some(spent + 1),
             (false, _) => Some((now << 8) | 1),
         };
         self.spent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()

@@ -73,8 +73,8 @@ pub use notice::{About, Notice, NoticeKind};
 pub use place::{ClaimPlace, InvalidClaimPlace};
 pub use realms::RealmsState;
 pub use settings::{
-    ClientAuthentication, ClientCredentials, IntrospectionSettings, IssuerSettings, JwksSource, Profile, Reach,
-    SettingsError, TenantNaming, Unfit,
+    ClientAuthentication, ClientCredentials, IntrospectionSettings, IssuerSettings, JwksSource, NoticeSettings,
+    Profile, Reach, SettingsError, TenantNaming, Unfit,
 };
-pub use verify::{IsRegistered, Verifier};
+pub use verify::{IsRegistered, Unheard, Verifier};
 pub use wanted::{Form, ToldClaim};

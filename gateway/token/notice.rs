@@ -2,21 +2,27 @@ use std::collections::BTreeMap;
 
 use terms::{IssuerId, Subject, TenantId};
 
-use crate::TokenError;
 use crate::claims::Claims;
 use crate::header::{EVENTS, Kind, LOGOUT_TOKENS};
-use crate::issuer::Issuer;
+use crate::issuer::Voice;
 use crate::json::Json;
+use crate::{NoticeSettings, TokenError};
 
 /// What an issuer says about tokens of its own, signed by it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Notice {
+    /// Who says it, as the configuration calls it.
+    pub by: IssuerId,
     /// Which issuer, told from all others.
     pub issuer: IssuerId,
     /// The only tenant that it speaks for, if it is one of those that each tenant has one of.
     pub realm: Option<TenantId>,
     /// Whose tokens are not good any longer. Nothing, if it only wants to be heard.
     pub about: Vec<About>,
+    /// Whatever was issued before this second, the issuer knew when it said it.
+    pub before: u64,
+    /// The most revocations that this issuer may have at a time.
+    pub most: u64,
     /// Up to when tokens that are good now may be good at most, in seconds since the Unix epoch.
     pub until: u64,
 }
@@ -65,11 +71,12 @@ impl NoticeKind {
 }
 
 impl Notice {
-    /// Reads the claims of a notice whose signature has been verified. `now` is in seconds since the Unix epoch.
-    pub(crate) fn read(claims: &Claims, kind: NoticeKind, by: &Issuer, now: u64) -> Result<Self, TokenError> {
-        let settings = &by.settings;
+    /// Reads the claims of a notice. `now` is in seconds since the Unix epoch.
+    pub(crate) fn read(claims: &Claims, kind: NoticeKind, by: Voice<'_>, now: u64) -> Result<Self, TokenError> {
+        let settings = by.settings;
         let leeway = settings.leeway.as_secs();
-        let ours = settings.notices.as_deref().unwrap_or_default();
+        let NoticeSettings { audiences: ours, max_revocations: most } =
+            settings.notices.as_ref().ok_or(TokenError::Issuer)?;
         let audiences = claims
             .texts("aud", "`aud` is neither a text nor a list of texts")?
             .ok_or(TokenError::Claims("`aud` is missing"))?;
@@ -95,7 +102,8 @@ impl Notice {
         };
         let longest = settings.max_lifetime.map_or(u64::MAX, |longest| longest.as_secs());
         let until = now.max(issued).saturating_add(longest).saturating_add(leeway);
-        Ok(Self { issuer: by.name.clone(), realm: by.realm.clone(), about, until })
+        let (issuer, realm) = (by.name.clone(), by.realm.cloned());
+        Ok(Self { by: settings.id.clone(), issuer, realm, about, before, most: *most, until })
     }
 }
 

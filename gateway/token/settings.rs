@@ -49,14 +49,24 @@ pub struct IssuerSettings {
     pub profile: Profile,
     /// The longest that a token of its may be good for, from `iat` to `exp`. As long as it says, if there is none.
     pub max_lifetime: Option<Duration>,
-    /// Who we are in what it says about sessions that have ended (`aud`); nobody, if it says nothing of the kind.
-    pub notices: Option<Vec<String>>,
+    /// What is taken from it of what it says about sessions that have ended; nothing, if it says nothing of the kind.
+    pub notices: Option<NoticeSettings>,
     /// How far its clock and ours may differ. At most five minutes; parts of a second are not counted.
     pub leeway: Duration,
     /// The longest token, in bytes.
     pub max_token_bytes: usize,
     /// The most claims in a token.
     pub max_claims: usize,
+}
+
+/// What is taken of what an issuer says about sessions that have ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NoticeSettings {
+    /// Who we are there (`aud`).
+    pub audiences: Vec<String>,
+    /// The most revocations that it may have at a time; where each tenant has an issuer, each of these. The next one takes
+    /// back all that it has issued so far.
+    pub max_revocations: u64,
 }
 
 /// What the tokens of an issuer have to be, besides signed.
@@ -225,7 +235,8 @@ pub enum Unfit {
     KeysInCommon,
     /// Nobody is named, or it is not known for how long what was taken back has to be remembered.
     #[error(
-        "`notices` needs `audiences`, and `max_lifetime`: for so long it is remembered which tokens were taken back"
+        "`notices` needs `audiences`, from 1 to 1000000 `max_revocations`, and `max_lifetime`: for so long it is remembered \
+         which tokens were taken back"
     )]
     Notices,
     /// More than five minutes.
@@ -374,8 +385,13 @@ impl IssuerSettings {
     }
 
     fn notices_fit(&self) -> bool {
-        let named = |audiences: &Vec<String>| !audiences.is_empty() && !audiences.iter().any(String::is_empty);
-        self.notices.as_ref().is_none_or(|audiences| named(audiences) && self.max_lifetime.is_some())
+        let fit = |notices: &NoticeSettings| {
+            let NoticeSettings { audiences, max_revocations } = notices;
+            !audiences.is_empty()
+                && !audiences.iter().any(String::is_empty)
+                && (1..=1_000_000).contains(max_revocations)
+        };
+        self.notices.as_ref().is_none_or(|notices| fit(notices) && self.max_lifetime.is_some())
     }
 
     /// Where keys are; if this is a pattern, where those of some tenant would be.

@@ -1,3 +1,5 @@
+mod hear;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -7,8 +9,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
-use terms::{Clock, IssuerSet, TenantId};
+use terms::{Clock, IssuerId, IssuerSet, TenantId};
 use tokio::sync::Semaphore;
+
+pub use hear::Unheard;
 
 use crate::cache::{Entry, Verified};
 use crate::claims::Claims;
@@ -16,8 +20,7 @@ use crate::compact::Compact;
 use crate::fetch::{self, Source};
 use crate::header::{ACCESS_TOKENS, Header, Kind};
 use crate::introspection::{Introspector, Memory};
-use crate::issuer::Issuer;
-use crate::notice::{Notice, NoticeKind};
+use crate::issuer::{Budget, Issuer};
 use crate::pattern::Pattern;
 use crate::realms::{Newcomers, Realms, RealmsState};
 use crate::refresh::PLACES;
@@ -44,6 +47,8 @@ pub struct Verifier {
     /// The longest token that any issuer allows.
     longest: usize,
     places: Semaphore,
+    /// What may be verified of what issuers say, by how the configuration calls them.
+    hearing: HashMap<IssuerId, Budget>,
 }
 
 /// Says whether there is a tenant of this name.
@@ -73,6 +78,8 @@ impl Verifier {
         let mut realms = Vec::new();
         let mut introspectors = Vec::new();
         let memory = Arc::new(Memory::new(cache_capacity));
+        let heard = settings.iter().filter(|settings| settings.notices.is_some());
+        let hearing = heard.map(|settings| (settings.id.clone(), Budget::new(hear::PER_SECOND))).collect();
         let longest = settings.iter().map(|settings| settings.max_token_bytes).max().unwrap_or(LONGEST_TOKEN);
         for settings in settings {
             let unfit = |fault| SettingsError { faults: vec![(Some(settings.id.clone()), fault)] };
@@ -119,6 +126,7 @@ impl Verifier {
             memory,
             clock,
             places: Semaphore::new(PLACES),
+            hearing,
         })
     }
 
@@ -253,37 +261,6 @@ impl Verifier {
         let serial = key.serial;
         drop(keys);
         Ok(Signed { claims, issuer, serial })
-    }
-
-    /// What an issuer says about sessions that have ended and about those who had them.
-    ///
-    /// # Errors
-    ///
-    /// It is not for us, not of an issuer whose notices are taken, not signed, or not understood.
-    /// [`TokenError::Unavailable`] is an outage of ours and says nothing about it.
-    pub async fn notice(&self, kind: NoticeKind, token: &str) -> Result<Notice, TokenError> {
-        if token.len() > self.longest {
-            return Err(TokenError::TooLarge);
-        }
-        let accept = |settings: &IssuerSettings, _| settings.notices.as_ref().map(drop).ok_or(TokenError::Issuer);
-        let judge = |now| self.signed(token, kind.types(), accept, now);
-        let signed = match judge(self.clock.unix_seconds()) {
-            Ok(signed) => signed,
-            Err(Refused { error, key: None }) => return Err(error),
-            Err(Refused { error, key: Some((issuer, name)) }) => {
-                if !issuer.look_again(name, self.clock.unix_seconds()).await {
-                    return Err(error);
-                }
-                let now = self.clock.unix_seconds();
-                judge(now).map_err(|refused| {
-                    if let TokenError::Key(_) = refused.error {
-                        issuer.note_unknown(name, now);
-                    }
-                    refused.error
-                })?
-            }
-        };
-        Notice::read(&signed.claims, kind, &signed.issuer, self.clock.unix_seconds())
     }
 
     /// Whose token it says it is. Of two ways to write an issuer down, the one that is about it alone counts.

@@ -73,7 +73,7 @@ async fn what_the_command_takes_back_is_refused_within_a_second_and_after_every_
 
     let (code, out, _) = revocations(&gateway, "list", &[]);
     let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!((code, lines[0].join(" ")), (0, "what issuer which issued before until made".into()));
+    assert_eq!((code, lines[0].join(" ")), (0, "what issuer which issued before until made by".into()));
     assert_eq!((lines.len(), &lines[1][..5]), (3, ["user", "main", "ada", "-", "-"].as_slice()));
     assert_eq!(lines[2][..3], ["tenant", "-", "acme"]);
 
@@ -88,6 +88,8 @@ async fn what_the_command_takes_back_is_refused_within_a_second_and_after_every_
         let of = |record: &Value| Some((record["kind"].as_str()?.to_owned(), record["of"].as_str()?.to_owned()));
         let kinds: Vec<_> = records.all().iter().filter_map(of).collect();
         let expected = [("tokens.revoked", "subject"), ("tokens.revoked", "tenant"), ("tokens.restored", "tenant")];
+        let by_command = |record: &Value| record["by"] == "command" && record["uid"].is_u64();
+        assert!(records.all().iter().filter(|record| record["of"].is_string()).all(by_command), "and who it was");
         kinds == expected.map(|(kind, of)| (kind.to_owned(), of.to_owned()))
     });
 }
@@ -144,7 +146,7 @@ async fn a_name_that_is_not_known_is_an_error_and_takes_nothing_back() {
         ),
         (&["--tenant", "acne", "--before", "now"], "error: the tenant `acne` is not known: did you mean `acme`?"),
         (&["--user", "ada"], "error: `issuer` goes with `jti`, `sid` or `user`, and not with `tenant`"),
-        (&[], "error: name one of `jti`, `sid`, `user` and `tenant`"),
+        (&[], "error: name one of `jti`, `sid`, `user` and `tenant`, or an `issuer` with `before`"),
     ] {
         let (code, _, err) = revocations(&gateway, "add", arguments);
         assert_eq!((code, err.trim()), (2, said));
@@ -155,7 +157,7 @@ async fn a_name_that_is_not_known_is_an_error_and_takes_nothing_back() {
 /// A row that Cloister would not write, by a program that is not ours.
 fn damage(gateway: &Gateway) {
     let script = "import sqlite3, sys; store = sqlite3.connect(sys.argv[1]); store.execute(\"INSERT INTO revocations \
-                  VALUES ('tenant', '', 'No Tenant', 5, NULL, 1)\"); store.execute('UPDATE changes SET count = \
+                  SELECT 'tenant', '', 'No Tenant', 5, NULL, 1, NULL, count + 1 FROM changes\"); store.execute('UPDATE changes SET count = \
                   count + 1'); store.commit()";
     let store = gateway.folder.path().join("state/cloister.db");
     let python = std::process::Command::new("python3").args(["-c", script]).arg(store).status();
@@ -250,10 +252,35 @@ async fn without_redis_each_gateway_does_what_it_is_told_and_catches_up_later() 
     first.eventually("it hears again", || !first.admin("/readyz").1.contains("Redis"));
 }
 
-/// A gateway that takes notices of its issuer, and how long it takes until a form or an event is answered.
+/// A gateway that takes notices of its issuer.
 async fn hearing() -> Gateway {
-    let issuer = "    notices: { audiences: [client-1] }\n    max_lifetime: 2h\n";
-    Gateway::test().issuer(issuer).start().await
+    hearing_at_most(10_000).await
+}
+
+async fn hearing_at_most(most: u32) -> Gateway {
+    let issuer = format!("    notices: {{ audiences: [client-1], max_revocations: {most} }}\n    max_lifetime: 2h\n");
+    Gateway::test().issuer(&issuer).start().await
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A form that says that a session is over.
+fn logout(gateway: &Gateway, audience: &str, sid: &str) -> String {
+    let token = gateway.issuer.sign_as(
+        "logout+jwt",
+        &json!({
+            "iss": "https://idp.example.test/", "aud": audience, "iat": now(), "exp": now() + 120, "jti": "n1",
+            "sid": sid, "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+        }),
+    );
+    format!("logout_token={token}")
+}
+
+/// What came of what the issuer has said.
+fn counted(gateway: &Gateway, outcome: &str) -> u32 {
+    let name = format!(r#"cloister_notices_total{{issuer="main",outcome="{outcome}"}} "#);
+    let (_, text) = gateway.admin("/metrics");
+    text.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
 }
 
 async fn say(gateway: &Gateway, path: &str, media: &str, body: String) -> (u16, String) {
@@ -272,23 +299,42 @@ async fn who_logs_out_at_the_issuer_is_out_when_the_issuer_has_its_answer() {
     };
     let (one, other) = (session("s1"), session("s2"));
     assert_eq!((status(&gateway, &one).await, status(&gateway, &other).await), (200, 200));
-    let logout = |audience: &str| {
-        gateway.issuer.sign_as(
-            "logout+jwt",
-            &json!({
-                "iss": "https://idp.example.test/", "aud": audience, "iat": now(), "exp": now() + 120, "jti": "n1",
-                "sid": "s1", "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
-            }),
-        )
-    };
-    const FORM: &str = "application/x-www-form-urlencoded";
-    let refused = say(&gateway, "logout", FORM, format!("logout_token={}", logout("client-2"))).await;
+    let refused = say(&gateway, "logout", FORM, logout(&gateway, "client-2", "s1")).await;
     assert_eq!(refused.0, 400, "{}", refused.1);
     assert_eq!(status(&gateway, &one).await, 200);
-    let heard = say(&gateway, "logout", FORM, format!("logout_token={}", logout("client-1"))).await;
+    let heard = say(&gateway, "logout", FORM, logout(&gateway, "client-1", "s1")).await;
     assert_eq!(heard, (200, String::new()));
     assert_eq!((status(&gateway, &one).await, status(&gateway, &other).await), (401, 200));
     assert_eq!(gateway.metric("cloister_revocations"), 1.0);
+    gateway.eventually("it is on record who did it", || {
+        let records = gateway.records(&["--all"]);
+        records.all().iter().any(|record| record["of"] == "session" && record["by"] == "issuer")
+    });
+    assert_eq!((counted(&gateway, "taken"), counted(&gateway, "audience"), counted(&gateway, "key")), (1, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_takes_back_more_than_it_may_takes_back_all_that_it_has_issued() {
+    let gateway = hearing_at_most(2).await;
+    let token = |issued: u64| {
+        let mut claims = claims("acme", "zoe", &["viewer"]);
+        claims["iat"] = issued.into();
+        gateway.issuer.sign(&claims)
+    };
+    let earlier = token(now());
+    for sid in ["s1", "s2", "s1"] {
+        assert_eq!(say(&gateway, "logout", FORM, logout(&gateway, "client-1", sid)).await.0, 200);
+    }
+    assert_eq!(status(&gateway, &earlier).await, 200);
+    assert_eq!(say(&gateway, "logout", FORM, logout(&gateway, "client-1", "s3")).await.0, 200);
+    assert_eq!(status(&gateway, &earlier).await, 401, "nothing that was taken back is lost");
+    assert_eq!(status(&gateway, &token(now() + 2)).await, 200, "what it issues from now on is good");
+    assert_eq!(gateway.metric("cloister_revocations"), 3.0);
+    assert_eq!((counted(&gateway, "taken"), counted(&gateway, "coarse")), (3, 1));
+    let (code, out, _) = revocations(&gateway, "list", &[]);
+    assert!(code == 0 && out.lines().any(|line| line.starts_with("issuer") && line.ends_with("issuer")), "{out}");
+    assert_eq!(ask(&gateway, "DELETE", json!({ "issuer": "main", "before": "now" })).await.0, 204);
+    assert_eq!(status(&gateway, &earlier).await, 200, "an operator can say that it was a mistake");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,3 +1,5 @@
+use terms::Author;
+
 use super::*;
 
 #[test]
@@ -17,13 +19,15 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     let what = Files::Policy;
     journal.note(&Note::Changed { what, old: None, new }).unwrap();
     let of_each = [
+        TokensOf::Issuer(&ISSUER),
         TokensOf::Session(&ISSUER),
         TokensOf::Subject(&ISSUER, sub),
         TokensOf::Tenant(&TENANT),
         TokensOf::Token(&ISSUER),
     ];
-    for of in of_each {
-        journal.note(&Note::Tokens { turn: Turn::Revoked, of, before: Some(1_795_000_000) }).unwrap();
+    let by = [None, Some(Author::Admin), Some(Author::Command(1_000)), Some(Author::Issuer), None];
+    for (of, by) in of_each.into_iter().zip(by) {
+        journal.note(&Note::Tokens { turn: Turn::Revoked, of, before: Some(1_795_000_000), by }).unwrap();
     }
     journal.note(&Note::Secret { setting: "admin.token", refused: None }).unwrap();
     journal.note(&Note::Secret { setting: "admin.token", refused: Some("it is empty") }).unwrap();
@@ -56,6 +60,7 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
             "tokens.revoked",
             "tokens.revoked",
             "tokens.revoked",
+            "tokens.revoked",
             "secret.changed",
             "secret.refused",
             "log.closed"
@@ -63,7 +68,7 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     );
 
     let report = verified(&folder);
-    assert_eq!((report.records, report.finals, report.own, report.closed), (13, 4, 9, true));
+    assert_eq!((report.records, report.finals, report.own, report.closed), (14, 4, 10, true));
     assert!(report.torn.is_none());
     let schema: Value = serde_json::from_str(record_schema()).unwrap();
     for record in &records {

@@ -34,8 +34,10 @@ impl Reader<'_> {
             None
         };
         let what = [jti, sid, user, tenant].into_iter().flatten().count();
-        if what != 1 {
-            return wrong("what is taken back is one of `jti`, `sid`, `user` and `tenant`", "write one entry for each");
+        if what > 1 || (what == 0 && (issuer.is_none() || before.is_none())) {
+            let message =
+                "what is taken back is one of `jti`, `sid`, `user` and `tenant`, or an `issuer` with `before`";
+            return wrong(message, "write one entry for each");
         }
         if issuer.is_some() == tenant.is_some() {
             let help = "a token, a session and a user are an issuer's; a tenant's tokens are of whichever issuer";
@@ -59,10 +61,11 @@ impl Reader<'_> {
         match (jti, sid, user) {
             (Some(jti), _, _) => Some(Revoked::Token { issuer, jti: text(jti) }),
             (_, Some(sid), _) => Some(Revoked::Session { issuer, sid: text(sid) }),
-            (_, _, user) => {
-                let subject: Subject = parse(self.file, user.as_ref()?, findings)?;
+            (_, _, Some(user)) => {
+                let subject: Subject = parse(self.file, user, findings)?;
                 Some(Revoked::Subject { issuer, subject, before })
             }
+            (None, None, None) => Some(Revoked::Issuer { issuer, before: before? }),
         }
     }
 

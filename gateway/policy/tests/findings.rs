@@ -299,7 +299,7 @@ fn what_is_taken_back_says_what_it_is_and_whose() {
         - { issuer: dev, user: ada, before: yesterday }\n\
         - { issuer: dev, user: \"a b\" }\n";
     insta::assert_snapshot!(refused(text), @r#"
-p.yaml:3:3 what is taken back is one of `jti`, `sid`, `user` and `tenant` (write one entry for each)
+p.yaml:3:3 what is taken back is one of `jti`, `sid`, `user` and `tenant`, or an `issuer` with `before` (write one entry for each)
 p.yaml:4:3 `issuer` goes with `jti`, `sid` or `user`, and not with `tenant` (a token, a session and a user are an issuer's; a tenant's tokens are of whichever issuer)
 p.yaml:5:3 `issuer` goes with `jti`, `sid` or `user`, and not with `tenant` (a token, a session and a user are an issuer's; a tenant's tokens are of whichever issuer)
 p.yaml:6:3 all tokens for a tenant, whenever issued (give `before`, or say `status: suspended`)

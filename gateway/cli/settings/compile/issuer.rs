@@ -5,8 +5,8 @@ use std::sync::Arc;
 use secrets::Secret;
 use terms::{Binding, IssuerId, Place, TenantId};
 use token::{
-    ClaimPlace, ClientAuthentication, ClientCredentials, IntrospectionSettings, IssuerSettings, JwksSource, Profile,
-    Reach, TenantNaming,
+    ClaimPlace, ClientAuthentication, ClientCredentials, IntrospectionSettings, IssuerSettings, JwksSource,
+    NoticeSettings, Profile, Reach, TenantNaming,
 };
 use yaml::{At, Named};
 
@@ -135,7 +135,10 @@ impl Compiler<'_> {
             wanted: Arc::default(), // known once all upstreams are
             profile,
             max_lifetime,
-            notices: notices.map(|notices| notices.audiences.into_iter().map(|audience| audience.value).collect()),
+            notices: notices.map(|notices| NoticeSettings {
+                audiences: notices.audiences.into_iter().map(|audience| audience.value).collect(),
+                max_revocations: u64::from(notices.max_revocations),
+            }),
             leeway: leeway.0,
             max_token_bytes: 8 << 10,
             max_claims: 64,

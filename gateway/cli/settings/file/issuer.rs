@@ -81,6 +81,14 @@ const fn leeway() -> Span {
 pub(crate) struct Notices {
     /// Who we are there: the client id, or the audience of the stream.
     pub(crate) audiences: Vec<At<String>>,
+    /// The most revocations that it may have at a time; where each tenant has an issuer, each of these. What does not fit takes
+    /// back all tokens that it has issued so far.
+    #[serde(default = "max_revocations")]
+    pub(crate) max_revocations: u32,
+}
+
+const fn max_revocations() -> u32 {
+    10_000
 }
 
 /// What the tokens of an issuer have to be, besides signed.

@@ -1,14 +1,18 @@
 //! What issuers say about sessions that have ended: OpenID Connect Back-Channel Logout 1.0 and RFC 8417.
 
 use super::*;
-use crate::{About, Notice, NoticeKind};
+use crate::{About, Notice, NoticeKind, NoticeSettings};
 
 const LIFE: u64 = 3_600;
 const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
 
+fn taking(audiences: &[&str]) -> NoticeSettings {
+    NoticeSettings { audiences: audiences.iter().map(|it| (*it).to_owned()).collect(), max_revocations: 10 }
+}
+
 fn setup() -> Setup {
     Setup::with(|settings| {
-        settings.notices = Some(vec!["client-1".into()]);
+        settings.notices = Some(taking(&["client-1"]));
         settings.max_lifetime = Some(Duration::from_secs(LIFE));
     })
 }
@@ -36,12 +40,12 @@ fn user(name: &str) -> Value {
 impl Setup {
     async fn logout(&self, claims: &Value) -> Result<Notice, Reason> {
         let token = self.main.sign_as("logout+jwt", claims);
-        self.verifier.notice(NoticeKind::Logout, &token).await.map_err(TokenError::reason)
+        self.verifier.notice(NoticeKind::Logout, &token).await.map_err(|unheard| unheard.error.reason())
     }
 
     async fn event(&self, claims: &Value) -> Result<Notice, Reason> {
         let token = self.main.sign_as("secevent+jwt", claims);
-        self.verifier.notice(NoticeKind::SecurityEvent, &token).await.map_err(TokenError::reason)
+        self.verifier.notice(NoticeKind::SecurityEvent, &token).await.map_err(|unheard| unheard.error.reason())
     }
 }
 
@@ -58,7 +62,15 @@ fn with(mut claims: Value, name: &str, value: Value) -> Value {
 #[tokio::test]
 async fn a_logout_is_of_a_session_or_of_all_that_a_user_has() {
     let setup = setup();
-    let said = |about| Notice { issuer: id("main"), realm: None, about: vec![about], until: NOW + LIFE + 30 };
+    let said = |about| Notice {
+        by: id("main"),
+        issuer: id("main"),
+        realm: None,
+        about: vec![about],
+        before: NOW + 1,
+        most: 10,
+        until: NOW + LIFE + 30,
+    };
     assert_eq!(setup.logout(&logout()).await, Ok(said(About::Session("s1".into()))));
     let all = About::Subject("user-1".parse().unwrap(), NOW + 1);
     assert_eq!(setup.logout(&without(logout(), "sid")).await, Ok(said(all)));
@@ -101,11 +113,11 @@ async fn what_is_no_logout_token_takes_nothing_back() {
     }
     let header = json!({ "alg": "ES256", "kid": "main-1", "typ": "logout+jwt" });
     let forged = setup.other.sign_raw(header.to_string().as_bytes(), logout().to_string().as_bytes());
-    let refused = setup.verifier.notice(NoticeKind::Logout, &forged).await.map_err(TokenError::reason);
+    let refused = setup.verifier.notice(NoticeKind::Logout, &forged).await.map_err(|unheard| unheard.error.reason());
     assert_eq!(refused, Err(Reason::AuthInvalidSignature));
     for typ in ["at+jwt", "secevent+jwt", "dpop+jwt"] {
         let token = setup.main.sign_as(typ, &logout());
-        let refused = setup.verifier.notice(NoticeKind::Logout, &token).await.map_err(TokenError::reason);
+        let refused = setup.verifier.notice(NoticeKind::Logout, &token).await.map_err(|unheard| unheard.error.reason());
         assert_eq!(refused, Err(Reason::AuthInvalidHeader), "{typ}");
     }
 }
@@ -113,7 +125,7 @@ async fn what_is_no_logout_token_takes_nothing_back() {
 #[tokio::test]
 async fn a_notice_lets_nobody_in() {
     let setup = Setup::with(|settings| {
-        settings.notices = Some(vec!["api".into()]);
+        settings.notices = Some(taking(&["api"]));
         settings.max_lifetime = Some(Duration::from_secs(LIFE));
     });
     let claims = with(with(logout(), "aud", json!("api")), "tenant_id", json!("acme"));
@@ -168,20 +180,45 @@ async fn an_event_that_is_not_known_is_heard_and_takes_nothing_back() {
         assert_eq!(setup.event(&claims).await.map(|notice| notice.about), Ok(vec![]), "{name}");
     }
     let untyped = setup.main.sign(&event(user("user-1")));
-    let refused = setup.verifier.notice(NoticeKind::SecurityEvent, &untyped).await.map_err(TokenError::reason);
+    let refused =
+        setup.verifier.notice(NoticeKind::SecurityEvent, &untyped).await.map_err(|unheard| unheard.error.reason());
     assert_eq!(refused, Err(Reason::AuthInvalidHeader), "a security event says that it is one");
 }
 
 #[test]
 fn notices_need_somebody_that_they_are_for_and_an_end() {
-    for (audiences, life) in [(vec![], Some(LIFE)), (vec![String::new()], Some(LIFE)), (vec!["client-1".into()], None)]
+    let none = NoticeSettings { max_revocations: 0, ..taking(&["client-1"]) };
+    for (notices, life) in
+        [(taking(&[]), Some(LIFE)), (taking(&[""]), Some(LIFE)), (taking(&["client-1"]), None), (none, Some(LIFE))]
     {
         let settings = IssuerSettings {
-            notices: Some(audiences),
+            notices: Some(notices),
             max_lifetime: life.map(Duration::from_secs),
             ..Setup::issuer("main", "keys.json".into())
         };
         let error = Verifier::new(vec![settings], Arc::new(ManualClock::at(NOW)), 1).unwrap_err();
         assert_eq!(error.faults, [(Some(id("main")), Unfit::Notices)]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_signatures_are_verified_than_so_many_a_second_and_junk_takes_none_of_them() {
+    let setup = setup();
+    let forged = setup.other.sign_raw(
+        json!({ "alg": "ES256", "kid": "main-1", "typ": "logout+jwt" }).to_string().as_bytes(),
+        logout().to_string().as_bytes(),
+    );
+    for claims in [with(logout(), "aud", json!("else")), without(logout(), "events"), with(logout(), "iss", json!("x"))]
+    {
+        for _ in 0..300 {
+            assert!(setup.logout(&claims).await.is_err());
+        }
+    }
+    for _ in 0..200 {
+        let unheard = setup.verifier.notice(NoticeKind::Logout, &forged).await.unwrap_err();
+        assert_eq!((unheard.error, unheard.by), (TokenError::Signature, Some(id("main"))));
+    }
+    assert_eq!(setup.logout(&logout()).await, Err(Reason::AuthUnavailable), "and it may be said again");
+    setup.clock.advance(Duration::from_secs(1));
+    assert!(setup.logout(&logout()).await.is_ok());
 }
