@@ -236,8 +236,8 @@ routes:
 pub(crate) fn compile(text: &str, issuers: &[IssuerId]) -> Policy {
     let known = Known {
         issuers: issuers.iter().map(|id| (id.clone(), MembershipSource::Claims.into())).collect(),
-        authorities: policy::KnownNames::default(),
         upstreams: ["orders".parse().expect("an upstream")].into(),
+        ..Known::default()
     };
     policy::compile(&[Source { path: "bench.yaml", text }], &known).expect("a policy").policy
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use directory::Directory;
 use ingress::Ingress;
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
@@ -17,21 +18,28 @@ use crate::life::{Life, Stage};
 use crate::upgrade::Spare;
 use crate::watchdog::Hearts;
 
-/// How long the first clients wait for the keys of issuers. Whoever hangs longer has requests answered with 503.
+/// How long the first clients wait for the keys of issuers and the directory. Whoever hangs longer has requests answered with 503.
 const HEAD_START: Duration = Duration::from_secs(3);
 
 /// The ingress, and the life that it is a part of.
 pub(crate) struct Front {
     ingress: Ingress<Application>,
     tokens: Arc<Verifier>,
+    directory: Option<Directory>,
     life: Life,
     spare: Spare,
     hearts: Option<(Hearts, usize, Duration)>,
 }
 
 impl Front {
-    pub(crate) const fn new(ingress: Ingress<Application>, tokens: Arc<Verifier>, life: Life, spare: Spare) -> Self {
-        Self { ingress, tokens, life, spare, hearts: None }
+    pub(crate) const fn new(
+        ingress: Ingress<Application>,
+        tokens: Arc<Verifier>,
+        directory: Option<Directory>,
+        life: Life,
+        spare: Spare,
+    ) -> Self {
+        Self { ingress, tokens, directory, life, spare, hearts: None }
     }
 
     /// Lets so many workers show that they live, each so often.
@@ -54,9 +62,14 @@ impl Service for Front {
         }
         // Who comes meanwhile waits to be accepted, and is served by whoever served before where one still does: a restart
         // and an upgrade must not make refusals out of keys that come in a moment.
+        let directory = async {
+            if let Some(directory) = &self.directory {
+                directory.met().await;
+            }
+        };
         tokio::select! {
-            () = self.tokens.asked_once() => {}
-            () = sleep(HEAD_START) => tracing::warn!("serving, although not all issuers have answered"),
+            ((), ()) = async { tokio::join!(self.tokens.asked_once(), directory) } => {}
+            () = sleep(HEAD_START) => tracing::warn!("serving, although not all issuers, or not the directory, have answered"),
             () = self.life.reaches(Stage::Leaving) => {}
         }
         self.life.go(Stage::Serving);

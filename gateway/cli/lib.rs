@@ -31,6 +31,7 @@ mod keys;
 mod known_keys;
 mod life;
 mod load;
+mod membership;
 mod metrics;
 mod notify;
 mod origin;

@@ -8,6 +8,7 @@ use std::time::{Instant, UNIX_EPOCH};
 use admin::Check;
 use assertion::{Keys, State};
 use audit::{COMMIT_BOUNDS_MICROS, Journal};
+use directory::Directory;
 use gate::Rooms;
 use ingress::{Certificates, Counters, Served};
 use prometheus::core::{Collector, Desc};
@@ -20,6 +21,7 @@ use terms::UpstreamId;
 use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
 
+use crate::membership;
 use crate::signing::Rings;
 
 /// The parts that count for themselves.
@@ -37,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) defences: Vec<(UpstreamId, Arc<Defence>)>,
     pub(crate) relay: Option<Arc<Relay>>,
     pub(crate) secrets: Arc<Followed>,
+    pub(crate) directory: Option<Directory>,
 }
 
 impl Parts {
@@ -68,6 +71,7 @@ impl Collector for Counted {
         families.extend(self.parts.of_upstreams());
         families.extend(self.parts.of_defences());
         families.extend(self.parts.relay.iter().flat_map(|relay| of_relay(&relay.hearing())));
+        families.extend(self.parts.directory.iter().flat_map(|directory| membership::metrics(&directory.state())));
         families.extend(self.parts.of_keys());
         families.push(self.parts.of_secrets());
         families
@@ -451,15 +455,15 @@ impl Parts {
     }
 }
 
-fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
+pub(crate) fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
     family(name, help, MetricType::COUNTER, vec![(Vec::new(), float(value))])
 }
 
-fn gauge(name: &str, help: &str, value: u64) -> MetricFamily {
+pub(crate) fn gauge(name: &str, help: &str, value: u64) -> MetricFamily {
     family(name, help, MetricType::GAUGE, vec![(Vec::new(), float(value))])
 }
 
-fn family(name: &str, help: &str, kind: MetricType, values: Vec<(Vec<(&str, &str)>, f64)>) -> MetricFamily {
+pub(crate) fn family(name: &str, help: &str, kind: MetricType, values: Vec<(Vec<(&str, &str)>, f64)>) -> MetricFamily {
     let metrics = values.into_iter().map(|(labels, value)| {
         let mut metric = Metric::from_label(labels.into_iter().map(label).collect());
         if kind == MetricType::COUNTER {
@@ -496,6 +500,6 @@ fn label((name, value): (&str, &str)) -> LabelPair {
     clippy::cast_precision_loss,
     reason = "Prometheus counts in doubles; beyond 2^53 the last digits do not matter"
 )]
-const fn float(count: u64) -> f64 {
+pub(crate) const fn float(count: u64) -> f64 {
     count as f64
 }

@@ -10,6 +10,7 @@ use admin::{Admin, Notices, Operations};
 use assertion::Minter;
 use audit::{Committer, Files, Journal, Note};
 use canonical::Bounds;
+use directory::Directory;
 use gate::{DemandingHosts, Gate, Rooms};
 use ingress::{ClientCertificates, Ingress, ListenerSettings, Listeners, Strangers};
 use notify::RecursiveMode;
@@ -46,7 +47,7 @@ use crate::upgrade::{Old, Upgrade};
 use crate::watch_files::{self, Watched};
 use crate::watch_store;
 use crate::watchdog::{self, Hearts};
-use crate::{desk, following, ready, renew, signing, which};
+use crate::{desk, following, membership, ready, renew, signing, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -92,6 +93,7 @@ impl Gateway {
             admin_token,
             state,
             redis,
+            directory,
             issuers,
             dpop,
             backends,
@@ -116,6 +118,7 @@ impl Gateway {
         let of_now = Arc::clone(&rules);
         let is_registered = move |tenant: &TenantId| of_now.glance().policy().tenants().get(tenant.as_str()).is_some();
         let tokens = Arc::new(tokens.knowing(Arc::new(is_registered)));
+        let directory = directory.map(|directory| membership::open(directory, &clock)).transpose()?;
         let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
         warn_of_believed(&backends);
         let resolver = resolver(&upstreams, dns)?;
@@ -182,8 +185,11 @@ impl Gateway {
         let dpop = Arc::new(Dpop::new(dpop, Arc::clone(&clock)));
         let gate =
             Gate::new(clients, Arc::clone(&rooms), rules, Arc::clone(&tokens), Arc::clone(&dpop), Arc::clone(&journal));
-        let gate =
-            gate.demanding_certificates(demanding(&listeners)).revoking(revoking.live()).knowing(known_keys.live());
+        let gate = gate
+            .demanding_certificates(demanding(&listeners))
+            .revoking(revoking.live())
+            .knowing(known_keys.live())
+            .asking(directory.clone());
         let proxy = Arc::new(Proxy::new(
             gate,
             Backends::new(backends),
@@ -210,8 +216,16 @@ impl Gateway {
             Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(Arc::clone(&proxy))))
                 .linger(shutdown.idle);
         let life = Life::new();
-        let readiness =
-            ready::checks(&tokens, &journal, &upstreams, &revoking, relay.as_ref(), &following.followed, &life);
+        let readiness = ready::checks(
+            &tokens,
+            &journal,
+            &upstreams,
+            &revoking,
+            relay.as_ref(),
+            directory.as_ref(),
+            &following.followed,
+            &life,
+        );
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             dpop,
@@ -226,6 +240,7 @@ impl Gateway {
             defences,
             relay: relay.clone(),
             secrets: Arc::clone(&following.followed),
+            directory: directory.clone(),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let admin = Admin {
@@ -252,7 +267,7 @@ impl Gateway {
             sockets: Arc::clone(&spare),
             taken: watch::Sender::new(false),
         });
-        let mut front = Front::new(ingress, Arc::clone(&tokens), life.clone(), spare);
+        let mut front = Front::new(ingress, Arc::clone(&tokens), directory.clone(), life.clone(), spare);
         let mut tasks = tasks(Works {
             admin,
             tokens,
@@ -264,6 +279,7 @@ impl Gateway {
             revoking,
             known_keys,
             relay,
+            directory,
             keys,
             following,
             journal: Arc::clone(&journal),
@@ -326,6 +342,7 @@ struct Works {
     revoking: Arc<Revoking>,
     known_keys: Arc<KnownKeys>,
     relay: Option<Arc<Relay>>,
+    directory: Option<Directory>,
     keys: Rings,
     following: Following,
     journal: Arc<Journal>,
@@ -346,6 +363,7 @@ fn tasks(works: Works) -> Vec<Task> {
         revoking,
         known_keys,
         relay,
+        directory,
         keys,
         following,
         journal,
@@ -363,6 +381,7 @@ fn tasks(works: Works) -> Vec<Task> {
     let prober = upstreams.iter().any(|upstream| upstream.check().is_some()).then(|| Prober::new(Arc::clone(&proxy)));
     let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(&old), Arc::clone(&old.supervisor));
     let relay = relay.map(|relay| Task::new("relay", move |shutdown| relay.run(shutdown)));
+    let directory = directory.map(|directory| Task::new("directory", move |shutdown| directory.run(shutdown)));
     let tasks = vec![
         Task::new("issuers", move |shutdown| tokens.run(shutdown)),
         Task::lasting("admin", move |shutdown| async move {
@@ -398,7 +417,7 @@ fn tasks(works: Works) -> Vec<Task> {
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];
-    tasks.into_iter().chain(relay).collect()
+    tasks.into_iter().chain(relay).chain(directory).collect()
 }
 
 /// Tells the process before this one and the supervisor when it serves, and the supervisor when it will not any more.

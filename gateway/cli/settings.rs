@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) state: PathBuf,
     /// `None`: this gateway is alone.
     pub(crate) redis: Option<Redis>,
+    /// `None`: the policy files say who is a member.
+    pub(crate) directory: Option<directory::Settings>,
     pub(crate) issuers: Vec<IssuerSettings>,
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,
     pub(crate) dpop: token::DpopSettings,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use apikey::ApiKeys;
 use audit::Journal;
 use canonical::CanonicalRequest;
+use directory::Directory;
 use policy::Access;
 use tenancy::Revocations;
 use terms::{Clients, Live};
@@ -30,6 +31,7 @@ pub struct Gate {
     tokens: Arc<Verifier>,
     dpop: Arc<Dpop>,
     keys: Arc<Live<ApiKeys>>,
+    directory: Option<Directory>,
     revocations: Arc<Live<Revocations>>,
     journal: Arc<Journal>,
 }
@@ -60,7 +62,7 @@ impl Gate {
     ) -> Self {
         let (demanding, keys) = (DemandingHosts::default(), Arc::new(Live::new(ApiKeys::default())));
         let revocations = Arc::new(Live::new(Revocations::default()));
-        Self { clients, rooms, demanding, rules, tokens, dpop, keys, revocations, journal }
+        Self { clients, rooms, demanding, rules, tokens, dpop, keys, directory: None, revocations, journal }
     }
 
     /// The same gate, for listeners that demand certificates of the clients of these hosts.
@@ -73,6 +75,12 @@ impl Gate {
     #[must_use]
     pub fn knowing(self, keys: Arc<Live<ApiKeys>>) -> Self {
         Self { keys, ..self }
+    }
+
+    /// The same gate, which asks this directory in place of the members in the policy files.
+    #[must_use]
+    pub fn asking(self, directory: Option<Directory>) -> Self {
+        Self { directory, ..self }
     }
 
     /// The same gate, which also knows of tokens that were taken back while it works.
@@ -104,7 +112,7 @@ impl Gate {
                 let identified =
                     Identified::verify(fitting, &self.tokens, &self.keys.glance(), arrival, request).await?; // a token, a key or a certificate names a caller
                 let held = Held::check(identified, &self.dpop, arrival, request)?; // the token is in the hands that it was made out to
-                let entered = Entered::enter(held, arrival, request)?; // the caller is inside the tenant that all name
+                let entered = Entered::enter(held, self.directory.as_ref(), arrival, request).await?; // the caller is inside the tenant that all name
                 let valid = Valid::check(entered, &self.revocations.glance())?; // its token was not taken back
                 let present = Present::check(valid, arrival)?; // its tenant lets members come from there
                 let assured = Assured::check(present, arrival)?; // its user has proven itself well enough, and lately

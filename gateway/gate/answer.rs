@@ -147,9 +147,11 @@ impl Answer {
             | Reason::RequestUpgrade => Self::of(400, "malformed_request", "The request is malformed or ambiguous", 3),
 
             // An outage of ours is never told as a fault of the client's.
-            Reason::AuditUnavailable | Reason::AuthProofFull | Reason::AuthUnavailable | Reason::GatewayStopping => {
-                Self::of(503, "unavailable", "Temporarily unavailable", 14)
-            }
+            Reason::AuditUnavailable
+            | Reason::AuthProofFull
+            | Reason::AuthUnavailable
+            | Reason::GatewayStopping
+            | Reason::TenantUnavailable => Self::of(503, "unavailable", "Temporarily unavailable", 14),
             Reason::GatewayOverloaded => Self::of(503, "overloaded", "Too many requests at the moment", 14),
             Reason::Internal => Self::of(500, "internal", "Internal error", 13),
             Reason::UpstreamBusy => Self::of(503, "upstream_busy", "The backend has too much to do", 8),
@@ -187,8 +189,13 @@ mod tests {
 
     #[test]
     fn an_outage_of_ours_is_never_told_as_bad_credentials() {
-        for reason in [Reason::AuditUnavailable, Reason::AuthUnavailable, Reason::Internal, Reason::UpstreamUnavailable]
-        {
+        for reason in [
+            Reason::AuditUnavailable,
+            Reason::AuthUnavailable,
+            Reason::Internal,
+            Reason::TenantUnavailable,
+            Reason::UpstreamUnavailable,
+        ] {
             assert!(Answer::to(reason).status.is_server_error(), "{reason}");
         }
     }

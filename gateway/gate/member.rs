@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use canonical::CanonicalRequest;
+use directory::{Directory, Question, Unavailable};
 use policy::{Access, TenantSource};
-use tenancy::{Identity, Membership, MembershipSource, Named, Outsider, Registry, Source};
+use tenancy::{Identity, Members, Membership, MembershipSource, Named, Outsider, Registry, Source};
 use terms::RoleName;
 
 use crate::holder::Held;
@@ -39,7 +40,12 @@ pub(crate) struct Entered<'r> {
 }
 
 impl<'r> Entered<'r> {
-    pub(crate) fn enter(held: Held<'r>, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Self, Refusal> {
+    pub(crate) async fn enter(
+        held: Held<'r>,
+        directory: Option<&Directory>,
+        arrival: &Arrival,
+        request: &CanonicalRequest<'_>,
+    ) -> Result<Self, Refusal> {
         let Held { routed, caller } = held;
         let sources: &[TenantSource] = match &routed.route().access {
             Access::Guarded { tenant_from, .. } | Access::Services { tenant_from, .. } => tenant_from,
@@ -94,11 +100,37 @@ impl<'r> Entered<'r> {
             realm: caller.token().and_then(|token| token.realm()),
             confined_to: confined.as_ref().map(Confined::tenants),
         };
-        let entered = tenancy::enter(&identity, named, policy.tenants(), policy.members());
+        // ORDER: whatever can be said without the directory comes first, so that it is asked for nobody who is refused anyway.
+        let entered = match tenancy::locate(&identity, named, policy.tenants()) {
+            Ok(located) => match located.asks_directory() {
+                None => located.join(None),
+                Some(tenant) => {
+                    let question = Question { issuer: caller.issuer(), tenant, subject: caller.subject() };
+                    match known(question, directory, policy.members()).await {
+                        Ok(roles) => located.join(roles),
+                        // FAIL CLOSED: who cannot be shown to belong there does not get in, and that is an outage of ours.
+                        Err(Unavailable) => Err(located.unavailable()),
+                    }
+                }
+            },
+            Err(outsider) => Err(outsider),
+        };
         match entered {
             Ok(membership) => Ok(Self { routed, member: Member { caller, membership } }),
             Err(outsider) => Err(routed.refuse_as(Cause::Outsider(outsider), Who::Caller(caller))),
         }
+    }
+}
+
+/// What the directory knows of somebody: the one in the database, where there is one, or that of the policy files.
+async fn known(
+    question: Question<'_>,
+    directory: Option<&Directory>,
+    files: &Members,
+) -> Result<Option<Arc<[RoleName]>>, Unavailable> {
+    match directory {
+        Some(directory) => directory.roles(question).await,
+        None => Ok(files.roles(question.tenant, question.subject).cloned()),
     }
 }
 

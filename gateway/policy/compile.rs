@@ -104,6 +104,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
         limits: limits.into_values(),
         tenants,
         members,
+        directory: known.directory,
         revocations,
         issuers: known.issuers.iter().map(|(issuer, source)| (issuer.clone(), source.clone())).collect(),
         services,

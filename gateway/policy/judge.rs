@@ -4,10 +4,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenancy::{Authenticated, Identity, Membership, MembershipSource, Named, Outsider, Source, enter};
+use tenancy::{Authenticated, Identity, Membership, MembershipSource, Named, Outsider, Source, locate};
 use terms::{Binding, IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
 
 use crate::decide::{Decision, RuleId};
+use crate::known::DirectoryAt;
 use crate::policy::Policy;
 use crate::route::{Access, TenantSource};
 use crate::service::Service;
@@ -214,7 +215,11 @@ impl Policy {
             speaks_for: self.voucher(issuer).and_then(|voucher| voucher.tenants.as_deref()),
             confined_to: asker.service.as_ref().map(|service| &service.only),
         };
-        let membership = match enter(&identity, &named, &self.tenants, &self.members) {
+        let entered = locate(&identity, &named, &self.tenants).and_then(|located| {
+            let tenant = located.asks_directory();
+            located.join(tenant.and_then(|tenant| self.in_directory(tenant, asker, members)))
+        });
+        let membership = match entered {
             Ok(membership) => membership,
             Err(outsider) => {
                 let reason = outsider.reason();
@@ -243,6 +248,20 @@ impl Policy {
         match decision {
             Decision::Allow { .. } => verdict.placed(upstream),
             Decision::Deny(denial) => verdict.ends(denial.reason()),
+        }
+    }
+}
+
+impl Policy {
+    /// What the directory knows of an asker. Of a database nothing is known here: the roles that the question gives are those
+    /// in it, and an asker of whom it gives none is not there.
+    fn in_directory(&self, tenant: &TenantId, asker: &Asker, source: MembershipSource) -> Option<Arc<[RoleName]>> {
+        match (self.directory, source) {
+            (DirectoryAt::Database, MembershipSource::Directory) if !asker.roles.is_empty() => {
+                Some(Arc::clone(&asker.roles))
+            }
+            (DirectoryAt::Database, _) => None,
+            (DirectoryAt::Files, _) => self.members.roles(tenant, &asker.subject).cloned(),
         }
     }
 }

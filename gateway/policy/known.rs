@@ -14,6 +14,8 @@ pub struct Known {
     pub issuers: KnownNames<IssuerId, Voucher>,
     /// Authorities over certificates, and the tenants that each may speak for.
     pub authorities: KnownNames<IssuerId, Arc<HashSet<TenantId>>>,
+    /// Where it is written who belongs to a tenant, for issuers that do not say so themselves.
+    pub directory: DirectoryAt,
     /// Backends, and what routes have to know of each.
     pub upstreams: KnownNames<UpstreamId, KnownUpstream>,
 }
@@ -36,6 +38,16 @@ pub enum Requests {
     Signed,
     /// None.
     Unsigned,
+}
+
+/// Where it is written who belongs to a tenant.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DirectoryAt {
+    /// In a database, which is asked when a request comes. Policies know nobody of it: their tests say who they speak of.
+    Database,
+    /// In the policy files.
+    #[default]
+    Files,
 }
 
 impl Known {

@@ -28,8 +28,8 @@
 //! "#;
 //! let known = Known {
 //!     issuers: [("main".parse()?, tenancy::MembershipSource::Claims)].into(),
-//!     authorities: policy::KnownNames::default(),
 //!     upstreams: ["orders".parse()?].into(),
+//!     ..Known::default()
 //! };
 //! let policy = compile(&[Source { path: "policy.yaml", text }], &known)?.policy;
 //!
@@ -73,7 +73,7 @@ pub use echo::{Echo, EchoMode, EchoPlace, Echoed, Missing, Success};
 pub use explain::{Explanation, Outcome, Stage, Step};
 pub use fields::{FieldRules, InvalidField, request_field, response_field};
 pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question};
-pub use known::{Known, KnownNames, KnownUpstream, Requests};
+pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests};
 pub use limit::{KeyPart, LimitRule};
 pub use policy::Policy;
 pub use route::{AcceptsKeys, Access, Demands, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};

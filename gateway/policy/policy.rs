@@ -5,6 +5,7 @@ use tenancy::{Members, Registry, Revocations, Voucher};
 use terms::{IssuerId, Permission, RoleName};
 
 use crate::case::Case;
+use crate::known::DirectoryAt;
 use crate::limit::LimitRule;
 use crate::role::Role;
 use crate::route::Route;
@@ -22,6 +23,7 @@ pub struct Policy {
     pub(crate) limits: Vec<LimitRule>,
     pub(crate) tenants: Registry,
     pub(crate) members: Members,
+    pub(crate) directory: DirectoryAt,
     pub(crate) revocations: Revocations,
     pub(crate) issuers: HashMap<IssuerId, Voucher>,
     pub(crate) services: Services,

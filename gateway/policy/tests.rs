@@ -34,6 +34,7 @@ fn known() -> Known {
         .into_iter()
         .collect(),
         upstreams: ["orders", "streams"].map(|name| name.parse().unwrap()).into(),
+        ..Known::default()
     }
 }
 

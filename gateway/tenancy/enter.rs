@@ -93,7 +93,8 @@ pub struct Named<'a> {
     pub tenant: Option<&'a str>,
 }
 
-/// Proof that a caller acts inside a tenant that is registered, active and its own. Only [`enter`] makes one.
+/// Proof that a caller acts inside a tenant that is registered, active and its own. Only [`Located::join`] makes
+/// one.
 #[derive(Clone, Debug)]
 pub struct Membership {
     tenant: TenantId,
@@ -140,6 +141,9 @@ pub enum Why {
     /// The tenant is not served.
     #[error("the tenant is suspended")]
     Suspended,
+    /// What must be known of the tenant or of its members cannot be had at the moment.
+    #[error("it cannot be found out whether the subject belongs to this tenant")]
+    Unavailable,
     /// No source names a tenant, or one that is not registered.
     #[error("no registered tenant is named")]
     Unknown,
@@ -168,15 +172,13 @@ impl Outsider {
             Why::Mismatch => Reason::TenantMismatch,
             Why::NotMember => Reason::TenantNotMember,
             Why::Suspended => Reason::TenantSuspended,
+            Why::Unavailable => Reason::TenantUnavailable,
             Why::Unknown => Reason::TenantUnknown,
         }
     }
 }
 
-/// Lets a caller into the tenant that every source agrees on.
-///
-/// `named` has one entry for each source that the route demands. A tenant in the token must agree even where the route
-/// does not ask for it, and must be there where the token is what says who is a member.
+/// Lets a caller into the tenant that every source agrees on, by a directory that is at hand.
 ///
 /// # Errors
 /// [`Outsider`], whose [`Outsider::reason`] is one of the `tenant.*` words.
@@ -186,6 +188,24 @@ pub fn enter(
     registry: &Registry,
     members: &Members,
 ) -> Result<Membership, Outsider> {
+    let located = locate(identity, named, registry)?;
+    let known = located.asks_directory().and_then(|tenant| members.roles(tenant, identity.subject)).cloned();
+    located.join(known)
+}
+
+/// Finds the tenant that a caller asks for, and holds it to everything that can be said without its directory: who is refused
+/// here makes nobody look anything up.
+///
+/// `named` has one entry for each source that the route demands. A tenant in the token must agree even where the route
+/// does not ask for it, and must be there where the token is what says who is a member.
+///
+/// # Errors
+/// [`Outsider`], whose [`Outsider::reason`] is one of the `tenant.*` words.
+pub fn locate<'a>(
+    identity: &Identity<'a>,
+    named: &[Named<'_>],
+    registry: &'a Registry,
+) -> Result<Located<'a>, Outsider> {
     let registered = |name: &str| registry.get(name).map(|tenant| tenant.id.clone());
     let refuse = |why, tenant| Err(Outsider { why, tenant });
 
@@ -216,16 +236,55 @@ pub fn enter(
         Status::Closed => return refuse(Why::Closed, Some(tenant.id.clone())),
         Status::Suspended => return refuse(Why::Suspended, Some(tenant.id.clone())),
     }
-    let in_directory = || members.roles(&tenant.id, identity.subject).cloned();
-    let in_token = || identity.tenant.map(|_| Arc::clone(identity.roles));
-    let roles = match identity.members {
-        MembershipSource::Claims => in_token(),
-        MembershipSource::Directory => in_directory(),
-        MembershipSource::Union => both(in_token(), in_directory()),
+    let in_token = match identity.members {
+        MembershipSource::Claims | MembershipSource::Union => identity.tenant.map(|_| identity.roles),
+        MembershipSource::Directory => None,
     };
-    match roles {
-        Some(roles) => Ok(Membership { tenant: tenant.id.clone(), roles }),
-        None => refuse(Why::NotMember, Some(tenant.id.clone())),
+    Ok(Located { tenant: &tenant.id, in_token, members: identity.members })
+}
+
+/// Proof that a caller asks for a tenant that every source names, that is served, and for which its issuer may speak. Whether
+/// the caller belongs there may still be for the directory to say. Only [`locate`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct Located<'a> {
+    tenant: &'a TenantId,
+    in_token: Option<&'a Arc<[RoleName]>>,
+    members: MembershipSource,
+}
+
+impl<'a> Located<'a> {
+    /// The tenant whose directory is to be asked, if it is one that says who is a member.
+    ///
+    /// Also where the token alone would do: of the roles of both, one in the directory may deny something.
+    #[must_use]
+    pub const fn asks_directory(&self) -> Option<&'a TenantId> {
+        match self.members {
+            MembershipSource::Claims => None,
+            MembershipSource::Directory | MembershipSource::Union => Some(self.tenant),
+        }
+    }
+
+    /// Lets the caller in, with the roles that the directory knows of it there; `None`: it knows of none.
+    ///
+    /// # Errors
+    /// [`Outsider`], for the reason `tenant.not_member`.
+    pub fn join(self, in_directory: Option<Arc<[RoleName]>>) -> Result<Membership, Outsider> {
+        let in_token = self.in_token.map(Arc::clone);
+        let roles = match self.members {
+            MembershipSource::Claims => in_token,
+            MembershipSource::Directory => in_directory,
+            MembershipSource::Union => both(in_token, in_directory),
+        };
+        match roles {
+            Some(roles) => Ok(Membership { tenant: self.tenant.clone(), roles }),
+            None => Err(Outsider { why: Why::NotMember, tenant: Some(self.tenant.clone()) }),
+        }
+    }
+
+    /// Keeps the caller out, since the directory could not be asked.
+    #[must_use]
+    pub fn unavailable(self) -> Outsider {
+        Outsider { why: Why::Unavailable, tenant: Some(self.tenant.clone()) }
     }
 }
 

@@ -7,7 +7,7 @@
 //! silent. It reads no files: whoever compiles the policy hands it a [`Registry`] and [`Members`].
 //!
 //! *Who gives it what:* `policy` builds the registry and the directory out of YAML; `gate` calls [`enter`] with what a
-//! verified token and the matched route say.
+//! verified token and the matched route say, or [`locate`] where a directory must first be asked.
 //!
 //! *How to add a source of tenants:* a variant of [`Source`]; the compiler then points at whoever must read it off a
 //! request. A new way to know members: a variant of [`MembershipSource`] and its arm in [`enter`].
@@ -48,7 +48,8 @@ mod shared;
 
 pub use authentication::{Authenticated, Authentication, Insufficient, Mfa};
 pub use enter::{
-    Identity, Membership, MembershipSource, Named, OpaqueTokens, Outsider, Source, Voucher, Why, choose, confine, enter,
+    Identity, Located, Membership, MembershipSource, Named, OpaqueTokens, Outsider, Source, Voucher, Why, choose,
+    confine, enter, locate,
 };
 pub use members::Members;
 pub use registry::{Registry, Status, Tenant};

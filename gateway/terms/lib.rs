@@ -14,6 +14,7 @@
 mod addresses;
 mod author;
 mod binding;
+mod breaker;
 mod chain;
 mod claimed;
 mod clients;
@@ -39,6 +40,7 @@ mod units;
 pub use addresses::{is_loopback_name, is_private, is_special};
 pub use author::{Author, InvalidAuthor};
 pub use binding::{Binding, InvalidBinding, Nonce};
+pub use breaker::{Attempt, Breaker};
 pub use chain::chain;
 pub use claimed::Claimed;
 pub use clients::Clients;

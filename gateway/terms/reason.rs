@@ -218,6 +218,8 @@ reasons! {
     TenantNotMember = "tenant.not_member",
     /// The tenant is suspended.
     TenantSuspended = "tenant.suspended",
+    /// It could not be found out who belongs to the tenant, or which tenants there are.
+    TenantUnavailable = "tenant.unavailable",
     /// No tenant is named, or one that is not registered.
     TenantUnknown = "tenant.unknown",
     /// The route sends each tenant to its own upstream, and has none for this one.

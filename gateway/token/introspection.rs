@@ -1,7 +1,6 @@
 //! Opaque tokens: what they mean, their issuer says when it is asked (RFC 7662).
 
 mod answer;
-mod breaker;
 mod client;
 mod memory;
 
@@ -11,14 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared, WeakShared};
-use terms::{Clock, IssuerId};
+use terms::{Breaker, Clock, IssuerId};
 use tokio::sync::Semaphore;
 
 pub(crate) use memory::Memory;
 
 use crate::{Caller, IssuerSettings, TokenError};
 use answer::Answer;
-use breaker::Breaker;
 use client::{Asking, Client};
 
 /// One issuer that is asked about its tokens.

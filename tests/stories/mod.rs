@@ -17,6 +17,7 @@ mod cors;
 mod crash;
 mod database;
 mod digest;
+mod directory;
 mod echo;
 mod files;
 mod followed;

@@ -1,6 +1,7 @@
 mod authority;
 mod backend;
 mod defence;
+mod directory;
 mod dns;
 mod dpop;
 mod edge;
@@ -75,6 +76,7 @@ impl Compiler<'_> {
             admin,
             state,
             redis,
+            directory,
             issuers,
             authorities,
             dpop,
@@ -99,6 +101,8 @@ impl Compiler<'_> {
         let admin_token = admin.token.as_ref().map(|token| self.admin_token(token));
         let admin = admin.bind.as_ref().map_or(Some(SocketAddr::from(([127, 0, 0, 1], 9901))), |bind| self.parse(bind));
         let redis = redis.as_ref().map(|redis| self.redis(redis));
+        let users = directory::users(&issuers);
+        let directory = directory.map(|directory| self.directory(directory, &users));
         let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
         self.root = assertion.as_ref().and_then(|assertion| self.root(assertion.root.as_ref()?));
@@ -128,6 +132,10 @@ impl Compiler<'_> {
             },
             redis: match redis {
                 Some(redis) => Some(redis?),
+                None => None,
+            },
+            directory: match directory {
+                Some(directory) => Some(directory?),
                 None => None,
             },
             state: PathBuf::from(state?.directory.value),

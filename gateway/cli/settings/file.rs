@@ -2,6 +2,7 @@
 
 mod assertion;
 mod defence;
+mod directory;
 mod dns;
 mod dpop;
 mod edge;
@@ -25,6 +26,7 @@ pub(crate) use assertion::{
     UpstreamAssertion,
 };
 pub(crate) use defence::{Breaker, Queue, Retries};
+pub(crate) use directory::{Directory, Memberships, Postgresql};
 pub(crate) use dns::Dns;
 pub(crate) use dpop::Dpop;
 pub(crate) use edge::{
@@ -65,6 +67,8 @@ pub(crate) struct File {
     pub(super) state: Option<State>,
     /// Redis or Valkey, for several gateways.
     pub(super) redis: Option<Redis>,
+    /// The database that says who belongs to which tenant.
+    pub(super) directory: Option<Directory>,
     /// Who issues tokens, by the name that policies use.
     #[schemars(with = "Pairs<Issuer>")]
     pub(super) issuers: Vec<Named<Issuer>>,
@@ -95,7 +99,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 18] = [
+    const SECTIONS: [&str; 19] = [
         "version",
         "listeners",
         "guard",
@@ -105,6 +109,7 @@ impl File {
         "admin",
         "state",
         "redis",
+        "directory",
         "issuers",
         "authorities",
         "dpop",
@@ -117,8 +122,19 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 10] =
-        ["authorities", "redis", "guard", "clients", "shutdown", "admin", "dns", "dpop", "response", "telemetry"];
+    const OPTIONAL: [&str; 11] = [
+        "authorities",
+        "directory",
+        "redis",
+        "guard",
+        "clients",
+        "shutdown",
+        "admin",
+        "dns",
+        "dpop",
+        "response",
+        "telemetry",
+    ];
 
     /// Reads every section, and of each list every entry that can be read.
     pub(super) fn read(file: &Arc<str>, root: &Node, findings: &mut Findings) -> Self {
@@ -137,6 +153,7 @@ impl File {
                 "admin" => read.admin = yaml::read(value, file, findings).unwrap_or_default(),
                 "state" => read.state = yaml::read(value, file, findings),
                 "redis" => read.redis = yaml::read(value, file, findings),
+                "directory" => read.directory = yaml::read(value, file, findings),
                 "issuers" => read.issuers = yaml::named(file, value, findings),
                 "authorities" => read.authorities = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use certificate::AuthoritySettings;
 use ingress::{CertificateFiles, Shown};
-use policy::{Known, KnownNames, KnownUpstream, Requests, Upgrade};
+use policy::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, Upgrade};
 use secrets::Environment;
 use tenancy::{MembershipSource, OpaqueTokens, Voucher};
 use terms::{Findings, Place};
@@ -81,8 +81,12 @@ impl Reading {
 
     /// What there is to know of a file that cannot be read.
     pub(crate) fn nothing(findings: Findings) -> Self {
-        let known =
-            Known { issuers: KnownNames::unread(), authorities: KnownNames::unread(), upstreams: KnownNames::unread() };
+        let known = Known {
+            issuers: KnownNames::unread(),
+            authorities: KnownNames::unread(),
+            upstreams: KnownNames::unread(),
+            directory: DirectoryAt::Files,
+        };
         Self { settings: Err(findings), known, certificates: Vec::new(), authorities: Vec::new() }
     }
 }
@@ -137,7 +141,8 @@ fn known(written: &File, findings: &Findings) -> Known {
         let tenants = authority.tenants.value.iter().filter_map(|tenant| tenant.value.parse().ok());
         Arc::new(tenants.collect())
     });
-    Known { issuers, authorities, upstreams }
+    let directory = if written.directory.is_some() { DirectoryAt::Database } else { DirectoryAt::Files };
+    Known { issuers, authorities, upstreams, directory }
 }
 
 fn names<N, E, T>(entries: &[Named<E>], findings: &Findings, what: impl Fn(&E) -> T) -> KnownNames<N, T>

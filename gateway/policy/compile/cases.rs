@@ -10,7 +10,7 @@ use super::{Known, Written};
 use crate::case::{Case, Expected};
 use crate::file::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 use crate::judge::{Asked, Asker, Assurance, Question};
-use crate::known::Standing;
+use crate::known::{DirectoryAt, Standing};
 use crate::service::Services;
 use yaml::At;
 
@@ -103,7 +103,10 @@ impl Reader<'_> {
             let finding = Finding::warning(tenant.spot.place(self.file), message);
             findings.push(finding.did_you_mean(tenant.as_str(), names));
         }
-        let directory = |issuer: &IssuerId| self.known.members_of(issuer) == Some(MembershipSource::Directory);
+        let directory = |issuer: &IssuerId| {
+            let in_files = self.known.directory == DirectoryAt::Files;
+            in_files && self.known.members_of(issuer) == Some(MembershipSource::Directory)
+        };
         if let Some(first) = roles.first().filter(|_| issuer.as_ref().is_some_and(directory)) {
             let finding = Finding::error(first.spot.place(self.file), "roles in these tokens count for nothing");
             findings.push(finding.help("the directory says them: look under `members`"));

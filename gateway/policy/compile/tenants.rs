@@ -12,7 +12,7 @@ use super::roles::Draft;
 use super::words::words;
 use super::{Known, Written};
 use crate::file::{ClientsEntry, MfaEntry, MfaMarksEntry, StatusWord, TenantEntry};
-use crate::known::Standing;
+use crate::known::{DirectoryAt, Standing};
 
 pub(super) fn read(
     files: &[Written],
@@ -22,7 +22,10 @@ pub(super) fn read(
 ) -> (Registry, Members) {
     let tenants = read_tenants(files, known, findings);
     let members = read_members(files, &tenants, roles, findings);
-    refuse_shared_directory(files, known, findings);
+    match known.directory {
+        DirectoryAt::Database => refuse_members(files, findings),
+        DirectoryAt::Files => refuse_shared_directory(files, known, findings),
+    }
     let registry = tenants.iter().filter_map(|(_, _, tenant)| tenant.clone()).collect();
     (registry, members)
 }
@@ -172,6 +175,16 @@ fn read_members(
         }
     }
     members.iter().filter_map(|(_, _, membership)| membership.clone()).collect()
+}
+
+/// Of two directories nobody could say which one counts.
+fn refuse_members(files: &[Written], findings: &mut Findings) {
+    let first = files.iter().find_map(|Written { file, entries }| Some((file, entries.members.first()?)));
+    if let Some((file, first)) = first {
+        let message = "members stand in the database that cloister.yaml names under `directory`, and not here";
+        let finding = Finding::error(first.name.spot.place(file), message);
+        findings.push(finding.help("move them there, or leave `directory` out of cloister.yaml"));
+    }
 }
 
 /// A subject is unique only within its issuer: in a directory that two share, one could speak for the other's people.

@@ -490,8 +490,12 @@ tests:
     broken.issuers.insert_broken("broken");
     broken.upstreams.insert_broken("crumbling");
     assert_eq!(with(&broken, text), "", "no policy, and no finding");
-    let unread =
-        Known { issuers: KnownNames::unread(), authorities: KnownNames::unread(), upstreams: KnownNames::unread() };
+    let unread = Known {
+        issuers: KnownNames::unread(),
+        authorities: KnownNames::unread(),
+        upstreams: KnownNames::unread(),
+        ..Known::default()
+    };
     assert_eq!(with(&unread, text), "");
     // What has nothing to do with it is told all the same, with the broken names to choose from.
     insta::assert_snapshot!(with(&broken, &text.replace("issuers: [broken]", "issuers: [brokn]")), @"p.yaml:7:23 issuer `brokn` is not configured (did you mean `broken`?)");

@@ -1,96 +1,14 @@
 //! Told to a real PostgreSQL, which `tests/run` installs. One that is missing is a failure: it would have told us something.
 
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
+use std::path::Path;
 
 use super::{KEY, context, gateway};
+use crate::harness::Postgres;
 
-/// A user who is nobody: PostgreSQL does not run as root.
-const NOBODY: u32 = 65_534;
-
-struct Postgres {
-    folder: TempDir,
-    process: Child,
-}
-
-fn programs() -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL, which tests/run installs");
-    versions.map(|version| version.unwrap().path().join("bin")).max().expect("a version of it")
-}
-
-fn as_nobody(program: &str) -> Command {
-    let mut command = Command::new(programs().join(program));
-    if is_root() {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    command.stdin(Stdio::null()).current_dir("/");
-    command
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
-}
-
-impl Postgres {
-    fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("cloister-postgresql-").tempdir().unwrap();
-        if is_root() {
-            chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        let data = folder.path().join("data");
-        let made = as_nobody("initdb").args(["-A", "trust", "-U", "postgres", "-N", "-D"]).arg(&data).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let process = as_nobody("postgres")
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(folder.path())
-            .args(["-c", "listen_addresses=", "-c", "fsync=off"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let postgres = Self { folder, process };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while postgres.run("postgres", "SELECT 1", &[]).is_err() {
-            assert!(Instant::now() < deadline, "PostgreSQL does not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        postgres
-    }
-
-    /// What psql prints, or why it does not: its error with the code.
-    fn run(&self, user: &str, sql: &str, variables: &[(&str, &str)]) -> Result<String, String> {
-        let mut command = Command::new(programs().join("psql"));
-        command.arg("-h").arg(self.folder.path()).args(["-U", user, "-d", "postgres", "-X", "-q", "-A", "-t"]);
-        command.args(["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"]);
-        for (name, value) in variables {
-            command.arg("-v").arg(format!("{name}={value}"));
-        }
-        let file = self.folder.path().join(format!("{user}.sql"));
-        std::fs::write(&file, sql).unwrap();
-        let output = command.arg("-f").arg(&file).stdin(Stdio::null()).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
-    }
-
-    /// The same, within a transaction that has this context.
-    fn within(&self, context: &str, sql: &str) -> Result<String, String> {
-        let begin = "BEGIN; SELECT set_config('cloister.context', :'context', true) \\gset";
-        self.run("app", &format!("{begin}\n{sql}\nCOMMIT;"), &[("context", context)])
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
+/// What psql prints, within a transaction that has this context.
+fn within(postgres: &Postgres, context: &str, sql: &str) -> Result<String, String> {
+    let begin = "BEGIN; SELECT set_config('cloister.context', :'context', true) \\gset";
+    postgres.run("app", &format!("{begin}\n{sql}\nCOMMIT;"), &[("context", context)])
 }
 
 fn sql(name: &str) -> String {
@@ -125,9 +43,9 @@ async fn postgresql_shows_each_request_the_rows_of_its_tenant_and_no_injected_sq
     let globex = context(&gateway, "globex", "bob").await;
 
     let ids = "SELECT string_agg(id::text, ',' ORDER BY id) FROM orders;";
-    assert_eq!(postgres.within(&acme, ids).unwrap(), "1,2");
-    assert_eq!(postgres.within(&globex, ids).unwrap(), "3");
-    assert_eq!(postgres.within(&acme, "SELECT cloister.tenant(), cloister.subject();").unwrap(), "acme|auth0|ada?>");
+    assert_eq!(within(&postgres, &acme, ids).unwrap(), "1,2");
+    assert_eq!(within(&postgres, &globex, ids).unwrap(), "3");
+    assert_eq!(within(&postgres, &acme, "SELECT cloister.tenant(), cloister.subject();").unwrap(), "acme|auth0|ada?>");
     assert_eq!(postgres.run("app", ids, &[]).unwrap(), "", "no context, no rows");
     let after = format!("BEGIN; SELECT set_config('cloister.context', :'context', true) \\gset\nCOMMIT;\n{ids}");
     assert_eq!(postgres.run("app", &after, &[("context", &acme)]).unwrap(), "", "it ends with its transaction");
@@ -141,13 +59,13 @@ async fn postgresql_shows_each_request_the_rows_of_its_tenant_and_no_injected_sq
     assert_eq!(postgres.run("app", &plans, &[("acme", &acme), ("globex", &globex)]).unwrap(), "1,2\n3");
 
     let insert = "INSERT INTO orders VALUES ('globex', 9);";
-    assert!(postgres.within(&acme, insert).unwrap_err().contains("42501"), "a row of another tenant");
+    assert!(within(&postgres, &acme, insert).unwrap_err().contains("42501"), "a row of another tenant");
     for refused in [
         "SELECT * FROM cloister.key;",
         "SELECT cloister.verified();",
         "SELECT cloister.add_key('x', repeat('k', 32), now(), now());",
     ] {
-        assert!(postgres.within(&acme, refused).unwrap_err().contains("42501"), "{refused}");
+        assert!(within(&postgres, &acme, refused).unwrap_err().contains("42501"), "{refused}");
     }
 
     let parts: Vec<_> = acme.split('.').collect();
@@ -163,7 +81,7 @@ async fn postgresql_shows_each_request_the_rows_of_its_tenant_and_no_injected_sq
     };
     let now = crate::harness::now();
     let at = |issued: u64, expires: u64| signed(&format!("v1.db-1.acme.YWRh.{issued}.{expires}.{}", parts[6]));
-    assert_eq!(postgres.within(&at(now, now + 60), ids).unwrap(), "1,2", "the signer of this table is right");
+    assert_eq!(within(&postgres, &at(now, now + 60), ids).unwrap(), "1,2", "the signer of this table is right");
     for (forged, why) in [
         (with(2, "globex"), "another tenant"),
         (with(3, "cm9vdA"), "another subject"),
@@ -182,7 +100,7 @@ async fn postgresql_shows_each_request_the_rows_of_its_tenant_and_no_injected_sq
         ("acme".into(), "not a context"),
         (format!("{globex}{acme}"), "two of them"),
     ] {
-        let error = postgres.within(&forged, ids).unwrap_err();
+        let error = within(&postgres, &forged, ids).unwrap_err();
         assert!(error.contains("28000"), "{why}: {error}");
     }
 }

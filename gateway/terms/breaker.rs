@@ -1,8 +1,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// Leaves an issuer alone that fails again and again, so that nobody waits for it in vain.
+/// Leaves somebody who is asked alone that fails again and again, so that nobody waits for it in vain.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub struct Breaker {
     in_a_row: AtomicU32,
     /// In seconds since the Unix epoch.
     open_until: AtomicU64,
@@ -12,7 +12,7 @@ pub(super) struct Breaker {
 
 /// Leave to ask. What came of it must be said; if it is dropped, nothing came of it.
 #[derive(Debug)]
-pub(super) struct Attempt<'b> {
+pub struct Attempt<'b> {
     breaker: &'b Breaker,
     is_trial: bool,
 }
@@ -23,7 +23,8 @@ const SECONDS: u64 = 5;
 
 impl Breaker {
     /// `None`: it is to be left alone. Once that time is over, one at a time may try.
-    pub(super) fn attempt(&self, now: u64) -> Option<Attempt<'_>> {
+    #[must_use]
+    pub fn attempt(&self, now: u64) -> Option<Attempt<'_>> {
         if self.in_a_row.load(Ordering::Acquire) < FAILURES {
             return Some(Attempt { breaker: self, is_trial: false });
         }
@@ -31,7 +32,9 @@ impl Breaker {
         (is_over && !self.trying.swap(true, Ordering::AcqRel)).then_some(Attempt { breaker: self, is_trial: true })
     }
 
-    pub(super) fn is_open(&self, now: u64) -> bool {
+    /// Whether it is left alone now.
+    #[must_use]
+    pub fn is_open(&self, now: u64) -> bool {
         self.in_a_row.load(Ordering::Acquire) >= FAILURES && self.is_within(now)
     }
 
@@ -43,8 +46,9 @@ impl Breaker {
 }
 
 impl Attempt<'_> {
-    /// `true` if it is to be left alone from now on.
-    pub(super) fn failed(self, now: u64) -> bool {
+    /// It did not answer. `true` if it is to be left alone from now on.
+    #[must_use]
+    pub fn failed(self, now: u64) -> bool {
         let before = self.breaker.in_a_row.load(Ordering::Acquire);
         self.breaker.in_a_row.store(before.saturating_add(1), Ordering::Release);
         let opens = before + 1 >= FAILURES;
@@ -54,7 +58,8 @@ impl Attempt<'_> {
         opens && before < FAILURES
     }
 
-    pub(super) fn succeeded(self) {
+    /// It answered.
+    pub fn succeeded(self) {
         self.breaker.in_a_row.store(0, Ordering::Release);
     }
 }
@@ -72,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_issuer_that_fails_again_and_again_is_left_alone_and_tried_by_one_at_a_time() {
+    fn one_that_fails_again_and_again_is_left_alone_and_tried_by_one_at_a_time() {
         let breaker = Breaker::default();
         for round in 1..=FAILURES {
             assert!(!breaker.is_open(100));
