@@ -29,8 +29,13 @@ pub(crate) fn open(settings: Settings, clock: &Arc<dyn Clock>) -> Result<Directo
     }
 }
 
+/// Whether it can be asked.
+pub(crate) fn check(directory: Directory) -> Arc<dyn Check> {
+    Arc::new(Asked(directory))
+}
+
 /// It can be asked who is a member. Without it nobody gets in of whom nothing is remembered.
-pub(crate) struct Asked(pub(crate) Directory);
+struct Asked(Directory);
 
 impl Check for Asked {
     fn name(&self) -> &'static str {

@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use admin::{Check, Standing};
 use audit::Journal;
-use directory::Directory;
 use relay::Relay;
 use secrets::Followed;
 use token::Verifier;
 use upstream::Upstream;
 
 use crate::life::{Life, Stage};
-use crate::membership::Asked;
 use crate::revoking::Revoking;
 
 /// The checks behind `/readyz`.
@@ -22,12 +20,10 @@ pub(crate) fn checks(
     upstreams: &[Arc<Upstream>],
     revoking: &Arc<Revoking>,
     relay: Option<&Arc<Relay>>,
-    directory: Option<&Directory>,
     secrets: &Arc<Followed>,
     life: &Life,
 ) -> Vec<Arc<dyn Check>> {
     let relay = relay.map(|relay| Arc::new(Others(Arc::clone(relay))) as Arc<dyn Check>);
-    let directory = directory.map(|directory| Arc::new(Asked(Directory::clone(directory))) as Arc<dyn Check>);
     let alone: [Arc<dyn Check>; 6] = [
         Arc::new(Recording(Arc::clone(journal))),
         Arc::new(Keys(Arc::clone(tokens))),
@@ -36,7 +32,7 @@ pub(crate) fn checks(
         Arc::new(Secrets(Arc::clone(secrets))),
         Arc::new(Staying(life.clone())),
     ];
-    alone.into_iter().chain(relay).chain(directory).collect()
+    alone.into_iter().chain(relay).collect()
 }
 
 /// Other gateways are heard, so that what they are told is in force here, too. Without them this one is of use all the same.

@@ -216,16 +216,9 @@ impl Gateway {
             Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(Arc::clone(&proxy))))
                 .linger(shutdown.idle);
         let life = Life::new();
-        let readiness = ready::checks(
-            &tokens,
-            &journal,
-            &upstreams,
-            &revoking,
-            relay.as_ref(),
-            directory.as_ref(),
-            &following.followed,
-            &life,
-        );
+        let mut readiness =
+            ready::checks(&tokens, &journal, &upstreams, &revoking, relay.as_ref(), &following.followed, &life);
+        readiness.extend(directory.clone().map(membership::check));
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             dpop,
