@@ -40,6 +40,8 @@ pub struct Reader {
     at: Option<At>,
     /// The index of the next record.
     index: u64,
+    /// Records before this one are passed over.
+    wanted: u64,
     ready: VecDeque<Stored>,
 }
 
@@ -92,8 +94,21 @@ impl Reader {
     /// # Errors
     /// When there is no log.
     pub fn open(directory: &Path) -> Result<Self, ReadError> {
-        let reader = Self { directory: directory.to_owned(), at: None, index: 0, ready: VecDeque::new() };
+        let reader = Self { directory: directory.to_owned(), at: None, index: 0, wanted: 0, ready: VecDeque::new() };
         reader.segments()?;
+        Ok(reader)
+    }
+
+    /// Reads the log in this directory from this record on, or from its first, if those before it have been pruned.
+    ///
+    /// # Errors
+    /// When there is no log, or the segment with that record cannot be read.
+    pub fn from(directory: &Path, index: u64) -> Result<Self, ReadError> {
+        let mut reader = Self::open(directory)?;
+        if let Some(first) = reader.segments()?.into_iter().rfind(|first| *first <= index) {
+            reader.enter(first)?;
+            reader.wanted = index;
+        }
         Ok(reader)
     }
 
@@ -222,13 +237,16 @@ impl Iterator for Reader {
     type Item = Result<Stored, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.is_empty() {
-            match self.fill() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
+        loop {
+            match self.ready.pop_front() {
+                Some(stored) if stored.index < self.wanted => {}
+                Some(stored) => return Some(Ok(stored)),
+                None => match self.fill() {
+                    Ok(true) => {}
+                    Ok(false) => return None,
+                    Err(error) => return Some(Err(error)),
+                },
             }
         }
-        self.ready.pop_front().map(Ok)
     }
 }

@@ -1,0 +1,33 @@
+//! The newest checkpoint once more, in another place than the log: a disk that was set back to an earlier day does not
+//! make us sign a second history.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tlog::Note;
+
+use crate::files::{self, Durable};
+use crate::folder::note;
+
+/// `checkpoint` in the state folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard(PathBuf);
+
+impl Guard {
+    pub(crate) fn of(state: &Path) -> Self {
+        Self(state.join("checkpoint"))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn last(&self) -> io::Result<Option<Note>> {
+        files::read_if_there(&self.0)?.map(|bytes| note(&bytes)).transpose()
+    }
+
+    /// ORDER: before anybody else is shown the checkpoint.
+    pub(crate) fn advance(&self, checkpoint: &str) -> io::Result<()> {
+        files::replace(&self.0, checkpoint.as_bytes(), Durable::Now)
+    }
+}

@@ -1,0 +1,132 @@
+use super::*;
+
+#[test]
+fn nothing_is_signed_for_a_log_that_is_not_the_one_that_was_signed_for() {
+    let shorter = |error: &LedgerError| matches!(error, LedgerError::Shorter { .. });
+    let forked = |error: &LedgerError| matches!(error, LedgerError::Forked { .. });
+    let checkpoint = |error: &LedgerError| matches!(error, LedgerError::Checkpoint(..));
+    let other_log = |world: &World, size| {
+        fs::remove_dir_all(world.log().join("segments")).unwrap();
+        world.grow_to(size);
+    };
+    type Break<'b> = &'b dyn Fn(&World);
+    type Said<'s> = &'s dyn Fn(&LedgerError) -> bool;
+    let table: [(&str, Break<'_>, Said<'_>); 8] = [
+        ("another log of the same length", &|world| other_log(world, 600), &forked),
+        ("a longer log", &|world| other_log(world, 900), &forked),
+        ("a shorter log", &|world| other_log(world, 400), &shorter),
+        (
+            "another log, and no tiles",
+            &|world| {
+                fs::remove_dir_all(world.log()).unwrap();
+                world.grow_to(600);
+            },
+            &forked,
+        ),
+        (
+            "the disk of an earlier day",
+            &|world| {
+                fs::remove_dir_all(world.log()).unwrap();
+                copy(&world.folder.path().join("earlier"), &world.log());
+            },
+            &shorter,
+        ),
+        (
+            "a checkpoint that somebody wrote",
+            &|world| edit(&world.log().join("tlog/checkpoint"), "\n600\n", "\n601\n"),
+            &checkpoint,
+        ),
+        (
+            "a guard that somebody wrote",
+            &|world| edit(&world.state().join("checkpoint"), "\n600\n", "\n500\n"),
+            &checkpoint,
+        ),
+        (
+            "the checkpoint of another log",
+            &|world| {
+                let key = tlog::SigningKey::generate("log.example/other".parse().unwrap()).unwrap();
+                let text = fs::read_to_string(world.log().join("tlog/checkpoint")).unwrap();
+                let text = text.parse::<Note>().unwrap().text().replace("edge-1", "other");
+                fs::write(world.log().join("tlog/checkpoint"), key.sign(&text).to_string()).unwrap();
+            },
+            &checkpoint,
+        ),
+    ];
+    for (what, damage, said) in table {
+        let world = World::new();
+        world.grow_to(400);
+        world.publish();
+        copy(&world.log(), &world.folder.path().join("earlier"));
+        world.grow_to(600);
+        world.publish();
+        damage(&world);
+        let error = world.open().err().unwrap_or_else(|| panic!("signed for {what}"));
+        assert!(said(&error) && error.is_of_the_log(), "{what}: {error:?}");
+    }
+}
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(from));
+    fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn the_key_of_another_log_signs_nothing() {
+    let world = World::new();
+    world.grow_to(3);
+    world.publish();
+    let error = KeyFile::of(&world.state()).read_or_make(&"log.example/renamed".parse().unwrap()).unwrap_err();
+    assert!(matches!(&error, KeyError::Other { .. }));
+    let text = error.to_string();
+    assert!(text.contains("log.example/edge-1") && text.contains("audit.origin"), "{text}");
+}
+
+#[test]
+fn every_byte_of_what_is_published_is_compared_with_the_records() {
+    let world = World::new();
+    world.grow_to(3);
+    world.publish();
+    world.grow_to(6);
+    world.publish();
+    world.assert_sound();
+    let files = files(&world.log().join("tlog"));
+    assert_eq!(files.len(), 5, "a checkpoint, two tiles that are not full and two bundles: {files:?}");
+    for file in files {
+        let bytes = fs::read(&file).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            fs::write(&file, &changed).unwrap();
+            let found = check(&world.log(), Some(&world.policy())).is_ok_and(|checked| checked.differences.is_empty());
+            assert!(!found, "byte {at} of {}", file.display());
+        }
+        for cut in [0, 1, bytes.len() - 1] {
+            fs::write(&file, &bytes[..cut]).unwrap();
+            let found = check(&world.log(), Some(&world.policy())).is_ok_and(|checked| checked.differences.is_empty());
+            assert!(!found, "{} cut to {cut}", file.display());
+        }
+        fs::write(&file, &bytes).unwrap();
+    }
+    world.assert_sound();
+    fs::write(world.log().join("tlog/tile/0/001"), b"").unwrap();
+    assert!(matches!(world.check().differences.as_slice(), [Difference::Foreign(_)]));
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn a_checkpoint_of_a_stranger_is_not_trusted_whatever_it_says() {
+    let world = World::new();
+    world.grow_to(6);
+    world.publish();
+    let stranger = tlog::SigningKey::generate("log.example/edge-1".parse().unwrap()).unwrap();
+    let policy: TrustPolicy = format!("log {}\nquorum none\n", stranger.verifier()).parse().unwrap();
+    let checked = check(&world.log(), Some(&policy)).unwrap();
+    assert!(matches!(checked.differences.as_slice(), [Difference::Checkpoint(_)]), "{:?}", checked.differences);
+    let note = Folder::of(&world.log()).checkpoint().unwrap().unwrap();
+    assert_eq!(Checkpoint::of(&note).unwrap().root, root(&Folder::of(&world.log()), 6).unwrap());
+}
