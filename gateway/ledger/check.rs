@@ -129,7 +129,7 @@ impl Records {
     /// Compares what is full and will never change. Answers whether there were more records.
     fn read_on(&mut self, comparing: &mut Comparing<'_>) -> Result<bool, ReadError> {
         let before = self.tree.size();
-        while let Some(stored) = self.reader.next() {
+        for stored in self.reader.by_ref() {
             if self.tree.size() == self.size {
                 self.root = Some(self.tree.root());
             }
