@@ -60,6 +60,9 @@ pub enum Unavailable {
     /// The journal is closed.
     #[error("the audit log is closed")]
     Closed,
+    /// The log is not what was signed for.
+    #[error("the audit log is not what its checkpoint says")]
+    Distrusted,
     /// The disk is full or broken.
     #[error("the audit log cannot be written")]
     Failing,
@@ -177,6 +180,12 @@ impl Journal {
         self.shared.stats()
     }
 
+    /// Nothing more is to be added to this log: it was found to be another one than it was. No request is begun any more,
+    /// until a start finds the log right.
+    pub fn distrust(&self) {
+        self.shared.distrusted.store(true, Ordering::Release);
+    }
+
     /// Says that requests which end without a word from now on were cut by the shutdown: their records end with
     /// `shutdown`.
     pub fn cut_short(&self) {
@@ -235,6 +244,7 @@ pub(crate) struct Shared {
     pub(crate) closing: AtomicBool,
     /// Who is dropped now was cut by the shutdown.
     pub(crate) cut_short: AtomicBool,
+    distrusted: AtomicBool,
     /// How many records are in the log.
     pub(crate) records: AtomicU64,
     pub(crate) waiters: Waiters,
@@ -283,6 +293,7 @@ impl Shared {
             counters: Counters::default(),
             closing: AtomicBool::new(false),
             cut_short: AtomicBool::new(false),
+            distrusted: AtomicBool::new(false),
             records: AtomicU64::new(records),
             waiters: Waiters::default(),
             notes: Mutex::new(None),
@@ -304,6 +315,9 @@ impl Shared {
         }
         if !self.counters.healthy.load(Ordering::Relaxed) {
             return Err(Unavailable::Failing); // FAIL CLOSED: no disk, no service
+        }
+        if self.distrusted.load(Ordering::Relaxed) {
+            return Err(Unavailable::Distrusted); // FAIL CLOSED: what cannot be proven is not gone on with
         }
         Ok(())
     }
@@ -375,6 +389,7 @@ impl Shared {
         let mut stats = self.counters.stats();
         // Whoever has no lane can record nothing, however well the others do.
         stats.healthy &= !self.lanes_blocked.load(Ordering::Relaxed);
+        stats.healthy &= !self.distrusted.load(Ordering::Relaxed);
         stats.records = self.records.load(Ordering::Relaxed);
         for lane in &self.lanes().all {
             let counts = &lane.counts.0;

@@ -127,6 +127,16 @@ impl Reader {
         Ok(reader)
     }
 
+    /// What names this log for good, whatever folder it lies in: 16 bytes by chance. `None`, if it has no segment.
+    ///
+    /// # Errors
+    /// Its first segment cannot be read.
+    pub fn log_id(directory: &Path) -> Result<Option<[u8; 16]>, ReadError> {
+        let mut reader = Self::open(directory)?;
+        reader.next_segment()?;
+        Ok(reader.at.map(|at| at.log))
+    }
+
     fn segments(&self) -> Result<Vec<u64>, ReadError> {
         segment::list(&self.directory).map_err(|error| ReadError::Io(self.directory.clone(), error))
     }

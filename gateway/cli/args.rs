@@ -257,14 +257,23 @@ pub(crate) enum Revocations {
 pub(crate) enum Audit {
     /// Print the records that fit all conditions.
     Query(Query),
-    /// Check every byte of the log: frames, order, one final record per request.
-    Verify {
+    /// Check every byte of the log: frames, order, one final record per request, and that the records are those that its
+    /// checkpoint was signed for. With `--proof`, check one record by its receipt alone, without the log.
+    Verify(Verify),
+    /// Print the newest checkpoint of the log: how many records it has, the root over them, and who has signed that.
+    Checkpoint {
         #[command(flatten)]
         log: Log,
-        /// How to print.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
     },
+    /// Print the trust policy for auditors: the public key of this gateway's log (C2SP tlog-policy). Give it to them before
+    /// they need it, on another way than the log.
+    Trust {
+        /// The configuration that names the state folder.
+        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+        config: PathBuf,
+    },
+    /// Print the receipt of a record (C2SP tlog-proof), to be verified by anybody who has the record and the public key.
+    Proof(Proof),
     /// Print records as they come, until interrupted.
     Tail {
         #[command(flatten)]
@@ -323,6 +332,41 @@ pub(crate) enum Keys {
         #[arg(long)]
         withdraw: bool,
     },
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) log: Log,
+    /// Who must have signed the checkpoint: a file as `cloister audit trust` prints it. Without it, and without `--dir`, it is
+    /// the key in the state folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The receipt of one record; nothing of the log is looked at.
+    #[arg(long, value_name = "FILE", requires = "record", requires = "policy")]
+    pub(crate) proof: Option<PathBuf>,
+    /// The record of that receipt, byte for byte.
+    #[arg(long, value_name = "FILE", requires = "proof")]
+    pub(crate) record: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Proof {
+    #[command(flatten)]
+    pub(crate) log: Log,
+    /// The final record of this request.
+    #[arg(long, conflicts_with = "index", required_unless_present = "index")]
+    pub(crate) id: Option<String>,
+    /// The record at this place; the first has 0.
+    #[arg(long)]
+    pub(crate) index: Option<u64>,
+    /// Writes receipt and record into this folder, as `<index>.tlog-proof` and `<index>.json`, instead of printing the
+    /// receipt.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

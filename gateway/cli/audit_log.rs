@@ -1,19 +1,20 @@
-//! `cloister audit query|verify|tail`: the log, for people and for machines.
+//! `cloister audit …`: the log, for people and for machines.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use audit::{Query, Reader, Report, Row, Stored};
-use serde_json::json;
+use audit::{Query, Reader, Row, Stored};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::args::{self, Audit, Format, Log};
 use crate::failure::Failure;
 use crate::load;
-use crate::print::{self, Style};
+use crate::print;
+
+mod proofs;
 
 /// How often a tail looks for more.
 const LOOK: Duration = Duration::from_millis(200);
@@ -26,7 +27,10 @@ pub(crate) fn run(command: Audit) -> Result<(), Failure> {
     match command {
         Audit::Query(query) => self::query(&query),
         Audit::Tail { log, format } => tail(&directory(&log)?, format),
-        Audit::Verify { log, format } => verify(&directory(&log)?, format),
+        Audit::Verify(verify) => proofs::verify(&verify),
+        Audit::Checkpoint { log } => proofs::checkpoint(&directory(&log)?),
+        Audit::Trust { config } => proofs::trust(&config),
+        Audit::Proof(proof) => proofs::proof(&proof),
     }
 }
 
@@ -69,71 +73,6 @@ fn query(arguments: &args::Query) -> Result<(), Failure> {
         }
     }
     show(found.iter(), *format, true)
-}
-
-fn verify(directory: &Path, format: Format) -> Result<(), Failure> {
-    let report = audit::verify(directory).map_err(|error| Failure::setup(directory.display(), &error))?;
-    match format {
-        Format::Json => print::line(as_json(&report)),
-        Format::Text => describe(&report),
-    }
-    if report.problems.is_empty() { Ok(()) } else { Err(Failure::No) }
-}
-
-fn describe(report: &Report) {
-    let style = Style::stdout();
-    for problem in &report.problems {
-        print::line(style.bad(&terms::chain(problem)));
-    }
-    if report.more_problems > 0 {
-        print::line(style.bad(&format!("and {} more", report.more_problems)));
-    }
-    if let (Some((first, since)), Some((last, until))) = (&report.first, &report.last) {
-        print::line(format_args!("records {first} to {last}, from {since} to {until}"));
-    }
-    let counted = |number: u64, word| print::counted(usize::try_from(number).unwrap_or(usize::MAX), word);
-    print::line(format_args!(
-        "{}, {}: {}, {}, {}, {} about the gateway itself",
-        counted(report.segments, "segment"),
-        counted(report.records, "record"),
-        counted(report.finals, "request"),
-        counted(report.decided, "strict decision"),
-        counted(report.opened, "stream"),
-        report.own
-    ));
-    if report.unrecorded > 0 {
-        print::line(format_args!(
-            "{} requests were answered without a record, as the log itself says",
-            report.unrecorded
-        ));
-    }
-    if let Some(torn) = &report.torn {
-        print::line(format_args!("{} bytes at the end are not committed yet", torn.bytes));
-    }
-    print::line(if report.problems.is_empty() {
-        style.good("the log is whole")
-    } else {
-        style.bad("the log is damaged")
-    });
-}
-
-fn as_json(report: &Report) -> serde_json::Value {
-    let end = |end: &Option<(u64, String)>| end.as_ref().map(|(index, time)| json!({ "index": index, "time": time }));
-    let problems: Vec<_> = report
-        .problems
-        .iter()
-        .map(|problem| {
-            json!({ "segment": problem.segment.display().to_string(), "offset": problem.offset, "index": problem.index,
-                    "what": terms::chain(&problem.what) })
-        })
-        .collect();
-    json!({
-        "ok": report.problems.is_empty(), "segments": report.segments, "records": report.records,
-        "finals": report.finals, "decided": report.decided, "opened": report.opened, "own": report.own, "unrecorded": report.unrecorded,
-        "undetermined": report.undetermined, "first": end(&report.first), "last": end(&report.last),
-        "closed": report.closed, "torn_bytes": report.torn.as_ref().map(|torn| torn.bytes),
-        "problems": problems, "more_problems": report.more_problems,
-    })
 }
 
 fn tail(directory: &Path, format: Format) -> Result<(), Failure> {

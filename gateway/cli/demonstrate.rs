@@ -100,7 +100,14 @@ fn conclude(steps: &[demo::Step], log: &Path) -> Result<(), Failure> {
     let verify = args::Log { dir: Some(log.to_path_buf()), config: PathBuf::new() };
     crate::audit_log::run(args::Audit::Query(args::Query::latest(verify.clone(), 5)))?;
     print::line("");
-    crate::audit_log::run(args::Audit::Verify { log: verify, format: args::Format::Text })?;
+    let format = args::Format::Text;
+    crate::audit_log::run(args::Audit::Verify(args::Verify {
+        log: verify,
+        policy: None,
+        proof: None,
+        record: None,
+        format,
+    }))?;
     let wrong = steps.iter().filter(|step| !step.ok()).count();
     if steps.is_empty() || wrong > 0 { Err(Failure::No) } else { Ok(()) }
 }

@@ -37,6 +37,7 @@ mod notify;
 mod origin;
 mod print;
 mod probe;
+mod publishing;
 mod ready;
 mod renew;
 mod revocations;

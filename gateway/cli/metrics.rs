@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, UNIX_EPOCH};
 
 use admin::Check;
 use assertion::{Keys, State};
-use audit::{COMMIT_BOUNDS_MICROS, Journal};
+use audit::{COMMIT_BOUNDS_MICROS, Journal, Stats};
 use directory::Directory;
 use gate::Rooms;
 use ingress::{Certificates, Counters, Served};
@@ -22,6 +23,7 @@ use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
 
 use crate::membership;
+use crate::publishing::Counts;
 use crate::signing::Rings;
 
 /// The parts that count for themselves.
@@ -40,6 +42,7 @@ pub(crate) struct Parts {
     pub(crate) relay: Option<Arc<Relay>>,
     pub(crate) secrets: Arc<Followed>,
     pub(crate) directory: Option<Directory>,
+    pub(crate) checkpoints: Arc<Counts>,
 }
 
 impl Parts {
@@ -74,6 +77,7 @@ impl Collector for Counted {
         families.extend(self.parts.directory.iter().flat_map(|directory| membership::metrics(&directory.state())));
         families.extend(self.parts.of_keys());
         families.push(self.parts.of_secrets());
+        families.extend(of_checkpoints(&self.parts.journal.stats(), &self.parts.checkpoints));
         families
     }
 }
@@ -90,6 +94,24 @@ fn of_relay(hearing: &Hearing) -> [MetricFamily; 4] {
         counter("cloister_relay_sent_total", "Revocations that went to other gateways", hearing.sent),
         counter("cloister_relay_received_total", "Revocations that came from Redis, also our own", hearing.received),
         counter("cloister_relay_failures_total", "Times that Redis could not be used", hearing.failures),
+    ]
+}
+
+fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily; 4] {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    [
+        gauge("cloister_audit_records", "Records in the audit log", journal.records),
+        gauge("cloister_checkpoint_records", "Records that the last checkpoint was signed for", read(&counts.size)),
+        gauge(
+            "cloister_checkpoint_signed_timestamp_seconds",
+            "When the last checkpoint was signed",
+            read(&counts.signed_at),
+        ),
+        counter(
+            "cloister_checkpoint_failures_total",
+            "Times that no checkpoint could be signed",
+            read(&counts.failures),
+        ),
     ]
 }
 

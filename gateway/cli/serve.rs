@@ -38,6 +38,7 @@ use crate::life::{Life, Stage};
 use crate::load::Loaded;
 use crate::metrics::Parts;
 use crate::origin::Origin;
+use crate::publishing::{Publishing, Wanted};
 use crate::renew::Renewal;
 use crate::revoking::{Others, Revoking};
 use crate::rules::{self, Reloader};
@@ -66,6 +67,7 @@ pub(crate) struct Gateway {
     front: Front,
     journal: Arc<Journal>,
     committer: Committer,
+    publishing: Publishing,
     life: Life,
     spans: Spans,
 }
@@ -124,8 +126,16 @@ impl Gateway {
         let resolver = resolver(&upstreams, dns)?;
         // ORDER: last of what may fail, so that a process which hands its log over gets it back only for good reasons.
         let log = audit.directory.clone();
+        let wanted = Wanted {
+            log: log.clone(),
+            state: state.clone(),
+            instance: audit.instance.clone(),
+            origin: audit.origin,
+            every: audit.checkpoint,
+        };
         let settings = audit::Settings::new(audit.directory, audit.instance);
         let (journal, committer) = origin.journal(settings, Arc::clone(&clock))?;
+        let publishing = Publishing::open(wanted, Arc::clone(&journal), Arc::clone(&clock))?;
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into() };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
@@ -234,6 +244,7 @@ impl Gateway {
             relay: relay.clone(),
             secrets: Arc::clone(&following.followed),
             directory: directory.clone(),
+            checkpoints: publishing.counts(),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let admin = Admin {
@@ -288,7 +299,7 @@ impl Gateway {
         }
         tasks.push(Task::new("state", move |shutdown| tell(old, upgrade, shutdown)));
         let spans = Spans { delay: shutdown.delay, grace: shutdown.grace };
-        Ok(Self { server, tasks, front, journal, committer, life, spans })
+        Ok(Self { server, tasks, front, journal, committer, publishing, life, spans })
     }
 
     /// How far it has come, and to make it go further.
@@ -298,11 +309,12 @@ impl Gateway {
 
     /// Serves until told to stop, then drains and brings the log to its end. `more` runs beside the other tasks.
     pub(crate) fn serve(self, more: Vec<Task>) -> Result<(), Failure> {
-        let Self { mut server, mut tasks, front, journal, committer, life, spans } = self;
+        let Self { mut server, mut tasks, front, journal, committer, publishing, life, spans } = self;
         let committer = std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || committer.run())
             .map_err(|error| Failure::broke("the thread of the audit log", &error))?;
+        let publishing = publishing.start()?;
         let cut = Arc::new(AtomicU64::new(0));
         let drain = Drain { spans, life: life.clone(), journal: Arc::clone(&journal), cut: Arc::clone(&cut) };
         tasks.extend(more);
@@ -313,7 +325,9 @@ impl Gateway {
         if closed.is_ok() && committer.join().is_err() {
             return Err(Failure::Broke("the thread of the audit log broke".into()));
         }
+        let published = publishing.end(); // once more, for the last records
         closed.map_err(|error| Failure::broke("the audit log", &error))?;
+        published?;
         let cut = cut.load(Ordering::Acquire);
         if cut > 0 {
             return Err(Failure::Broke(format!("the grace was over, and requests were cut: {cut}")));

@@ -95,6 +95,10 @@ pub(crate) enum KeySource {
 pub(crate) struct Audit {
     pub(crate) directory: PathBuf,
     pub(crate) instance: String,
+    /// What the log is called in its checkpoints, if it was given a name.
+    pub(crate) origin: Option<tlog::Name>,
+    /// How often one is signed.
+    pub(crate) checkpoint: Duration,
 }
 
 impl Settings {

@@ -9,13 +9,13 @@ use tlog::Note;
 use crate::files::{self, Durable};
 use crate::folder::note;
 
-/// `checkpoint` in the state folder.
+/// `ledger/<id of the log>.checkpoint` in the state folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard(PathBuf);
 
 impl Guard {
-    pub(crate) fn of(state: &Path) -> Self {
-        Self(state.join("checkpoint"))
+    pub(crate) fn of(state: &Path, log: [u8; 16]) -> Self {
+        Self(place(state, log, "checkpoint"))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -30,4 +30,9 @@ impl Guard {
     pub(crate) fn advance(&self, checkpoint: &str) -> io::Result<()> {
         files::replace(&self.0, checkpoint.as_bytes(), Durable::Now)
     }
+}
+
+/// What is kept about a log in the state folder. Another log, in the same folder or another, has files of its own.
+pub(crate) fn place(state: &Path, log: [u8; 16], what: &str) -> PathBuf {
+    state.join("ledger").join(format!("{:032x}.{what}", u128::from_be_bytes(log)))
 }

@@ -1,9 +1,13 @@
+use std::io;
 use std::path::{Path, PathBuf};
 
 use secrets::{PrivateFileError, Secret, create_private, read_private};
 use tlog::{InvalidKey, Name, SigningKey, Unsignable};
 
-/// `checkpoint.key` in the state folder: what signs the checkpoints of this gateway's log, as text
+use crate::files::make_folder;
+use crate::guard::place;
+
+/// `ledger/<id of the log>.key` in the state folder: what signs the checkpoints of this gateway's log, as text
 /// (`PRIVATE+KEY+name+id+key`). Whoever may read the log need not read it.
 #[derive(Clone, Debug)]
 pub struct KeyFile(PathBuf);
@@ -14,6 +18,9 @@ pub enum KeyError {
     /// The file cannot be used.
     #[error("the key that signs checkpoints cannot be used")]
     File(#[from] PrivateFileError),
+    /// The folder of such keys cannot be made.
+    #[error("`{}` cannot be made", .0.display())]
+    Folder(PathBuf, #[source] io::Error),
     /// Its content is not a key.
     #[error("`{}` does not hold a key that signs checkpoints", .0.display())]
     Invalid(PathBuf, #[source] InvalidKey),
@@ -22,7 +29,8 @@ pub enum KeyError {
     Made(#[from] Unsignable),
     /// It is the key of another log.
     #[error(
-        "`{}` is the key of the log `{found}`, and this log is `{expected}`: a log keeps its name (`audit.origin`) for good",
+        "`{}` is the key of the log `{found}`, and the log is to be `{expected}`: a log keeps its name (`audit.origin`) for \
+         good",
         path.display()
     )]
     Other {
@@ -36,10 +44,16 @@ pub enum KeyError {
 }
 
 impl KeyFile {
-    /// In this state folder.
+    /// For the log of this id, in this state folder.
     #[must_use]
-    pub fn of(state: &Path) -> Self {
-        Self(state.join("checkpoint.key"))
+    pub fn of(state: &Path, log: [u8; 16]) -> Self {
+        Self(place(state, log, "key"))
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.0.exists()
     }
 
     /// The key of the log of this name, made if there is none.
@@ -48,6 +62,9 @@ impl KeyFile {
     /// It cannot be used, or is that of another log.
     pub fn read_or_make(&self, origin: &Name) -> Result<SigningKey, KeyError> {
         if !self.0.exists() {
+            if let Some(folder) = self.0.parent() {
+                make_folder(folder).map_err(|error| KeyError::Folder(folder.to_owned(), error))?;
+            }
             let text = SigningKey::generate(origin.clone())?.to_text();
             match create_private(&self.0, &Secret::new(text.as_bytes().to_vec())) {
                 Ok(_) => tracing::info!(path = %self.0.display(), "made the key that signs checkpoints"),

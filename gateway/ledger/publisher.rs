@@ -20,6 +20,8 @@ const AT_ONCE: usize = 200_000;
 pub struct Settings {
     /// The folder of the log.
     pub log: PathBuf,
+    /// Its id ([`audit::Reader::log_id`]).
+    pub id: [u8; 16],
     /// Where the newest checkpoint is kept a second time.
     pub state: PathBuf,
     /// What signs. Its name is that of the log.
@@ -140,8 +142,8 @@ impl Publisher {
     /// # Errors
     /// They are not, or another process is at it, or the disk fails.
     pub fn open(settings: Settings) -> Result<Self, LedgerError> {
-        let Settings { log, state, key } = settings;
-        let (folder, guard) = (Folder::of(&log), Guard::of(&state));
+        let Settings { log, id, state, key } = settings;
+        let (folder, guard) = (Folder::of(&log), Guard::of(&state, id));
         files::make_folder(folder.path()).map_err(LedgerError::io("make", folder.path()))?;
         let lock = lock(folder.path())?;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use audit::{Decision, Entry, Journal, Outcome, Reader};
 use tempfile::TempDir;
 use terms::{ManualClock, Reason, RequestId};
-use tlog::{Checkpoint, Note, Receipt, TrustPolicy, consistency, leaf_hash, root, verify_consistency};
+use tlog::{Checkpoint, Receipt, TrustPolicy, consistency, leaf_hash, root, verify_consistency};
 
 use crate::*;
 
@@ -56,11 +56,17 @@ impl World {
         Reader::open(&self.log()).unwrap().map(|stored| stored.unwrap().json).collect()
     }
 
+    fn id(&self) -> [u8; 16] {
+        Reader::log_id(&self.log()).unwrap().unwrap()
+    }
+
+    fn key(&self) -> KeyFile {
+        KeyFile::of(&self.state(), self.id())
+    }
+
     fn open(&self) -> Result<Publisher, LedgerError> {
-        fs::create_dir_all(self.state()).unwrap();
-        fs::set_permissions(self.state(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        let key = KeyFile::of(&self.state()).read_or_make(&"log.example/edge-1".parse().unwrap()).unwrap();
-        Publisher::open(Settings { log: self.log(), state: self.state(), key })
+        let key = self.key().read_or_make(&"log.example/edge-1".parse().unwrap()).unwrap();
+        Publisher::open(Settings { log: self.log(), id: self.id(), state: self.state(), key })
     }
 
     fn publish(&self) -> Published {
@@ -68,7 +74,7 @@ impl World {
     }
 
     fn policy(&self) -> TrustPolicy {
-        let key = KeyFile::of(&self.state()).read().unwrap();
+        let key = self.key().read().unwrap();
         format!("log {}\nquorum none\n", key.verifier()).parse().unwrap()
     }
 

@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::AdminToken;
 use assertion::Lifetime;
@@ -114,7 +115,7 @@ impl Compiler<'_> {
         let dns = self.dns(&dns);
         let response = self.response(response);
         let (issuer, lifetime, keys) = self.assertion(assertion?);
-        let audit = audit?;
+        let audit = self.audit(audit?);
         let (proxies, clients) = clients?;
         Some(Settings {
             proxies,
@@ -150,10 +151,7 @@ impl Compiler<'_> {
             keys: keys?,
             root: self.root.take(),
             followed: std::mem::take(&mut self.followed),
-            audit: Audit {
-                directory: PathBuf::from(audit.directory.value),
-                instance: audit.instance.map_or_else(|| "gateway".into(), |instance| instance.value),
-            },
+            audit: audit?,
             log_format: telemetry.log.format,
             log_level: telemetry.log.level,
         })
@@ -174,7 +172,7 @@ impl Compiler<'_> {
         let file::Assertion { issuer, lifetime, keys, root: _ } = entry;
         let issuer = self.parse(&issuer);
         let lifetime = match lifetime {
-            None => Lifetime::try_from(std::time::Duration::from_secs(60)).ok(),
+            None => Lifetime::try_from(Duration::from_secs(60)).ok(),
             Some(written) => self.parse::<Span>(&written).and_then(|Span(span)| {
                 let note = |invalid: assertion::InvalidLifetime| {
                     self.findings.push(Finding::error(written.spot.place(self.file), invalid.to_string()));
@@ -184,6 +182,32 @@ impl Compiler<'_> {
         };
         let keys = lifetime.and_then(|lifetime| self.signing_keys(keys, lifetime));
         (issuer, lifetime, keys)
+    }
+
+    fn audit(&mut self, entry: file::Audit) -> Option<Audit> {
+        let file::Audit { directory, instance, origin, checkpoint } = entry;
+        let origin = origin.map(|origin| self.parse(&origin));
+        let checkpoint = checkpoint.map(|written| {
+            let Span(span) = self.parse(&written)?;
+            let fits = (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&span);
+            if !fits {
+                self.error(
+                    &written,
+                    "a checkpoint is signed every 100ms to 1m".into(),
+                    "each costs a sync of the disk",
+                );
+            }
+            fits.then_some(span)
+        });
+        Some(Audit {
+            directory: PathBuf::from(directory.value),
+            instance: instance.map_or_else(|| "gateway".into(), |instance| instance.value),
+            origin: match origin {
+                Some(origin) => Some(origin?),
+                None => None,
+            },
+            checkpoint: checkpoint.unwrap_or(Some(Duration::from_secs(1)))?,
+        })
     }
 
     fn root(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {

@@ -249,6 +249,13 @@ pub(super) struct Audit {
     /// The name of this gateway in its records: `gateway` if it is left out.
     #[serde(default)]
     pub(super) instance: Option<At<String>>,
+    /// The name of the log in its checkpoints: a URL without its scheme, or anything else that no other log has. It cannot be
+    /// changed later. `cloister/<instance>/<the beginning of the log's id>` if it is left out.
+    #[serde(default)]
+    pub(super) origin: Option<At<String>>,
+    /// How often a checkpoint is signed while there are new records: `1s` if it is left out, and 100ms to 1m.
+    #[serde(default)]
+    pub(super) checkpoint: Option<At<String>>,
 }
 
 /// Logs for operators: what happens to the gateway, never who asked what. That is the audit log's.

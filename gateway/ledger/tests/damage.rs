@@ -5,32 +5,25 @@ fn nothing_is_signed_for_a_log_that_is_not_the_one_that_was_signed_for() {
     let shorter = |error: &LedgerError| matches!(error, LedgerError::Shorter { .. });
     let forked = |error: &LedgerError| matches!(error, LedgerError::Forked { .. });
     let checkpoint = |error: &LedgerError| matches!(error, LedgerError::Checkpoint(..));
-    let other_log = |world: &World, size| {
-        fs::remove_dir_all(world.log().join("segments")).unwrap();
+    // What was once, and then went on in another way.
+    let set_back = |world: &World, what: &str, size| {
+        fs::remove_dir_all(world.log().join(what)).unwrap();
+        copy(&world.folder.path().join("earlier").join(what), &world.log().join(what));
         world.grow_to(size);
+    };
+    let another = |world: &World| {
+        fs::remove_dir_all(world.log().join("segments")).unwrap();
+        world.grow_to(600);
     };
     type Break<'b> = &'b dyn Fn(&World);
     type Said<'s> = &'s dyn Fn(&LedgerError) -> bool;
     let table: [(&str, Break<'_>, Said<'_>); 8] = [
-        ("another log of the same length", &|world| other_log(world, 600), &forked),
-        ("a longer log", &|world| other_log(world, 900), &forked),
-        ("a shorter log", &|world| other_log(world, 400), &shorter),
-        (
-            "another log, and no tiles",
-            &|world| {
-                fs::remove_dir_all(world.log()).unwrap();
-                world.grow_to(600);
-            },
-            &forked,
-        ),
-        (
-            "the disk of an earlier day",
-            &|world| {
-                fs::remove_dir_all(world.log()).unwrap();
-                copy(&world.folder.path().join("earlier"), &world.log());
-            },
-            &shorter,
-        ),
+        ("other records", &|world| set_back(world, "segments", 600), &forked),
+        ("other records, and more", &|world| set_back(world, "segments", 900), &forked),
+        ("fewer records", &|world| set_back(world, "segments", 500), &shorter),
+        ("the disk of an earlier day", &|world| set_back(world, "", 500), &shorter),
+        ("the disk of an earlier day, gone on in another way", &|world| set_back(world, "", 700), &forked),
+        ("another log in place of this one", &another, &checkpoint),
         (
             "a checkpoint that somebody wrote",
             &|world| edit(&world.log().join("tlog/checkpoint"), "\n600\n", "\n601\n"),
@@ -38,23 +31,16 @@ fn nothing_is_signed_for_a_log_that_is_not_the_one_that_was_signed_for() {
         ),
         (
             "a guard that somebody wrote",
-            &|world| edit(&world.state().join("checkpoint"), "\n600\n", "\n500\n"),
-            &checkpoint,
-        ),
-        (
-            "the checkpoint of another log",
             &|world| {
-                let key = tlog::SigningKey::generate("log.example/other".parse().unwrap()).unwrap();
-                let text = fs::read_to_string(world.log().join("tlog/checkpoint")).unwrap();
-                let text = text.parse::<Note>().unwrap().text().replace("edge-1", "other");
-                fs::write(world.log().join("tlog/checkpoint"), key.sign(&text).to_string()).unwrap();
+                let path = format!("ledger/{:032x}.checkpoint", u128::from_be_bytes(world.id()));
+                edit(&world.state().join(path), "\n600\n", "\n500\n");
             },
             &checkpoint,
         ),
     ];
     for (what, damage, said) in table {
         let world = World::new();
-        world.grow_to(400);
+        world.grow_to(300);
         world.publish();
         copy(&world.log(), &world.folder.path().join("earlier"));
         world.grow_to(600);
@@ -76,7 +62,7 @@ fn the_key_of_another_log_signs_nothing() {
     let world = World::new();
     world.grow_to(3);
     world.publish();
-    let error = KeyFile::of(&world.state()).read_or_make(&"log.example/renamed".parse().unwrap()).unwrap_err();
+    let error = world.key().read_or_make(&"log.example/renamed".parse().unwrap()).unwrap_err();
     assert!(matches!(&error, KeyError::Other { .. }));
     let text = error.to_string();
     assert!(text.contains("log.example/edge-1") && text.contains("audit.origin"), "{text}");
@@ -129,4 +115,17 @@ fn a_checkpoint_of_a_stranger_is_not_trusted_whatever_it_says() {
     assert!(matches!(checked.differences.as_slice(), [Difference::Checkpoint(_)]), "{:?}", checked.differences);
     let note = Folder::of(&world.log()).checkpoint().unwrap().unwrap();
     assert_eq!(Checkpoint::of(&note).unwrap().root, root(&Folder::of(&world.log()), 6).unwrap());
+}
+
+#[test]
+fn a_new_log_has_a_name_and_a_key_of_its_own() {
+    let world = World::new();
+    world.grow_to(6);
+    world.publish();
+    let (id, before) = (world.id(), world.key().read().unwrap().verifier().clone());
+    fs::remove_dir_all(world.log()).unwrap();
+    world.grow_to(9);
+    assert_eq!(world.publish().size, 9);
+    assert_ne!(world.id(), id);
+    assert!(!world.key().read().unwrap().verifier().is_same_key(&before));
 }

@@ -1,0 +1,267 @@
+//! `cloister audit verify|checkpoint|trust|proof`: what shows that the log is whole, and what others verify it by.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use audit::{Reader, Report, Stored};
+use ledger::{Checked, Folder, KeyFile, NoProof};
+use serde_json::json;
+use tlog::{Receipt, TrustPolicy, leaf_hash};
+
+use crate::args::{Format, Proof, Verify};
+use crate::failure::Failure;
+use crate::load;
+use crate::print::{self, Style};
+
+pub(super) fn verify(arguments: &Verify) -> Result<(), Failure> {
+    let Verify { log, policy, proof, record, format } = arguments;
+    let given = policy.as_deref().map(read_policy).transpose()?;
+    if let (Some(proof), Some(record), Some(policy)) = (proof, record, &given) {
+        return verify_proof(proof, record, policy);
+    }
+    let directory = super::directory(log)?;
+    let own = || -> Result<Option<TrustPolicy>, Failure> {
+        if log.dir.is_some() {
+            return Ok(None);
+        }
+        let (settings, _) = load::config(&log.config)?;
+        own_policy(&settings.state, &directory).map(|text| text.and_then(|text| text.parse().ok()))
+    };
+    let policy = match given {
+        Some(policy) => Some(policy),
+        None => own()?,
+    };
+    let report = audit::verify(&directory).map_err(|error| Failure::setup(directory.display(), &error))?;
+    // Where frames are damaged, the tree cannot be made of them; that they are is enough.
+    let checked = if report.problems.is_empty() {
+        let checked = ledger::check(&directory, policy.as_ref());
+        Some(checked.map_err(|error| Failure::broke("the checkpoint of the log", &error))?)
+    } else {
+        None
+    };
+    let seen = Seen { report: &report, checked: checked.as_ref(), policy: policy.as_ref() };
+    match format {
+        Format::Json => print::line(seen.as_json()),
+        Format::Text => seen.describe(),
+    }
+    if seen.is_sound() { Ok(()) } else { Err(Failure::No) }
+}
+
+/// Everything that a look at a log has shown.
+struct Seen<'s> {
+    report: &'s Report,
+    checked: Option<&'s Checked>,
+    policy: Option<&'s TrustPolicy>,
+}
+
+impl Seen<'_> {
+    fn is_sound(&self) -> bool {
+        self.report.problems.is_empty() && self.checked.is_some_and(|checked| checked.differences.is_empty())
+    }
+
+    fn describe(&self) {
+        let style = Style::stdout();
+        describe(self.report);
+        let Some(checked) = self.checked else { return };
+        for difference in &checked.differences {
+            print::line(style.bad(&terms::chain(difference)));
+        }
+        if checked.more > 0 {
+            print::line(style.bad(&format!("and {} more", checked.more)));
+        }
+        match &checked.checkpoint {
+            None => print::line("there is no checkpoint: nothing shows that records were not changed as a whole"),
+            Some(checkpoint) if checked.differences.is_empty() => {
+                let signed = if checked.signed_by.is_empty() {
+                    "a signature that was not checked (give --policy)".to_owned()
+                } else {
+                    format!("the signature of {}", checked.signed_by.join(", "))
+                };
+                print::line(format_args!("the checkpoint of {} records has {signed}", checkpoint.size));
+                print::line(style.good("the records are those that were signed for"));
+            }
+            Some(_) => print::line(style.bad("the records are not shown to be those that were signed for")),
+        }
+    }
+
+    fn as_json(&self) -> serde_json::Value {
+        let mut value = as_json(self.report);
+        let checkpoint = self.checked.map(|checked| {
+            let differences: Vec<_> = checked.differences.iter().map(|it| terms::chain(it).to_string()).collect();
+            let said = checked.checkpoint.as_ref();
+            json!({
+                "origin": said.map(|said| said.origin.to_string()), "size": said.map(|said| said.size),
+                "root": said.map(|said| said.root.to_string()), "signed_by": checked.signed_by,
+                "signature_checked": self.policy.is_some(), "files": checked.files, "differences": differences,
+                "more_differences": checked.more,
+            })
+        });
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("ok".to_owned(), self.is_sound().into());
+            fields.insert("checkpoint".to_owned(), checkpoint.into());
+        }
+        value
+    }
+}
+
+fn read_policy(path: &Path) -> Result<TrustPolicy, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| Failure::setup(path.display(), &error))?;
+    text.parse().map_err(|error| Failure::setup(path.display(), &error))
+}
+
+/// What an auditor is to trust, if this state folder has the key of that log.
+fn own_policy(state: &Path, directory: &Path) -> Result<Option<String>, Failure> {
+    let id = Reader::log_id(directory).map_err(|error| Failure::setup("the log", &error))?;
+    let Some(id) = id else { return Ok(None) };
+    let file = KeyFile::of(state, id);
+    if !file.is_there() {
+        return Ok(None);
+    }
+    let key = file.read().map_err(|error| Failure::setup("the log's key", &error))?;
+    Ok(Some(format!("log {}\nquorum none\n", key.verifier())))
+}
+
+pub(super) fn trust(config: &Path) -> Result<(), Failure> {
+    let (settings, _) = load::config(config)?;
+    let policy = own_policy(&settings.state, &settings.audit.directory)?;
+    let missing = || {
+        let state = settings.state.display();
+        Failure::Setup(format!(
+            "`{state}` has no key for this log: no gateway has signed for it with this state folder"
+        ))
+    };
+    print::line(policy.ok_or_else(missing)?.trim_end());
+    Ok(())
+}
+
+pub(super) fn checkpoint(directory: &Path) -> Result<(), Failure> {
+    let folder = Folder::of(directory);
+    let note = folder.checkpoint().map_err(|error| Failure::setup(folder.checkpoint_path().display(), &error))?;
+    let note = note.ok_or_else(|| Failure::Setup(format!("`{}` has no checkpoint yet", directory.display())))?;
+    print::line(note.to_string().trim_end());
+    Ok(())
+}
+
+pub(super) fn proof(arguments: &Proof) -> Result<(), Failure> {
+    let Proof { log, id, index, out } = arguments;
+    let directory = super::directory(log)?;
+    let stored = find(&directory, id.as_deref(), *index)?;
+    let receipt = ledger::prove(&directory, stored.index, leaf_hash(&stored.json)).map_err(|error| match error {
+        NoProof::Wrong(..) => Failure::broke("there is no proof", &error),
+        NoProof::Checkpoint(_) | NoProof::Invalid(_) | NoProof::Later { .. } | NoProof::None | NoProof::Tiles(_) => {
+            Failure::setup("there is no proof", &error)
+        }
+    })?;
+    let Some(out) = out else {
+        print::line(receipt.to_string().trim_end());
+        return Ok(());
+    };
+    let put = |name: String, content: &[u8]| -> Result<PathBuf, Failure> {
+        let path = out.join(name);
+        fs::write(&path, content).map_err(|error| Failure::setup(path.display(), &error))?;
+        Ok(path)
+    };
+    fs::create_dir_all(out).map_err(|error| Failure::setup(out.display(), &error))?;
+    let record = put(format!("{}.json", stored.index), &stored.json)?;
+    let proof = put(format!("{}.tlog-proof", stored.index), receipt.to_string().as_bytes())?;
+    print::line(format_args!("{}\n{}", record.display(), proof.display()));
+    Ok(())
+}
+
+fn find(directory: &Path, id: Option<&str>, index: Option<u64>) -> Result<Stored, Failure> {
+    let failed = |error| Failure::setup("the log", &error);
+    let reader = Reader::from(directory, index.unwrap_or(0)).map_err(failed)?;
+    for stored in reader {
+        let stored = stored.map_err(|error| Failure::broke("the log", &error))?;
+        let is_wanted = match (id, index) {
+            (Some(id), _) => stored.row().is_ok_and(|row| row.id == Some(id) && row.stage == Some("final")),
+            (None, index) => index == Some(stored.index),
+        };
+        if is_wanted {
+            return Ok(stored);
+        }
+        if index.is_some_and(|index| stored.index >= index) {
+            break;
+        }
+    }
+    Err(Failure::Setup("the log has no such record".to_owned()))
+}
+
+fn verify_proof(proof: &Path, record: &Path, policy: &TrustPolicy) -> Result<(), Failure> {
+    let text = fs::read_to_string(proof).map_err(|error| Failure::setup(proof.display(), &error))?;
+    let receipt: Receipt = text.parse().map_err(|error| Failure::setup(proof.display(), &error))?;
+    let entry = fs::read(record).map_err(|error| Failure::setup(record.display(), &error))?;
+    match receipt.verify(&entry, policy) {
+        Ok(trusted) => {
+            let by: Vec<_> = trusted.by.iter().map(|signed| signed.key.name().to_string()).collect();
+            print::line(format_args!(
+                "record {} is in the log {} of {} records, signed by {}",
+                receipt.index,
+                trusted.checkpoint.origin,
+                trusted.checkpoint.size,
+                by.join(", ")
+            ));
+            Ok(())
+        }
+        Err(why) => {
+            print::line(Style::stdout().bad(&terms::chain(&why)));
+            Err(Failure::No)
+        }
+    }
+}
+
+fn describe(report: &Report) {
+    let style = Style::stdout();
+    for problem in &report.problems {
+        print::line(style.bad(&terms::chain(problem)));
+    }
+    if report.more_problems > 0 {
+        print::line(style.bad(&format!("and {} more", report.more_problems)));
+    }
+    if let (Some((first, since)), Some((last, until))) = (&report.first, &report.last) {
+        print::line(format_args!("records {first} to {last}, from {since} to {until}"));
+    }
+    let counted = |number: u64, word| print::counted(usize::try_from(number).unwrap_or(usize::MAX), word);
+    print::line(format_args!(
+        "{}, {}: {}, {}, {}, {} about the gateway itself",
+        counted(report.segments, "segment"),
+        counted(report.records, "record"),
+        counted(report.finals, "request"),
+        counted(report.decided, "strict decision"),
+        counted(report.opened, "stream"),
+        report.own
+    ));
+    if report.unrecorded > 0 {
+        print::line(format_args!(
+            "{} requests were answered without a record, as the log itself says",
+            report.unrecorded
+        ));
+    }
+    if let Some(torn) = &report.torn {
+        print::line(format_args!("{} bytes at the end are not committed yet", torn.bytes));
+    }
+    print::line(if report.problems.is_empty() {
+        style.good("the log is whole")
+    } else {
+        style.bad("the log is damaged")
+    });
+}
+
+fn as_json(report: &Report) -> serde_json::Value {
+    let end = |end: &Option<(u64, String)>| end.as_ref().map(|(index, time)| json!({ "index": index, "time": time }));
+    let problems: Vec<_> = report
+        .problems
+        .iter()
+        .map(|problem| {
+            json!({ "segment": problem.segment.display().to_string(), "offset": problem.offset, "index": problem.index,
+                    "what": terms::chain(&problem.what) })
+        })
+        .collect();
+    json!({
+        "ok": report.problems.is_empty(), "segments": report.segments, "records": report.records,
+        "finals": report.finals, "decided": report.decided, "opened": report.opened, "own": report.own, "unrecorded": report.unrecorded,
+        "undetermined": report.undetermined, "first": end(&report.first), "last": end(&report.last),
+        "closed": report.closed, "torn_bytes": report.torn.as_ref().map(|torn| torn.bytes),
+        "problems": problems, "more_problems": report.more_problems,
+    })
+}
