@@ -41,7 +41,7 @@ pub use h2_recorder::H2Recorder;
 pub use idp::{Idp, Mood};
 pub use kept::Kept;
 pub use postgres::{PASSWORD, Postgres};
-pub use process::{PATIENCE, run};
+pub use process::{PATIENCE, Process, run};
 pub use provider::Provider;
 pub use raw::raw;
 pub use raw_backend::{RawBackend, Then};

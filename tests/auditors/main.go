@@ -1,0 +1,179 @@
+// An auditor of its own mind: checks a log in the layout of C2SP tlog-tiles with Go's sumdb/note and sumdb/tlog, which
+// share no code with the gateway.
+//
+//	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go FOLDER POLICY [RECEIPT RECORD]...
+//
+// FOLDER is that of the log (`tlog`), POLICY holds `log <public key>`. Every entry is hashed, every tile compared, the
+// root must be that of the signed checkpoint, and each receipt must show its record.
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const height = 8
+
+func main() {
+	if len(os.Args) < 3 || len(os.Args)%2 == 0 {
+		fail("usage: FOLDER POLICY [RECEIPT RECORD]...")
+	}
+	verifier := verifierOf(os.Args[2])
+	folder := os.Args[1]
+	checkpoint := open(read(filepath.Join(folder, "checkpoint")), verifier)
+	tree := checkTree(folder, checkpoint)
+	for at := 3; at < len(os.Args); at += 2 {
+		checkReceipt(string(read(os.Args[at])), read(os.Args[at+1]), verifier)
+	}
+	fmt.Printf("%d entries, %d tiles, root %s\n", checkpoint.size, tree, checkpoint.root)
+}
+
+type head struct {
+	size int64
+	root tlog.Hash
+}
+
+func verifierOf(policy string) note.Verifier {
+	for _, line := range strings.Split(string(read(policy)), "\n") {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "log" {
+			verifier, err := note.NewVerifier(words[1])
+			check(err)
+			return verifier
+		}
+	}
+	fail("the policy names no log")
+	return nil
+}
+
+// open believes a checkpoint if its log has signed it.
+func open(text []byte, verifier note.Verifier) head {
+	signed, err := note.Open(text, note.VerifierList(verifier))
+	check(err)
+	lines := strings.Split(signed.Text, "\n")
+	if len(lines) < 4 || lines[0] != verifier.Name() {
+		fail("the checkpoint is of another log")
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	check(err)
+	root, err := tlog.ParseHash(lines[2])
+	check(err)
+	return head{size, root}
+}
+
+// hashes are all that the tree has, by their place in Go's order.
+type hashes []tlog.Hash
+
+func (h hashes) ReadHashes(places []int64) ([]tlog.Hash, error) {
+	found := make([]tlog.Hash, len(places))
+	for i, place := range places {
+		found[i] = h[place]
+	}
+	return found, nil
+}
+
+// checkTree makes the tree again of the entries.
+func checkTree(folder string, checkpoint head) int {
+	var all hashes
+	for index := int64(0); index < checkpoint.size; index++ {
+		if index%256 == 0 {
+			bundle = read(bundlePath(folder, index/256, checkpoint.size))
+		}
+		if len(bundle) < 2 || len(bundle) < 2+int(binary.BigEndian.Uint16(bundle)) {
+			fail("entry %d is cut off", index)
+		}
+		length := 2 + int(binary.BigEndian.Uint16(bundle))
+		more, err := tlog.StoredHashes(index, bundle[2:length], all)
+		check(err)
+		all, bundle = append(all, more...), bundle[length:]
+	}
+	root, err := tlog.TreeHash(checkpoint.size, all)
+	check(err)
+	if root != checkpoint.root {
+		fail("the entries lead to the root %s, and %s was signed", root, checkpoint.root)
+	}
+	count := 0
+	for _, tile := range tlog.NewTiles(height, 0, checkpoint.size) {
+		// Go names each width that a tile has had on its way.
+		if inLevel := checkpoint.size >> (height * tile.L); int64(tile.W) < 256 && int64(tile.W) != inLevel%256 {
+			continue
+		}
+		count++
+		expected, err := tlog.ReadTileData(tile, all)
+		check(err)
+		if !bytes.HasPrefix(read(tilePath(folder, tile)), expected) {
+			fail("%s is not what the entries make of it", tile.Path())
+		}
+	}
+	return count
+}
+
+var bundle []byte
+
+// C2SP has the same paths as Go, but for the height, which is always 8, and for partial tiles of which the full one is there.
+func tilePath(folder string, tile tlog.Tile) string {
+	path := strings.Replace(tile.Path(), "tile/8/", "tile/", 1)
+	return existing(filepath.Join(folder, path))
+}
+
+func bundlePath(folder string, index, size int64) string {
+	width := size - index*256
+	if width > 256 {
+		width = 256
+	}
+	path := tlog.Tile{H: height, L: 0, N: index, W: int(width)}.Path()
+	return existing(filepath.Join(folder, strings.Replace(path, "tile/8/0/", "tile/entries/", 1)))
+}
+
+func existing(path string) string {
+	if _, err := os.Stat(path); err != nil {
+		if at := strings.LastIndex(path, ".p/"); at > 0 {
+			return path[:at]
+		}
+	}
+	return path
+}
+
+// checkReceipt reads `c2sp.org/tlog-proof@v1`.
+func checkReceipt(text string, record []byte, verifier note.Verifier) {
+	above, below, found := strings.Cut(text, "\n\n")
+	lines := strings.Split(above, "\n")
+	if !found || len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" || !strings.HasPrefix(lines[1], "index ") {
+		fail("this is no receipt")
+	}
+	index, err := strconv.ParseInt(strings.TrimPrefix(lines[1], "index "), 10, 64)
+	check(err)
+	var proof tlog.RecordProof
+	for _, line := range lines[2:] {
+		hash, err := base64.StdEncoding.DecodeString(line)
+		check(err)
+		proof = append(proof, *(*tlog.Hash)(hash))
+	}
+	checkpoint := open([]byte(below), verifier)
+	check(tlog.CheckRecord(proof, checkpoint.size, checkpoint.root, index, tlog.RecordHash(record)))
+}
+
+func read(path string) []byte {
+	content, err := os.ReadFile(path)
+	check(err)
+	return content
+}
+
+func check(err error) {
+	if err != nil {
+		fail("%v", err)
+	}
+}
+
+func fail(format string, arguments ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", arguments...)
+	os.Exit(1)
+}
