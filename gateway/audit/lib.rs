@@ -18,6 +18,8 @@
 //! lets the lanes reuse the space. The next start cuts a batch that was not finished, takes from the lanes what the last
 //! commit does not have, and closes the slots that are still open as `interrupted`.
 //!
+//! Each record gets its place in the chain of its tenant there (`chains.rs`): a tenant's records are complete by themselves.
+//!
 //! When a binary is replaced, the log goes from one process to the next while both serve: see `handover.rs`.
 //!
 //! Two promises: what [`Journal::begin`] took survives `kill -9`; what [`Journal::begin_strict`] took survives a power
@@ -28,6 +30,7 @@
 //! added within version 1, none may change its meaning.
 
 mod beside;
+mod chains;
 mod committer;
 mod entry;
 mod handle;
@@ -64,4 +67,4 @@ pub use row::{InvalidRecord, Row};
 pub use segment::InvalidHeader;
 pub use segment::frame::Damage;
 pub use stats::{COMMIT_BOUNDS_MICROS, Stats};
-pub use verify::{Fault, Problem, Report, Torn, verify};
+pub use verify::{Fault, Problem, Report, Slice, Torn, verify};

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::chains::Chains;
 use crate::segment::commit::{Commit, Run};
 use crate::segment::frame::{self, Kind};
 use crate::segment::{Header, LogId, Segment};
@@ -17,6 +18,9 @@ pub(crate) struct Log {
     batch: Vec<u8>,
     batched: u64,
     chain: u32,
+    chains: Chains,
+    /// Why a record could not be put into the batch: nothing of it is brought to disk then.
+    spoilt: Option<io::Error>,
 }
 
 /// Where the log ends on disk.
@@ -36,8 +40,9 @@ pub(crate) struct Tip {
 
 impl Log {
     /// Goes on with a log, of which the last segment is to be taken up by [`Log::heal`].
-    pub(crate) const fn at(directory: PathBuf, id: LogId, tip: Tip) -> Self {
-        Self { directory, id, tip, segment: None, batch: Vec::new(), batched: 0, chain: tip.chain }
+    pub(crate) const fn at(directory: PathBuf, id: LogId, tip: Tip, chains: Chains) -> Self {
+        let chain = tip.chain;
+        Self { directory, id, tip, segment: None, batch: Vec::new(), batched: 0, chain, chains, spoilt: None }
     }
 
     pub(crate) const fn tip(&self) -> Tip {
@@ -61,8 +66,13 @@ impl Log {
 
     /// Puts a record into the batch.
     pub(crate) fn record(&mut self, payload: &[u8]) {
-        frame::append(&mut self.batch, &mut self.chain, Kind::Record, payload);
-        self.batched += 1;
+        match self.chains.link(payload) {
+            Ok(record) => {
+                frame::append(&mut self.batch, &mut self.chain, Kind::Record, record);
+                self.batched += 1;
+            }
+            Err(error) => self.spoilt = Some(error),
+        }
     }
 
     pub(crate) const fn batched(&self) -> u64 {
@@ -78,6 +88,8 @@ impl Log {
         self.batch.clear();
         self.batched = 0;
         self.chain = self.tip.chain;
+        self.chains.forget();
+        self.spoilt = None;
     }
 
     /// Brings the batch to disk. ORDER: everything that is promised about a record is promised after this.
@@ -85,6 +97,10 @@ impl Log {
     /// # Errors
     /// When it could not be written or synced. The segment is then let go of: only [`Log::heal`] opens it again.
     pub(crate) fn commit(&mut self, runs: &[Run], at: SystemTime) -> io::Result<()> {
+        if let Some(error) = self.spoilt.take() {
+            self.discard();
+            return Err(error);
+        }
         let Some(segment) = &mut self.segment else {
             self.discard();
             return Err(io::Error::other("there is no segment to write to"));
@@ -104,6 +120,7 @@ impl Log {
         if written.is_ok() {
             self.tip =
                 Tip { sequence: commit.sequence, records: commit.records, chain: self.chain, length, ..self.tip };
+            self.chains.keep();
         } else {
             self.segment = None;
         }
@@ -120,6 +137,7 @@ impl Log {
             Some(segment) => segment.seal()?,
             None => return Err(io::Error::other("there is no segment to seal")),
         }
+        self.chains.save(&self.directory, self.id, self.tip.records);
         self.begin(runs, at)
     }
 

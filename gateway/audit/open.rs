@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use terms::Clock;
 
 use crate::beside::Beside;
+use crate::chains::Chains;
 use crate::committer::Committer;
 use crate::journal::{Parts, Shared};
 use crate::lane::Shape;
@@ -89,7 +90,7 @@ impl Journal {
         } else {
             let id: LogId = random(&directory)?;
             let tip = Tip { sequence: 0, records: 0, chain: 0, first: 0, length: 0 };
-            log = Log::at(directory.clone(), id, tip);
+            log = Log::at(directory.clone(), id, tip, Chains::default());
             log.begin(&[Run { epoch, lanes: Vec::new() }], now).map_err(failed)?;
             damage = Damage::default();
         }
@@ -116,7 +117,8 @@ impl Journal {
 
 /// Goes on where the log ends. ORDER: the runs that it names stay on whatever is written until their lanes have been taken.
 pub(crate) fn take_up(directory: &Path, found: &Found, now: SystemTime) -> Result<Log, OpenError> {
-    let mut log = Log::at(directory.to_owned(), found.id, found.tip);
+    let chains = Chains::of(directory, found.id, found.tip.records)?;
+    let mut log = Log::at(directory.to_owned(), found.id, found.tip, chains);
     let taken = if found.headless { log.begin(&found.last.runs, now) } else { log.resume() };
     taken.map_err(|source| OpenError::io("write to the log in", directory, source))?;
     Ok(log)

@@ -3,6 +3,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tlog::{Hash, leaf_hash};
+
 use crate::row::Row;
 use crate::segment::batches::{Batches, Flaw};
 use crate::segment::{self, HEADER, Header, InvalidHeader, LogId};
@@ -41,10 +45,25 @@ pub struct Report {
     pub closed: bool,
     /// An unfinished batch at the end: the gateway is at it, or was when it ended. Not a problem.
     pub torn: Option<Torn>,
+    /// What the log has of each tenant.
+    pub tenants: BTreeMap<String, Slice>,
     /// What is wrong, the first thousand.
     pub problems: Vec<Problem>,
     /// How many more problems there are.
     pub more_problems: u64,
+}
+
+/// The records of one tenant: a chain, of which each says which it is and what the one before it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Slice {
+    /// Which the first is. Those before it have been pruned.
+    pub first: u64,
+    /// Which the last is.
+    pub last: u64,
+    /// How many there are.
+    pub count: u64,
+    /// The hash of the last.
+    head: Hash,
 }
 
 /// An unfinished batch.
@@ -76,6 +95,18 @@ pub struct Problem {
 /// What is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    /// A tenant's record does not say that it follows on the one before it.
+    #[error(
+        "this record of `{tenant}` does not follow on the one before it: it is its record {found}, and {expected} was to come"
+    )]
+    Chain {
+        /// The tenant.
+        tenant: String,
+        /// Which it should be.
+        expected: u64,
+        /// Which it says that it is.
+        found: u64,
+    },
     /// A commit counts other records than there are.
     #[error("the commit here counts {found} records, where there are {expected}")]
     Count {
@@ -132,6 +163,8 @@ pub fn verify(directory: &Path) -> io::Result<Report> {
 struct Looking {
     report: Report,
     log: Option<LogId>,
+    /// Whether the log does not begin with its first record.
+    is_pruned: bool,
     /// What the next segment's header must say of the last checksum, unless that cannot be known.
     chain: Option<u32>,
     index: u64,
@@ -172,6 +205,7 @@ impl Looking {
         if !follows || header.first != first {
             self.problem(path, 0, Fault::Order);
         }
+        self.is_pruned |= self.log.is_none() && first > 0;
         self.log = Some(header.log);
         self.index = first;
         self.chain = Some(chain);
@@ -233,11 +267,38 @@ impl Looking {
                     self.report.first = edge();
                 }
                 self.report.last = edge();
+                self.link(path, offset, &row, json);
                 self.row(path, offset, &row);
             }
             Err(invalid) => self.problem(path, offset, Fault::Record(invalid)),
         }
         self.index += 1;
+    }
+
+    fn link(&mut self, path: &Path, offset: u64, row: &Row<'_>, json: &[u8]) {
+        let Some(tenant) = row.tenant else { return };
+        let (found, head) = (row.tseq.unwrap_or_default(), leaf_hash(json));
+        let hash = row.tprev.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+        let before = self.report.tenants.get(tenant).copied();
+        // What the first record that is left says of those before it cannot be looked at any more.
+        let expected = before.map_or_else(|| if self.is_pruned { found.max(1) } else { 1 }, |slice| slice.last + 1);
+        let follows = match before {
+            Some(slice) => hash.as_deref() == Some(slice.head.as_bytes().as_slice()),
+            None => hash.is_some() == (expected > 1),
+        };
+        if found != expected || !follows {
+            self.problem(path, offset, Fault::Chain { tenant: tenant.to_owned(), expected, found });
+        }
+        let slice = before.map_or(Slice { first: found, last: found, count: 1, head }, |slice| Slice {
+            last: found,
+            count: slice.count + 1,
+            head,
+            ..slice
+        });
+        match self.report.tenants.get_mut(tenant) {
+            Some(of_tenant) => *of_tenant = slice,
+            None => drop(self.report.tenants.insert(tenant.to_owned(), slice)),
+        }
     }
 
     fn row(&mut self, path: &Path, offset: u64, row: &Row<'_>) {

@@ -342,6 +342,9 @@ pub(crate) struct Verify {
     /// the key in the state folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+    /// Say for each tenant which of its records are there: first, last, how many, and that none is missing between them.
+    #[arg(long)]
+    pub(crate) complete: bool,
     /// The receipt of one record; nothing of the log is looked at.
     #[arg(long, value_name = "FILE", requires = "record", requires = "policy")]
     pub(crate) proof: Option<PathBuf>,

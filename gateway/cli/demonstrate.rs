@@ -104,6 +104,7 @@ fn conclude(steps: &[demo::Step], log: &Path) -> Result<(), Failure> {
     crate::audit_log::run(args::Audit::Verify(args::Verify {
         log: verify,
         policy: None,
+        complete: false,
         proof: None,
         record: None,
         format,

@@ -14,7 +14,7 @@ use crate::load;
 use crate::print::{self, Style};
 
 pub(super) fn verify(arguments: &Verify) -> Result<(), Failure> {
-    let Verify { log, policy, proof, record, format } = arguments;
+    let Verify { log, policy, complete, proof, record, format } = arguments;
     let given = policy.as_deref().map(read_policy).transpose()?;
     if let (Some(proof), Some(record), Some(policy)) = (proof, record, &given) {
         return verify_proof(proof, record, policy);
@@ -42,7 +42,12 @@ pub(super) fn verify(arguments: &Verify) -> Result<(), Failure> {
     let seen = Seen { report: &report, checked: checked.as_ref(), policy: policy.as_ref() };
     match format {
         Format::Json => print::line(seen.as_json()),
-        Format::Text => seen.describe(),
+        Format::Text => {
+            seen.describe();
+            if *complete {
+                each_tenant(&report);
+            }
+        }
     }
     if seen.is_sound() { Ok(()) } else { Err(Failure::No) }
 }
@@ -102,6 +107,19 @@ impl Seen<'_> {
         }
         value
     }
+}
+
+/// What the log has of each tenant, and of the gateway itself.
+fn each_tenant(report: &Report) {
+    let heading = ["tenant", "first", "last", "records", "missing"].map(str::to_owned).to_vec();
+    let rows = report.tenants.iter().map(|(tenant, slice)| {
+        let missing = (slice.last + 1).saturating_sub(slice.first).saturating_sub(slice.count);
+        let numbers = [slice.first, slice.last, slice.count, missing].map(|number| number.to_string());
+        [vec![tenant.clone()], numbers.to_vec()].concat()
+    });
+    let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
+    print::line("");
+    print::table(&rows).iter().for_each(print::line);
 }
 
 fn read_policy(path: &Path) -> Result<TrustPolicy, Failure> {
@@ -262,6 +280,9 @@ fn as_json(report: &Report) -> serde_json::Value {
         "finals": report.finals, "decided": report.decided, "opened": report.opened, "own": report.own, "unrecorded": report.unrecorded,
         "undetermined": report.undetermined, "first": end(&report.first), "last": end(&report.last),
         "closed": report.closed, "torn_bytes": report.torn.as_ref().map(|torn| torn.bytes),
+        "tenants": report.tenants.iter().map(|(tenant, slice)| {
+            (tenant.clone(), json!({ "first": slice.first, "last": slice.last, "records": slice.count }))
+        }).collect::<serde_json::Map<_, _>>(),
         "problems": problems, "more_problems": report.more_problems,
     })
 }
