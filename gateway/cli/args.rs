@@ -92,6 +92,9 @@ pub(crate) struct Run {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) files: Files,
+    /// Ask Vault for its values, too, as a start does.
+    #[arg(long)]
+    pub(crate) vault: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

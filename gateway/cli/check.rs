@@ -6,14 +6,16 @@ use serde_json::json;
 use terms::{Clock, Finding, Findings, Severity, SystemClock};
 
 use crate::args::{Check, Format};
+use crate::asking::Asking;
 use crate::failure::Failure;
 use crate::load::{self, Loaded};
 use crate::print::{self, Style};
+use crate::settings::Vaulted;
 
 /// Checks configuration, policies and policy tests.
 pub(crate) fn check(arguments: &Check) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let outcome = load::all(&arguments.files, &clock);
+    let outcome = load::all(&arguments.files, &clock, if arguments.vault { Asking::Vault } else { Asking::Nobody });
     if arguments.format == Format::Json {
         let findings = match &outcome {
             Ok(loaded) => loaded.policies.warnings.clone(),
@@ -25,6 +27,9 @@ pub(crate) fn check(arguments: &Check) -> Result<(), Failure> {
     let Loaded { settings, policies, .. } = outcome?;
     if !policies.warnings.is_empty() {
         print::findings_to(policies.warnings, Style::stderr(), print::notice);
+    }
+    if let Vaulted::MadeUp = settings.vault {
+        print::notice("Vault was not asked for its values; --vault asks");
     }
     print::line(format_args!(
         "{}: {}, {}, {}, {}, {}, {}, {} passed",

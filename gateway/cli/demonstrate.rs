@@ -10,6 +10,7 @@ use demo::{Ink, Look, Places, Tour};
 use terms::{Clock, RequestId, SystemClock};
 
 use crate::args::{self, Files};
+use crate::asking::Asking;
 use crate::background::Task;
 use crate::failure::Failure;
 use crate::life::Stage;
@@ -35,7 +36,7 @@ pub(crate) fn run(arguments: &args::Demo) -> Result<(), Failure> {
     let world = demo::Demo::start(places, Arc::clone(&clock)).map_err(|error| Failure::setup("the demo", &error))?;
     let files = write(folder.path(), &world.config(folder.path()), policies.as_deref())
         .map_err(|error| Failure::setup(folder.path().display(), &error))?;
-    let loaded = load::all(&files, &clock)?;
+    let loaded = load::all(&files, &clock, Asking::Vault)?;
     let log = loaded.settings.audit.directory.clone();
     telemetry::start(crate::settings::LogFormat::Text, crate::settings::Level::Warn);
     let gateway = serve::Gateway::assemble(loaded, &files.policies, clock, Origin::default())?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use audit::{Journal, Note};
 use notify::RecursiveMode;
 use prometheus::IntCounterVec;
-use secrets::{Followed, Outcome, ProcessEnvironment, Turn};
+use secrets::{Followed, Outcome, ProcessEnvironment, Reference, Secret, Turn, Unfit};
 
 use crate::background::Shutdown;
 use crate::watch_files::{self, Watched};
@@ -28,7 +28,7 @@ pub(crate) struct Following {
 }
 
 /// Takes over secrets that change, until the gateway ends.
-pub(crate) async fn run(following: Following, shutdown: Shutdown) {
+pub(crate) async fn run(following: Arc<Following>, shutdown: Shutdown) {
     let watched = Watched {
         what: "secrets",
         folders: following.followed.folders().into_iter().collect(),
@@ -41,10 +41,15 @@ pub(crate) async fn run(following: Following, shutdown: Shutdown) {
 impl Following {
     fn look_at_files(&self) {
         // The environment of a process does not change.
-        let turns = self
-            .followed
-            .look(|reference| reference.is_file().then(|| secrets::resolve(reference, &ProcessEnvironment)));
-        turns.iter().for_each(|turn| self.tell(turn));
+        self.look(|reference| {
+            let resolve = || secrets::resolve(reference, &ProcessEnvironment).map_err(|error| terms::chain(&error));
+            reference.is_file().then(resolve)
+        });
+    }
+
+    /// Takes over what has changed of those that are read, and tells of it.
+    pub(crate) fn look(&self, read: impl Fn(&Reference) -> Option<Result<Secret<Vec<u8>>, Unfit>>) {
+        self.followed.look(read).iter().for_each(|turn| self.tell(turn));
     }
 
     fn tell(&self, Turn { name, outcome }: &Turn) {

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::args::{self, DerivedFor, Format, KeySet};
+use crate::asking::Asking;
 use crate::failure::Failure;
 use crate::settings::{KeySource, Settings};
 use crate::{derived, load, print, signing};
@@ -17,7 +18,9 @@ use crate::{derived, load, print, signing};
 /// Runs one of the commands.
 pub(crate) fn run(command: args::Keys) -> Result<(), Failure> {
     match command {
-        args::Keys::Derive { upstream, of, config } => derive(&load::config(&config)?.0, &upstream, of),
+        args::Keys::Derive { upstream, of, config } => {
+            derive(&load::config_with(&config, Asking::Vault)?.0, &upstream, of)
+        }
         args::Keys::List { config, format } => list(&load::config(&config)?.0, format),
         args::Keys::Rotate { set, config, withdraw } => {
             let turn = if withdraw { Turn::Withdraw } else { Turn::Now };
@@ -29,7 +32,7 @@ pub(crate) fn run(command: args::Keys) -> Result<(), Failure> {
 /// The file of a set; `None`: the gateway has none.
 fn file(settings: &Settings, set: KeySet) -> Result<Option<PathBuf>, Failure> {
     match (set, &settings.keys.source) {
-        (KeySet::Assertion, KeySource::Given(_)) => {
+        (KeySet::Assertion, KeySource::Given(_) | KeySource::Kept(..)) => {
             Err(Failure::setup("`assertion.keys.secret`", &KeyringError::Given))
         }
         (KeySet::Assertion, KeySource::State) => Ok(Some(settings.state.join(signing::ASSERTION))),

@@ -15,6 +15,7 @@
 mod activation;
 mod api_keys;
 mod args;
+mod asking;
 mod audit_log;
 mod background;
 mod check;
@@ -61,6 +62,7 @@ use clap::{CommandFactory as _, Parser as _};
 use terms::{Clock, SystemClock};
 
 use crate::args::{Arguments, Command, Run, SchemaOf};
+use crate::asking::Asking;
 use crate::failure::Failure;
 use crate::origin::Origin;
 
@@ -92,7 +94,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Probe { url } => probe::run(&url),
         Command::Run(Run { files, upgrade }) => {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let loaded = load::all(&files, &clock)?;
+            let loaded = load::all(&files, &clock, Asking::Vault)?;
             telemetry::start(loaded.settings.log_format, loaded.settings.log_level);
             check::warn(&loaded);
             let origin = if upgrade { Origin::upgrade(&loaded.settings.state)? } else { Origin::start()? };

@@ -13,6 +13,7 @@ use terms::{Clock, Finding, Findings, IssuerId, Place};
 use token::{SettingsError, Verifier};
 
 use crate::args::Files;
+use crate::asking::Asking;
 use crate::settings::{AuthorityFiles, Certificate, Reading, Settings};
 
 /// How many verified tokens are remembered.
@@ -37,11 +38,12 @@ pub(crate) struct Policies {
 }
 
 /// Loads all that a gateway runs on. All findings of all files come at once: what is wrong in one does not hide another.
-pub(crate) fn all(files: &Files, clock: &Arc<dyn Clock>) -> Result<Loaded, Findings> {
+pub(crate) fn all(files: &Files, clock: &Arc<dyn Clock>, asking: Asking) -> Result<Loaded, Findings> {
+    provider();
     let mut findings = Findings::default();
     let text = kept(read(&files.config), &mut findings);
     let reading = match &text {
-        Some(text) => Reading::of(&files.config, text, &ProcessEnvironment),
+        Some(text) => Reading::of(&files.config, text, &ProcessEnvironment, asking),
         None => Reading::nothing(Findings::default()),
     };
     let Reading { settings, known, certificates, authorities } = reading;
@@ -98,7 +100,6 @@ fn unfit_authorities(authorities: &[AuthorityFiles]) -> Findings {
 
 /// What verifies tokens. Its faults are those of single issuers, so each is told at the place of its issuer.
 fn verifier(settings: &Settings, config: &Path, clock: &Arc<dyn Clock>) -> Result<Verifier, Findings> {
-    provider();
     Verifier::new(settings.issuers.clone(), Arc::clone(clock), TOKENS).map_err(|SettingsError { faults }| {
         let place = |id: Option<&IssuerId>| id.and_then(|id| settings.issuer_places.get(id)).cloned();
         let finding = |(id, unfit): (Option<IssuerId>, token::Unfit)| {
@@ -115,8 +116,15 @@ fn provider() {
 }
 
 /// Loads `cloister.yaml`, with the names in it that policies may refer to.
+/// Vault is not asked: most commands need none of its values.
 pub(crate) fn config(path: &Path) -> Result<(Settings, Known), Findings> {
-    let Reading { settings, known, .. } = Reading::of(path, &read(path)?, &ProcessEnvironment);
+    config_with(path, Asking::Nobody)
+}
+
+/// The same, and perhaps with the values of Vault.
+pub(crate) fn config_with(path: &Path, asking: Asking) -> Result<(Settings, Known), Findings> {
+    provider();
+    let Reading { settings, known, .. } = Reading::of(path, &read(path)?, &ProcessEnvironment, asking);
     Ok((settings?, known))
 }
 

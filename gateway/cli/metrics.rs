@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use admin::Check;
 use assertion::{Keys, State};
@@ -21,6 +21,7 @@ use secrets::Followed;
 use terms::UpstreamId;
 use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
+use vault::Vault;
 
 use crate::membership;
 use crate::publishing::Counts;
@@ -43,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) secrets: Arc<Followed>,
     pub(crate) directory: Option<Directory>,
     pub(crate) checkpoints: Arc<Counts>,
+    pub(crate) vault: Option<Arc<Vault>>,
 }
 
 impl Parts {
@@ -78,6 +80,7 @@ impl Collector for Counted {
         families.extend(self.parts.of_keys());
         families.push(self.parts.of_secrets());
         families.extend(of_checkpoints(&self.parts.journal.stats(), &self.parts.checkpoints));
+        families.extend(self.parts.vault.iter().flat_map(|vault| of_vault(&vault.hearing())));
         families
     }
 }
@@ -112,6 +115,27 @@ fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily; 4] {
             "Times that no checkpoint could be signed",
             read(&counts.failures),
         ),
+    ]
+}
+
+fn of_vault(hearing: &vault::Hearing) -> [MetricFamily; 5] {
+    let seconds = |span: Option<Duration>| vec![(Vec::new(), span.map_or(f64::INFINITY, |span| span.as_secs_f64()))];
+    [
+        family(
+            "cloister_vault_silence_seconds",
+            "Time since Vault has last given its values",
+            MetricType::GAUGE,
+            seconds(hearing.silence),
+        ),
+        family(
+            "cloister_vault_token_seconds",
+            "For how long our token of Vault is good, if it is not renewed",
+            MetricType::GAUGE,
+            seconds(hearing.token),
+        ),
+        counter("cloister_vault_logins_total", "Times that we have proven to Vault who we are", hearing.logins),
+        counter("cloister_vault_renewals_total", "Times that our token of Vault was renewed", hearing.renewals),
+        counter("cloister_vault_failures_total", "Times that Vault could not be asked", hearing.failures),
     ]
 }
 

@@ -9,6 +9,7 @@ use relay::Relay;
 use secrets::Followed;
 use token::Verifier;
 use upstream::Upstream;
+use vault::Vault;
 
 use crate::life::{Life, Stage};
 use crate::revoking::Revoking;
@@ -82,6 +83,19 @@ impl Check for Secrets {
         let faulty = self.0.conditions().filter_map(|it| Some(format!("{}: {}", it.name, it.fault?)));
         let faulty: Vec<_> = faulty.collect();
         if faulty.is_empty() { Standing::Up } else { Standing::Impaired(faulty.join("; ")) }
+    }
+}
+
+/// Vault answers. With the values that it gave last this gateway is of use all the same.
+pub(crate) struct Answering(pub(crate) Arc<Vault>);
+
+impl Check for Answering {
+    fn name(&self) -> &'static str {
+        "vault"
+    }
+
+    fn check(&self) -> Standing {
+        self.0.hearing().fault.map_or(Standing::Up, Standing::Impaired)
     }
 }
 

@@ -26,6 +26,7 @@ use terms::{Clock, Live, TenantId};
 use token::{Dpop, Verifier};
 use tokio::sync::watch;
 use upstream::{Dns, Resolver, Special, Upstream};
+use vault::Vault;
 
 use crate::background::{Background, Shutdown, Task};
 use crate::drain::{Drain, Spans};
@@ -42,13 +43,13 @@ use crate::publishing::{Publishing, Wanted};
 use crate::renew::Renewal;
 use crate::revoking::{Others, Revoking};
 use crate::rules::{self, Reloader};
-use crate::settings::{MOST_ATTEMPTS, Redis, Settings};
+use crate::settings::{MOST_ATTEMPTS, Redis, Settings, Vaulted};
 use crate::signing::Rings;
 use crate::upgrade::{Old, Upgrade};
 use crate::watch_files::{self, Watched};
 use crate::watch_store;
 use crate::watchdog::{self, Hearts};
-use crate::{desk, following, membership, ready, renew, signing, which};
+use crate::{asking, desk, following, membership, ready, renew, signing, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -93,6 +94,7 @@ impl Gateway {
             shutdown,
             admin,
             admin_token,
+            vault,
             state,
             redis,
             directory,
@@ -108,6 +110,12 @@ impl Gateway {
             audit,
             ..
         } = settings;
+        let vault = match vault {
+            Vaulted::Asked(vault, refresh) => Some((vault, refresh)),
+            // FAIL CLOSED: keys that are made up sign nothing.
+            Vaulted::MadeUp => return Err(Failure::Broke("the values of Vault are not there".into())),
+            Vaulted::None => None,
+        };
         let (registry, digest) = (Registry::new(), compiled.digest);
 
         let sockets = Listeners::take_or_bind(&listeners, &authorities, Arc::clone(&clock), &mut origin.inherited)
@@ -182,7 +190,7 @@ impl Gateway {
             clock: Arc::clone(&clock),
         };
         let operations = admin_token.map(|token| Operations::new(token, Arc::new(desk)));
-        let following = Following {
+        let following = Arc::new(Following {
             followed: Arc::new(followed),
             journal: Arc::clone(&journal),
             outcomes: outcomes(
@@ -191,7 +199,7 @@ impl Gateway {
                 "Times that a secret had changed",
                 &following::OUTCOMES,
             )?,
-        };
+        });
         let dpop = Arc::new(Dpop::new(dpop, Arc::clone(&clock)));
         let gate =
             Gate::new(clients, Arc::clone(&rooms), rules, Arc::clone(&tokens), Arc::clone(&dpop), Arc::clone(&journal));
@@ -229,6 +237,9 @@ impl Gateway {
         let mut readiness =
             ready::checks(&tokens, &journal, &upstreams, &revoking, relay.as_ref(), &following.followed, &life);
         readiness.extend(directory.clone().map(membership::check));
+        if let Some((vault, _)) = &vault {
+            readiness.push(Arc::new(ready::Answering(Arc::clone(vault))));
+        }
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             dpop,
@@ -245,6 +256,7 @@ impl Gateway {
             secrets: Arc::clone(&following.followed),
             directory: directory.clone(),
             checkpoints: publishing.counts(),
+            vault: vault.as_ref().map(|(vault, _)| Arc::clone(vault)),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let admin = Admin {
@@ -286,6 +298,7 @@ impl Gateway {
             directory,
             keys,
             following,
+            vault,
             journal: Arc::clone(&journal),
             grace: shutdown.grace,
             old: Arc::clone(&old),
@@ -351,7 +364,8 @@ struct Works {
     relay: Option<Arc<Relay>>,
     directory: Option<Directory>,
     keys: Rings,
-    following: Following,
+    following: Arc<Following>,
+    vault: Option<(Arc<Vault>, Duration)>,
     journal: Arc<Journal>,
     grace: Duration,
     old: Arc<Old>,
@@ -373,6 +387,7 @@ fn tasks(works: Works) -> Vec<Task> {
         directory,
         keys,
         following,
+        vault,
         journal,
         grace,
         old,
@@ -387,6 +402,9 @@ fn tasks(works: Works) -> Vec<Task> {
     let named = upstreams.clone();
     let prober = upstreams.iter().any(|upstream| upstream.check().is_some()).then(|| Prober::new(Arc::clone(&proxy)));
     let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(&old), Arc::clone(&old.supervisor));
+    let beside = Arc::clone(&following);
+    let vault =
+        vault.map(|(vault, refresh)| Task::new("vault", move |shutdown| asking::run(vault, refresh, beside, shutdown)));
     let relay = relay.map(|relay| Task::new("relay", move |shutdown| relay.run(shutdown)));
     let directory = directory.map(|directory| Task::new("directory", move |shutdown| directory.run(shutdown)));
     let tasks = vec![
@@ -424,7 +442,7 @@ fn tasks(works: Works) -> Vec<Task> {
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];
-    tasks.into_iter().chain(relay).chain(directory).collect()
+    tasks.into_iter().chain(relay).chain(directory).chain(vault).collect()
 }
 
 /// Tells the process before this one and the supervisor when it serves, and the supervisor when it will not any more.

@@ -6,6 +6,7 @@ mod reading;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use certificate::AuthoritySettings;
@@ -36,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) shutdown: Shutdown,
     pub(crate) admin: std::net::SocketAddr,
     pub(crate) admin_token: Option<secrets::Kept<admin::AdminToken>>,
+    pub(crate) vault: Vaulted,
     pub(crate) state: PathBuf,
     /// `None`: this gateway is alone.
     pub(crate) redis: Option<Redis>,
@@ -66,6 +68,17 @@ pub(crate) struct Redis {
     pub(crate) plaintext: relay::Plaintext,
 }
 
+/// Where values of Vault have come from.
+#[derive(Debug)]
+pub(crate) enum Vaulted {
+    /// From this one, and they are read again after this time.
+    Asked(Arc<vault::Vault>, Duration),
+    /// From nowhere: what was made of them must not be used.
+    MadeUp,
+    /// There are none.
+    None,
+}
+
 /// How it ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shutdown {
@@ -86,6 +99,8 @@ pub(crate) struct KeySettings {
 pub(crate) enum KeySource {
     /// Somebody else looks after them.
     Given(secrets::Reference),
+    /// Somebody else does, in Vault: where, and what was there last.
+    Kept(PathBuf, secrets::Kept<secrets::Secret<Vec<u8>>>),
     /// In the state folder.
     State,
 }

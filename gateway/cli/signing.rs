@@ -11,7 +11,7 @@ use assertion::{Algorithm, Keyring, Keys, Source, State};
 use audit::{Digest, Files, Journal, Note};
 use aws_lc_rs::digest::{SHA256, digest};
 use proxy::Backend;
-use secrets::ProcessEnvironment;
+use secrets::{ProcessEnvironment, Secret};
 use terms::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
@@ -50,6 +50,11 @@ impl Rings {
         made.map_err(|error| Failure::setup(state.display(), &error))?;
         let source = match &settings.source {
             KeySource::State => Source::File(state.join(ASSERTION)),
+            KeySource::Kept(place, kept) => {
+                let kept = kept.clone();
+                let fetch = Box::new(move || Ok(Secret::new(kept.glance().expose().clone())));
+                Source::Given { place: place.clone(), fetch }
+            }
             KeySource::Given(reference) => {
                 let (place, reference) = (reference.to_string().into(), reference.clone());
                 Source::Given { place, fetch: Box::new(move || secrets::resolve(&reference, &ProcessEnvironment)) }

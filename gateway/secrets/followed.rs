@@ -8,7 +8,7 @@ use aws_lc_rs::rand::SystemRandom;
 
 use crate::private::folder_of;
 use crate::reference::Source;
-use crate::{Kept, Reference, Secret, SecretError};
+use crate::{Kept, Reference, Secret, VaultPlace};
 
 /// Every secret of the settings, with what is made of each, so that a change takes effect while the gateway runs.
 ///
@@ -127,13 +127,13 @@ impl Followed {
 
     /// Looks at every secret for which `read` has something, and puts in place what has changed. Gives what is new. Waits for
     /// whatever `read` waits for.
-    pub fn look(&self, read: impl Fn(&Reference) -> Option<Result<Secret<Vec<u8>>, SecretError>>) -> Vec<Turn> {
+    pub fn look(&self, read: impl Fn(&Reference) -> Option<Result<Secret<Vec<u8>>, Unfit>>) -> Vec<Turn> {
         let _alone = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut turns, mut next) = (Vec::new(), Vec::new());
         for (index, entry) in self.secrets.iter().enumerate() {
             match read(&entry.reference) {
                 None => {}
-                Some(Err(error)) => turns.extend(entry.refuse(&terms::chain(&error))),
+                Some(Err(error)) => turns.extend(entry.refuse(&error)),
                 Some(Ok(secret)) => {
                     let fingerprint = self.fingerprint(&secret);
                     if fingerprint == entry.fingerprint() {
@@ -182,6 +182,13 @@ impl Followed {
     #[must_use]
     pub fn folders(&self) -> BTreeSet<PathBuf> {
         self.secrets.iter().filter_map(|entry| entry.reference.path()).map(|path| folder_of(path).to_owned()).collect()
+    }
+
+    /// The places of those that are in Vault.
+    #[must_use]
+    pub fn places(&self) -> Vec<VaultPlace> {
+        let places: BTreeSet<_> = self.secrets.iter().filter_map(|entry| entry.reference.vault()).cloned().collect();
+        places.into_iter().collect()
     }
 
     fn fingerprint(&self, secret: &Secret<Vec<u8>>) -> [u8; 32] {
@@ -234,7 +241,7 @@ impl Entry {
 impl Reference {
     fn path(&self) -> Option<&Path> {
         match self.source() {
-            Source::Environment(_) => None,
+            Source::Environment(_) | Source::Vault(_) => None,
             Source::File(path) => Some(path),
         }
     }

@@ -1,6 +1,6 @@
 //! Where secrets come from, and how they are kept from going anywhere else.
 //!
-//! *What it decides:* that a setting which should hold a secret names a file or an environment variable instead
+//! *What it decides:* that a setting which should hold a secret names a file, an environment variable or a place in Vault instead
 //! ([`Reference`]); that the file is regular, ours, and closed to everybody else; that the value is neither empty nor
 //! larger than 64 KiB.
 //!
@@ -44,6 +44,7 @@ mod reference;
 mod resolve;
 mod secret;
 mod update;
+mod vault_place;
 
 pub use derive::{Purpose, derive};
 pub use environment::{Environment, ProcessEnvironment};
@@ -51,9 +52,10 @@ pub use followed::{Condition, Followed, Outcome, Turn, Unfit, Use};
 pub use kept::Kept;
 pub use private::{PrivateFileError, create_private, read_private};
 pub use reference::{InvalidReference, Reference};
-pub use resolve::{SecretError, resolve};
+pub use resolve::{SecretError, accept, resolve};
 pub use secret::Secret;
 pub use update::{UpdateError, update_private};
+pub use vault_place::VaultPlace;
 
 /// The largest secret, in bytes. A key chain in PEM stays well below; what is larger is the wrong file.
 pub const MAX: usize = 64 * 1024;

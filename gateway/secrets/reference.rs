@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// Where a secret is to be had: `${file:/absolute/path}` or `${env:NAME}`. Never the secret itself.
+use crate::VaultPlace;
+
+/// Where a secret is to be had: `${file:/absolute/path}`, `${env:NAME}` or `${vault:MOUNT/PATH#FIELD}`. Never the secret itself.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
 pub struct Reference(Source);
@@ -13,14 +15,15 @@ pub struct Reference(Source);
 pub(crate) enum Source {
     Environment(String),
     File(PathBuf),
+    Vault(VaultPlace),
 }
 
 /// Why a text is not a reference. The text is not repeated: it may be a secret that someone wrote down.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidReference {
-    /// Neither `${file:…}` nor `${env:…}`.
+    /// Neither `${file:…}` nor `${env:…}` nor `${vault:…}`.
     #[error(
-        "a secret is not written into a file: put it into a file of its own and write `${{file:/path/to/it}}`, or into an environment variable and write `${{env:NAME}}`"
+        "a secret is not written into a file: put it into a file of its own and write `${{file:/path/to/it}}`, or into an environment variable and write `${{env:NAME}}`, or into Vault and write `${{vault:MOUNT/PATH#FIELD}}`"
     )]
     Literal,
     /// A name that an environment variable cannot have.
@@ -29,6 +32,11 @@ pub enum InvalidReference {
     /// A path that is empty, relative, or has a control character.
     #[error("the path of a secret is absolute: `${{file:/run/secrets/name}}`")]
     Path,
+    /// A place in Vault that has no mount, no path, no field or other characters.
+    #[error(
+        "a secret in Vault is `${{vault:MOUNT/PATH#FIELD}}`, of letters, digits and `_ - .`; a mount with a slash in its name ends with a colon: `${{vault:team/kv:PATH#FIELD}}`"
+    )]
+    Vault,
 }
 
 impl Reference {
@@ -40,6 +48,15 @@ impl Reference {
         let text = path.to_str().ok_or(InvalidReference::Path)?;
         let plain = path.is_absolute() && !text.contains(|c: char| c.is_control() || matches!(c, '{' | '}'));
         plain.then(|| Self(Source::File(path.to_owned()))).ok_or(InvalidReference::Path)
+    }
+
+    /// Where it is in Vault, if it is there.
+    #[must_use]
+    pub const fn vault(&self) -> Option<&VaultPlace> {
+        match &self.0 {
+            Source::Environment(_) | Source::File(_) => None,
+            Source::Vault(place) => Some(place),
+        }
     }
 
     pub(crate) const fn source(&self) -> &Source {
@@ -61,6 +78,7 @@ impl FromStr for Reference {
                 }
             }
             Some(("file", path)) => Self::file(Path::new(path)),
+            Some(("vault", place)) => place.parse().map(|place| Self(Source::Vault(place))),
             Some(_) | None => Err(InvalidReference::Literal),
         }
     }
@@ -80,6 +98,7 @@ impl fmt::Display for Reference {
         match &self.0 {
             Source::Environment(name) => write!(f, "${{env:{name}}}"),
             Source::File(path) => write!(f, "${{file:{}}}", path.display()),
+            Source::Vault(place) => write!(f, "${{vault:{place}}}"),
         }
     }
 }
@@ -92,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_reference_names_a_file_or_a_variable_and_nothing_else() {
-        for text in ["${file:/run/secrets/key}", "${file:/a b/c:d}", "${env:KEY}", "${env:_k2}"] {
+        for text in ["${file:/run/secrets/key}", "${file:/a b/c:d}", "${env:KEY}", "${env:_k2}", "${vault:kv/a/b#c}"] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), text);
         }
         for (text, why) in [
@@ -100,7 +119,8 @@ mod tests {
             ("", InvalidReference::Literal),
             ("$KEY", InvalidReference::Literal),
             ("${KEY}", InvalidReference::Literal),
-            ("${vault:secret/x}", InvalidReference::Literal),
+            ("${vault:secret/x}", InvalidReference::Vault),
+            ("${vault:secret/x#y}${env:KEY}", InvalidReference::Vault),
             ("x${env:KEY}", InvalidReference::Literal),
             ("${env:KEY} ", InvalidReference::Literal),
             ("${env:}", InvalidReference::Name),
@@ -126,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_prints_back_the_same(text in r"\$\{(env|file):[/A-Za-z_0-9. :{}$]{0,12}\}") {
+        fn what_parses_prints_back_the_same(text in r"\$\{(env|file|vault):[/A-Za-z_0-9. :#{}$]{0,12}\}") {
             if let Ok(reference) = text.parse::<Reference>() {
                 prop_assert_eq!(reference.to_string(), text);
             }

@@ -22,9 +22,12 @@ pub enum SecretError {
     /// The environment variable is not set.
     #[error("the secret `{0}` is not set; set this environment variable, or name a file with `${{file:/path}}`")]
     Unset(Reference),
+    /// It is in Vault, and may not be: who proves to Vault who it is cannot get the proof there.
+    #[error("the secret `{0}` cannot be in Vault; name a file with `${{file:/path}}`, or write `${{env:NAME}}`")]
+    Vault(Reference),
 }
 
-/// Fetches the secret that a reference names. One line end (`\n` or `\r\n`) after the value is not part of it.
+/// Fetches the secret that a reference names; those in Vault are fetched by the part that speaks with it. One line end (`\n` or `\r\n`) after the value is not part of it.
 ///
 /// # Errors
 /// The secret is not there, empty, too large, or lies in a file that others can read or change.
@@ -40,7 +43,16 @@ pub fn resolve(reference: &Reference, environment: &dyn Environment) -> Result<S
             | PrivateFileError::Owner { .. }
             | PrivateFileError::Read { .. } => SecretError::File { reference: reference.clone(), source },
         })?,
+        Source::Vault(_) => return Err(SecretError::Vault(reference.clone())),
     };
+    accept(reference, value)
+}
+
+/// Takes a value that is the secret of this reference. One line end (`\n` or `\r\n`) after the value is not part of it.
+///
+/// # Errors
+/// It is empty, or too large.
+pub fn accept(reference: &Reference, value: Secret<Vec<u8>>) -> Result<Secret<Vec<u8>>, SecretError> {
     let value = value.without_line_end();
     match value.expose().len() {
         0 => Err(SecretError::Empty(reference.clone())),

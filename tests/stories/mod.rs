@@ -51,5 +51,6 @@ mod tenants;
 mod tokens;
 mod upgrade;
 mod upstreams;
+mod vault;
 mod verifiers;
 mod walls;

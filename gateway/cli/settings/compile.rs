@@ -14,6 +14,7 @@ mod response;
 mod telling;
 mod tls;
 mod upstream;
+mod vault;
 
 pub(crate) use defence::MOST_ATTEMPTS;
 
@@ -32,9 +33,11 @@ use token::{IssuerSettings, ToldClaim};
 use yaml::At;
 
 use authority::AuthorityNames;
+use vault::Values;
 
 use super::file::{self, File};
 use super::{Audit, KeySettings, Settings, Shutdown};
+use crate::asking::Asking;
 
 /// Text, made into what the parts take. Every mistake is noted; settings come out only if nothing is missing for them.
 pub(super) struct Compiler<'a> {
@@ -45,6 +48,8 @@ pub(super) struct Compiler<'a> {
     root: Option<Secret<Vec<u8>>>,
     /// Every secret, with what is made of it.
     followed: Followed,
+    /// Where values of Vault come from.
+    values: Values,
     /// The SHA-256 of every key that is given, and what it is for.
     keys: BTreeMap<Vec<u8>, String>,
     /// The claims that backends are told in fields of their own.
@@ -58,6 +63,7 @@ impl<'a> Compiler<'a> {
             environment,
             findings,
             root: None,
+            values: Values::default(),
             followed: Followed::new(),
             keys: BTreeMap::new(),
             wanted: Vec::new(),
@@ -66,7 +72,7 @@ impl<'a> Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    pub(super) fn compile(&mut self, file: File) -> Option<Settings> {
+    pub(super) fn compile(&mut self, file: File, asking: Asking) -> Option<Settings> {
         let File {
             version,
             listeners,
@@ -78,6 +84,7 @@ impl Compiler<'_> {
             state,
             redis,
             directory,
+            vault,
             issuers,
             authorities,
             dpop,
@@ -95,6 +102,7 @@ impl Compiler<'_> {
         if let Some(none) = workers.as_ref().filter(|workers| workers.value == 0) {
             self.error(none, "no worker would serve anything".into(), "leave it out for one per processor");
         }
+        let vault = self.vault(vault, asking); // first: others may need what is there
         let authorities = self.authorities(authorities, &issuers);
         let known = AuthorityNames::of(&authorities);
         let listeners: Vec<_> = listeners.into_iter().map(|listener| self.listener(listener.value, &known)).collect();
@@ -139,6 +147,7 @@ impl Compiler<'_> {
                 Some(directory) => Some(directory?),
                 None => None,
             },
+            vault,
             state: PathBuf::from(state?.directory.value),
             issuers,
             issuer_places,
@@ -242,14 +251,21 @@ impl Compiler<'_> {
         self.followed.keep(setting, reference, value, secret, make).map_err(|why| self.note(written, why)).ok()
     }
 
-    /// Reads what a reference to a secret refers to.
-    fn secret(&mut self, written: &At<String>) -> Option<Given> {
+    fn reference(&mut self, written: &At<String>) -> Option<Reference> {
         let reference = written.value.parse::<Reference>().map_err(|invalid| {
             // What stands there may be the secret itself.
             let finding = Finding::error(written.spot.place(self.file), invalid.to_string());
             self.findings.push(finding.unquoted());
         });
-        let reference = reference.ok()?;
+        reference.ok()
+    }
+
+    /// Reads what a reference to a secret refers to.
+    fn secret(&mut self, written: &At<String>) -> Option<Given> {
+        let reference = self.reference(written)?;
+        if let Some(place) = reference.vault().cloned() {
+            return self.vaulted(written, reference, &place);
+        }
         match secrets::resolve(&reference, self.environment) {
             Ok(secret) => Some(Given { reference, value: Use::Any, secret }),
             Err(error) => {

@@ -12,6 +12,7 @@ mod keys;
 mod redis;
 mod response;
 mod upstream;
+mod vault;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub(crate) use keys::SigningKeys;
 pub(crate) use redis::Redis;
 pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{Address, Balance, Pool, Protocol, Timeouts, Upstream, UpstreamTls, Weighted};
+pub(crate) use vault::{AppRole, Kubernetes, Vault, VaultAuth};
 
 /// Where Cloister runs. What is allowed stands in the policy files.
 #[derive(Debug, Default, JsonSchema)]
@@ -69,6 +71,8 @@ pub(crate) struct File {
     pub(super) redis: Option<Redis>,
     /// The database that says who belongs to which tenant.
     pub(super) directory: Option<Directory>,
+    /// HashiCorp Vault or OpenBao, for secrets.
+    pub(super) vault: Option<Vault>,
     /// Who issues tokens, by the name that policies use.
     #[schemars(with = "Pairs<Issuer>")]
     pub(super) issuers: Vec<Named<Issuer>>,
@@ -99,7 +103,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 19] = [
+    const SECTIONS: [&str; 20] = [
         "version",
         "listeners",
         "guard",
@@ -110,6 +114,7 @@ impl File {
         "state",
         "redis",
         "directory",
+        "vault",
         "issuers",
         "authorities",
         "dpop",
@@ -122,10 +127,11 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 11] = [
+    const OPTIONAL: [&str; 12] = [
         "authorities",
         "directory",
         "redis",
+        "vault",
         "guard",
         "clients",
         "shutdown",
@@ -154,6 +160,7 @@ impl File {
                 "state" => read.state = yaml::read(value, file, findings),
                 "redis" => read.redis = yaml::read(value, file, findings),
                 "directory" => read.directory = yaml::read(value, file, findings),
+                "vault" => read.vault = yaml::read(value, file, findings),
                 "issuers" => read.issuers = yaml::named(file, value, findings),
                 "authorities" => read.authorities = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),

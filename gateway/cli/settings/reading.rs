@@ -14,6 +14,7 @@ use yaml::Named;
 use super::Settings;
 use super::compile::Compiler;
 use super::file::{self, File, Members, Protocol};
+use crate::asking::Asking;
 
 /// What became of the text of `cloister.yaml`: the settings or all that is wrong with them, and what others can be checked
 /// against all the same.
@@ -59,7 +60,7 @@ pub(crate) struct Certificate {
 
 impl Reading {
     /// Reads the text of `cloister.yaml`.
-    pub(crate) fn of(path: &Path, text: &str, environment: &dyn Environment) -> Self {
+    pub(crate) fn of(path: &Path, text: &str, environment: &dyn Environment, asking: Asking) -> Self {
         let file: Arc<str> = path.display().to_string().into();
         let mut findings = Findings::default();
         let Some(root) = yaml::parse(&file, text, &mut findings) else {
@@ -71,7 +72,7 @@ impl Reading {
         let certificates = tls.flat_map(|tls| &tls.certificates.value).map(|named| Certificate::named(named, &file));
         let certificates = certificates.collect();
         let authorities = written.authorities.iter().filter_map(|named| AuthorityFiles::named(named, &file)).collect();
-        let settings = Compiler::new(&file, environment, &mut findings).compile(written);
+        let settings = Compiler::new(&file, environment, &mut findings).compile(written, asking);
         let settings = match settings {
             Some(settings) if !findings.reject() => Ok(settings),
             Some(_) | None => Err(findings.quoting(|quoted| (*quoted == *file).then_some(text))),

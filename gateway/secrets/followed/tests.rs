@@ -35,7 +35,7 @@ impl World {
     fn look(&self) -> Vec<(String, Outcome)> {
         let read = |asked: &Reference| {
             let (_, value) = self.values.iter().find(|(name, _)| reference(name) == *asked)?;
-            Some(value.map(|text| Secret::new(text.as_bytes().to_vec())).map_err(|_| SecretError::Unset(asked.clone())))
+            Some(value.map(|text| Secret::new(text.as_bytes().to_vec())).map_err(str::to_owned))
         };
         self.followed.look(read).into_iter().map(|turn| (turn.name.to_string(), turn.outcome)).collect()
     }
@@ -68,7 +68,9 @@ fn a_new_value_is_in_force_at_once_and_said_once() {
 fn what_cannot_be_had_or_used_leaves_the_last_good_one_in_force() {
     let mut world = World::new();
     let one = world.key("one", "first");
-    for (value, why) in [(Ok("x"), "this is too short"), (Err("gone"), "is not set"), (Ok("yy"), "this is too short")] {
+    for (value, why) in
+        [(Ok("x"), "this is too short"), (Err("it is not set"), "is not set"), (Ok("yy"), "this is too short")]
+    {
         world.values.insert("one", value);
         let turns = world.look();
         let [(_, Outcome::Refused(said))] = turns.as_slice() else { panic!("{turns:?}") };

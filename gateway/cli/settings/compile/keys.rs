@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use assertion::{InvalidSchedule, Lifetime, Schedule};
-use secrets::Reference;
+use secrets::Secret;
 use terms::Finding;
 
 use super::Compiler;
@@ -20,7 +20,15 @@ impl Compiler<'_> {
                     let message = "keys that are given take no turns by themselves".into();
                     self.error(turns, message, "take `rotate_after` away, or `secret`");
                 }
-                KeySource::Given(self.parse::<Reference>(secret)?)
+                let reference = self.reference(secret)?;
+                if reference.vault().is_none() {
+                    KeySource::Given(reference)
+                } else {
+                    let place = reference.to_string().into();
+                    let given = self.secret(secret)?;
+                    let make = |secret, _: Option<&Secret<Vec<u8>>>| Ok(secret);
+                    KeySource::Kept(place, self.kept("assertion.keys.secret", secret, given, make)?)
+                }
             }
         };
         let age = max_age.as_ref().map_or(MAX_AGE, |age| age.value.0);
