@@ -1,4 +1,5 @@
--- What Cloister asks a PostgreSQL (12 or later) about: who belongs to which tenant (`directory` in cloister.yaml). Tables that
+-- What Cloister asks a PostgreSQL (12 or later) about: who belongs to which tenant, and which
+-- tenants there are (`directory` in cloister.yaml). Tables that
 -- you have already can be asked as well, by a `query` of your own; then give them triggers like those below.
 --
 -- Run this file as the owner of the database; it can be run again:
@@ -52,6 +53,48 @@ CREATE TRIGGER tell_cloister_of_all AFTER TRUNCATE ON user_tenants
 ALTER TABLE user_tenants ENABLE ALWAYS TRIGGER tell_cloister;
 ALTER TABLE user_tenants ENABLE ALWAYS TRIGGER tell_cloister_of_all;
 
+-- Tenants, for `tenants` in cloister.yaml. Each row is checked by the rules of `tenants` in the policy files (policies/README.md);
+-- one that cannot be read keeps its tenant out, and no other. NULL says nothing. Of a tenant that stands in the policy files, too, a
+-- row says its status and no more, and the stricter of both counts. Close tenants rather than delete them.
+CREATE TABLE IF NOT EXISTS tenants (
+    id text PRIMARY KEY CHECK (id ~ '^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'),
+    status text NOT NULL CHECK (status IN ('active', 'suspended', 'closed')),
+    plan text,
+    region text,
+    issuers text[], -- who may speak for it: names of issuers and authorities in cloister.yaml
+    clients_allow text[], -- networks: '{10.0.0.0/8}'
+    clients_deny text[],
+    session_max text, -- '8h'
+    mfa text CHECK (mfa = 'required'), -- or one of both that follow
+    mfa_amr text[],
+    mfa_acr text[]
+);
+
+CREATE OR REPLACE FUNCTION tell_cloister_of_tenants() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        PERFORM pg_notify('cloister', '');
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM pg_notify('cloister', OLD.id);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM pg_notify('cloister', NEW.id);
+    END IF;
+    RETURN NULL;
+END $$;
+
+DROP TRIGGER IF EXISTS tell_cloister ON tenants;
+CREATE TRIGGER tell_cloister AFTER INSERT OR UPDATE OR DELETE ON tenants
+    FOR EACH ROW EXECUTE FUNCTION tell_cloister_of_tenants();
+DROP TRIGGER IF EXISTS tell_cloister_of_all ON tenants;
+CREATE TRIGGER tell_cloister_of_all AFTER TRUNCATE ON tenants
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_cloister_of_tenants();
+ALTER TABLE tenants ENABLE ALWAYS TRIGGER tell_cloister;
+ALTER TABLE tenants ENABLE ALWAYS TRIGGER tell_cloister_of_all;
+
 -- Who asks: it reads this, and nothing else that is not everybody's.
 DO $$
 BEGIN
@@ -59,6 +102,6 @@ BEGIN
         CREATE ROLE cloister LOGIN CONNECTION LIMIT 200;
     END IF;
 END $$;
-GRANT SELECT ON user_tenants TO cloister;
+GRANT SELECT ON user_tenants, tenants TO cloister;
 
 COMMIT;

@@ -3,7 +3,7 @@
 use apikey::{KeyRow, NewKey};
 use serde_json::json;
 use store::{KeptKey, Store};
-use terms::{Clock, RoleName, Span, TenantId};
+use terms::{Clock, RoleName, Span};
 
 use crate::args::{ApiKey, Files, Format, NewKeyArguments};
 use crate::failure::Failure;
@@ -74,11 +74,10 @@ fn created(files: &Files, key: &NewKeyArguments, now: u64) -> Result<(Store, Key
     let nearest = |name: &str, known: Vec<&str>| {
         terms::nearest(name, known).map(|name| format!(": did you mean `{name}`?")).unwrap_or_default()
     };
-    let Some(registered) = policy.tenants().get(tenant) else {
+    let Some(tenant) = policy.tenants_for_now().possible(tenant) else {
         let guess = nearest(tenant, policy.tenants().iter().map(|tenant| tenant.id.as_str()).collect());
         return Err(Failure::Setup(format!("the tenant `{tenant}` is not known{guess}")));
     };
-    let tenant: TenantId = registered.id.clone();
     let mut read: Vec<RoleName> = Vec::with_capacity(roles.len());
     for role in roles {
         let Some(role) = policy.roles().find(|known| known.as_str() == role) else {

@@ -23,7 +23,7 @@ impl Front {
     fn read(&self, which: &[u8]) -> Result<Revocation, Refusal> {
         let which: Which = serde_json::from_slice(which).map_err(|error| Refusal::Unclear(error.to_string()))?;
         let rules = self.rules.snapshot();
-        let names = Names { issuers: &self.issuers, realms: &self.realms, tenants: rules.policy().tenants() };
+        let names = Names { issuers: &self.issuers, realms: &self.realms, tenants: rules.tenants() };
         let revocation = which.revocation(names, Author::Admin, self.clock.unix_seconds());
         revocation.map_err(|unclear| Refusal::Unclear(unclear.to_string()))
     }

@@ -48,7 +48,8 @@ fn named(files: &Files, which: &Which, clock: &dyn Clock) -> Result<(Store, Revo
     let (settings, known) = load::config(&files.config)?;
     let policy = load::compile_untested(&load::texts(&files.policies)?, &known)?.policy;
     let (issuers, realms) = which::issuers(&settings.issuers);
-    let names = Names { issuers: &issuers, realms: &realms, tenants: policy.tenants() };
+    let tenants = policy.tenants_for_now();
+    let names = Names { issuers: &issuers, realms: &realms, tenants: &tenants };
     let revocation = which.revocation(names, author(), clock.unix_seconds());
     Ok((open(&settings)?, revocation.map_err(|unclear| Failure::Setup(unclear.to_string()))?))
 }

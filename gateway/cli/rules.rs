@@ -1,20 +1,24 @@
 //! The rules in force: put together from a compiled policy, and replaced as a whole when the files change.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use audit::{Digest, Journal, Note};
 use gate::Rules;
 use limit::{KeyPart, Limit, Limits};
 use policy::{Known, LimitRule, Policy};
-use prometheus::{IntCounterVec, IntGaugeVec};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
+use tenancy::TenantRow;
 use terms::{Findings, Live, Severity};
 
 use crate::load::{self, Policies};
 
 /// How many keys one limit follows; beyond that, new ones share a bucket.
 const KEYS: usize = 1 << 20;
+
+/// How many rows that cannot be read are told of at a time.
+const TOLD: usize = 20;
 
 /// What may come of reading the files again.
 pub(crate) const OUTCOMES: [&str; 3] = [REFUSED, REPLACED, UNCHANGED];
@@ -54,13 +58,26 @@ pub(crate) struct Reloader {
     pub(crate) journal: Arc<Journal>,
     pub(crate) outcomes: IntCounterVec,
     pub(crate) info: IntGaugeVec,
+    pub(crate) rows: Rows,
+}
+
+/// The tenants of a table, as they were read last, and how it is with them.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// Held by whoever makes the next rules, so that none of two changes is lost.
+    pub(crate) last: Mutex<Option<Arc<[TenantRow]>>>,
+    /// How many cannot be read.
+    pub(crate) unreadable: IntGauge,
 }
 
 impl Reloader {
     /// Loads the files anew. Either all of it comes into force, at once, or nothing changes.
     pub(crate) fn reload(&self) {
+        let rows = self.rows.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.rules.snapshot();
-        let outcome = load::policies(&self.folder, &self.known).and_then(|policies| self.succeed(&before, policies));
+        let outcome = load::policies(&self.folder, &self.known)
+            .and_then(|policies| self.succeed(&before, policies, rows.as_deref()));
+        drop(rows);
         match outcome {
             Ok(None) => {
                 tracing::info!("policies read again, nothing changed");
@@ -82,13 +99,42 @@ impl Reloader {
         }
     }
 
+    /// Takes over the tenants of a table. They come into force as a whole, and a row that cannot be read keeps only its own
+    /// tenant out.
+    pub(crate) fn take(&self, rows: Arc<[TenantRow]>) {
+        let mut last = self.rows.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.rules.snapshot();
+        let registry = self.registry(&before, &rows);
+        tracing::info!(tenants = registry.len(), "tenants replaced");
+        self.rules.replace(before.serving(registry));
+        *last = Some(rows);
+    }
+
+    fn registry(&self, rules: &Rules, rows: &[TenantRow]) -> tenancy::Registry {
+        let (registry, findings) = rules.policy().with_rows(rows, &self.known);
+        for finding in findings.iter().take(TOLD) {
+            let row = &*finding.place.file;
+            tracing::error!(row, help = finding.help, "a tenant is refused: {}", finding.message);
+        }
+        let nameless = rows.iter().filter(|row| row.id.parse::<terms::TenantId>().is_err()).count();
+        let unreadable =
+            nameless + registry.iter().filter(|tenant| tenant.status == tenancy::Status::Unreadable).count();
+        self.rows.unreadable.set(i64::try_from(unreadable).unwrap_or(i64::MAX));
+        registry
+    }
+
     /// Shows the version in force as a metric.
     pub(crate) fn show(&self, digest: Digest) {
         self.info.reset();
         self.info.with_label_values(&[hex(digest).as_str()]).set(1);
     }
 
-    fn succeed(&self, before: &Rules, policies: Policies) -> Result<Option<Digest>, Findings> {
+    fn succeed(
+        &self,
+        before: &Rules,
+        policies: Policies,
+        rows: Option<&[TenantRow]>,
+    ) -> Result<Option<Digest>, Findings> {
         let Policies { policy, digest, .. } = policies;
         let digest = Digest::from(digest);
         if digest == before.digest() {
@@ -98,7 +144,11 @@ impl Reloader {
         let limits = Limits::succeed(before.limits(), limits(&policy))
             .map_err(|error| terms::Finding::error(place, terms::chain(&error)))?;
         self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest });
-        self.rules.replace(Rules::new(policy, limits, digest));
+        let rules = Rules::new(policy, limits, digest);
+        self.rules.replace(match rows {
+            Some(rows) => rules.serving(self.registry(&rules, rows)),
+            None => rules, // if tenants stand in a table, none is served before it is read
+        });
         Ok(Some(digest))
     }
 

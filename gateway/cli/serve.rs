@@ -126,7 +126,11 @@ impl Gateway {
         let keys = Rings::open(&keys, &state, &backends, &clock)?;
         let rules = Arc::new(Live::new(rules::first(compiled).map_err(Failure::Setup)?));
         let of_now = Arc::clone(&rules);
-        let is_registered = move |tenant: &TenantId| of_now.glance().policy().tenants().get(tenant.as_str()).is_some();
+        let is_registered = move |tenant: &TenantId| {
+            // Before it is known which tenants there are, each may be one: what comes of it is an outage, and no bad token.
+            let rules = of_now.glance();
+            rules.tenants().is_unread() || rules.tenants().get(tenant.as_str()).is_some()
+        };
         let tokens = Arc::new(tokens.knowing(Arc::new(is_registered)));
         let directory = directory.map(|directory| membership::open(directory, &clock)).transpose()?;
         let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
@@ -160,6 +164,16 @@ impl Gateway {
                 &rules::OUTCOMES,
             )?,
             info: info(&registry, "cloister_policy_info", "The version of the policies in force", "digest")?,
+            rows: rules::Rows {
+                last: Mutex::new(None),
+                unreadable: register(
+                    &registry,
+                    IntGauge::new(
+                        "cloister_tenants_unreadable",
+                        "Tenants that are refused, since their rows cannot be read",
+                    ),
+                )?,
+            },
         };
         reloader.show(digest.into());
         info(&registry, "cloister_build_info", "The version of the program", "version")?
@@ -207,7 +221,7 @@ impl Gateway {
             .demanding_certificates(demanding(&listeners))
             .revoking(revoking.live())
             .knowing(known_keys.live())
-            .asking(directory.clone());
+            .asking(directory.clone().filter(Directory::knows_members));
         let proxy = Arc::new(Proxy::new(
             gate,
             Backends::new(backends),
@@ -406,6 +420,9 @@ fn tasks(works: Works) -> Vec<Task> {
     let vault =
         vault.map(|(vault, refresh)| Task::new("vault", move |shutdown| asking::run(vault, refresh, beside, shutdown)));
     let relay = relay.map(|relay| Task::new("relay", move |shutdown| relay.run(shutdown)));
+    let (tenants, taking) = (directory.clone().filter(Directory::knows_tenants), Arc::clone(&reloader));
+    let tenants =
+        tenants.map(|directory| Task::new("tenants", move |shutdown| membership::take(directory, taking, shutdown)));
     let directory = directory.map(|directory| Task::new("directory", move |shutdown| directory.run(shutdown)));
     let tasks = vec![
         Task::new("issuers", move |shutdown| tokens.run(shutdown)),
@@ -442,7 +459,7 @@ fn tasks(works: Works) -> Vec<Task> {
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];
-    tasks.into_iter().chain(relay).chain(directory).chain(vault).collect()
+    tasks.into_iter().chain(relay).chain(directory).chain(tenants).chain(vault).collect()
 }
 
 /// Tells the process before this one and the supervisor when it serves, and the supervisor when it will not any more.

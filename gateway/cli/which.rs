@@ -116,7 +116,7 @@ impl Which {
                 Revoked::Subject { issuer: issuer()?, subject, before }
             }
             (_, _, _, Some(tenant), Some(before)) => {
-                let known = names.tenants.get(tenant).map(|tenant| tenant.id.clone());
+                let known = names.tenants.possible(tenant);
                 let all = names.tenants.iter().map(|tenant| tenant.id.as_str());
                 Revoked::Tenant { tenant: known.ok_or_else(|| unknown("tenant", tenant, all))?, before }
             }
@@ -158,7 +158,7 @@ impl Names<'_> {
         let of_tenant = || {
             let (realms, tenant) = written.rsplit_once('/')?;
             let realms = self.realms.iter().find(|issuer| issuer.as_str() == realms)?;
-            Some(realms.of_tenant(&self.tenants.get(tenant)?.id))
+            Some(realms.of_tenant(&self.tenants.possible(tenant)?))
         };
         known.or_else(of_tenant).ok_or_else(|| unknown("issuer", written, self.issuers.iter().map(IssuerId::as_str)))
     }

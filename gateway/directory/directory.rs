@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared as SharedFuture, WeakShared, join, join_all};
+use tenancy::TenantRow;
 use terms::{Breaker, Clock, IssuerId, RoleName, Subject, TenantId};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::connect::carrying;
 use crate::ear;
 use crate::fault::Fault;
 use crate::generations::{Generation, Generations};
@@ -19,6 +21,7 @@ use crate::lane::{self, Lane, Ready};
 use crate::memory::{Answer, Key, Memory};
 use crate::notice::Notice;
 use crate::settings::Settings;
+use crate::tenants::Prepared;
 
 /// Who is asked about, and where.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -45,7 +48,12 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) hearing: Hearing,
     generations: Generations,
-    memory: Memory,
+    /// Nothing, where nobody asks who is a member.
+    memory: Option<Memory>,
+    /// That tenants may have changed.
+    pub(crate) tenants_told: Notify,
+    /// As they were read last.
+    tenants: watch::Sender<Option<Arc<[TenantRow]>>>,
     lanes: Vec<Lane>,
     turn: AtomicUsize,
     /// Questions that are under way. Whoever comes with the same one waits for the same answer.
@@ -56,7 +64,14 @@ pub(crate) struct Shared {
     counts: Counts,
     pub(crate) asking: Health,
     pub(crate) listening: Health,
-    met: watch::Sender<bool>,
+    met: watch::Sender<Met>,
+}
+
+/// What the database has been asked for well, or need not be asked for.
+#[derive(Clone, Copy, Debug)]
+struct Met {
+    members: bool,
+    tenants: bool,
 }
 
 type Flight = BoxFuture<'static, Result<Answer, Unavailable>>;
@@ -89,6 +104,8 @@ pub struct State {
     pub unasked: u64,
     /// Answers that are remembered now.
     pub entries: usize,
+    /// Tenants as they were read last; `None`: they are not in force yet, or do not stand there.
+    pub tenants: Option<usize>,
     /// Connections that answer, and how many there are to be.
     pub connections: (usize, usize),
     /// Whether it is heard when something changes.
@@ -111,12 +128,14 @@ impl Directory {
     /// One that knows nothing yet. It answers once [`Directory::run`] is polled.
     #[must_use]
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        let connections = settings.connections.max(1);
+        let connections = if settings.memberships.is_some() { settings.connections.max(1) } else { 0 };
         Self(Arc::new(Shared {
             hearing: Hearing::new(Instant::now()),
             generations: Generations::default(),
-            memory: Memory::new(&settings.memberships),
+            memory: settings.memberships.as_ref().map(Memory::new),
             lanes: (0..connections).map(|_| Lane::new()).collect(),
+            tenants_told: Notify::new(),
+            tenants: watch::Sender::new(None),
             turn: AtomicUsize::new(0),
             flights: Mutex::default(),
             places: Semaphore::new(connections * PER_CONNECTION),
@@ -125,7 +144,10 @@ impl Directory {
             counts: Counts::default(),
             asking: Health::of("the directory cannot be asked who is a member"),
             listening: Health::of("the directory cannot be heard, so that little of it is remembered"),
-            met: watch::Sender::new(false),
+            met: watch::Sender::new(Met {
+                members: settings.memberships.is_none(),
+                tenants: settings.tenants.is_none(),
+            }),
             settings,
         }))
     }
@@ -140,7 +162,8 @@ impl Directory {
         let shared = &self.0;
         let of = shared.generations.now(question.tenant, question.subject);
         let now = Instant::now();
-        let answer = match shared.memory.recall(question, of, now, shared.hearing.hears(now)) {
+        let hears = shared.hearing.hears(now);
+        let answer = match shared.memory.as_ref().and_then(|memory| memory.recall(question, of, now, hears)) {
             Some(answer) => {
                 shared.counts.remembered.fetch_add(1, Ordering::Relaxed);
                 answer
@@ -181,22 +204,58 @@ impl Directory {
     /// # Errors
     /// Why not.
     pub async fn try_out(&self) -> Result<(), Fault> {
-        lane::connect(&self.0).await.map(drop)
+        let settings = &self.0.settings;
+        if let Some(memberships) = &settings.memberships {
+            drop(lane::connect(&self.0, memberships).await?);
+        }
+        if let Some(tenants) = &settings.tenants {
+            let (client, mut carrier) = settings.server.open().await?;
+            let prepare = Prepared::on(&client, tenants);
+            let prepared = carrying(&mut carrier, settings.server.connect, prepare).await?;
+            let read = carrying(&mut carrier, settings.server.connect, prepared.read(&client)).await;
+            read.map_err(|fault| fault.of_tenants())?;
+        }
+        Ok(())
     }
 
     /// Keeps the connections until `shutdown`.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let lanes = join_all(self.0.lanes.iter().map(|lane| lane.keep(&self.0)));
+        let settings = self.0.settings.memberships.as_ref();
+        let keep = |lane| settings.map(|settings| Lane::keep(lane, &self.0, settings));
+        let lanes = join_all(self.0.lanes.iter().filter_map(keep));
         tokio::select! {
             () = shutdown => {}
             _ = join(lanes, ear::listen(&self.0)) => {}
         }
     }
 
-    /// Waits until the database has answered for the first time.
+    /// Waits until the database has answered for the first time, and its tenants are in force.
     pub async fn met(&self) {
         // It cannot fail: the sender is here.
-        drop(self.0.met.subscribe().wait_for(|met| *met).await);
+        drop(self.0.met.subscribe().wait_for(|met| met.members && met.tenants).await);
+    }
+
+    /// The tenants as they were read last, each time that they are others.
+    #[must_use]
+    pub fn tenants(&self) -> watch::Receiver<Option<Arc<[TenantRow]>>> {
+        self.0.tenants.subscribe()
+    }
+
+    /// The tenants that were read are in force.
+    pub fn tenants_are_in_force(&self) {
+        self.0.met.send_if_modified(|met| !std::mem::replace(&mut met.tenants, true));
+    }
+
+    /// Whether it is asked who is a member.
+    #[must_use]
+    pub fn knows_members(&self) -> bool {
+        self.0.settings.memberships.is_some()
+    }
+
+    /// Whether tenants stand there.
+    #[must_use]
+    pub fn knows_tenants(&self) -> bool {
+        self.0.settings.tenants.is_some()
     }
 
     /// How it does.
@@ -213,7 +272,8 @@ impl Directory {
             unreadable: count(unreadable),
             failed: count(failed),
             unasked: count(unasked),
-            entries: shared.memory.len(),
+            entries: shared.memory.as_ref().map_or(0, Memory::len),
+            tenants: shared.tenants.borrow().as_ref().map(|all| all.len()).filter(|_| shared.met.borrow().tenants),
             connections: (up, shared.lanes.len()),
             hears: shared.hearing.hears(Instant::now()),
             notices: count(notices),
@@ -244,7 +304,9 @@ impl Shared {
                     attempt.succeeded();
                     self.asking.well();
                     self.count(&answer);
-                    self.memory.remember(question, &answer, of, began);
+                    if let Some(memory) = &self.memory {
+                        memory.remember(question, &answer, of, began);
+                    }
                     return Ok(answer);
                 }
                 Err(Fault::Ended) => {
@@ -286,7 +348,7 @@ impl Shared {
 
     /// A connection that answers, each in its turn.
     fn connection(&self) -> Option<(&Lane, Arc<Ready>)> {
-        let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
+        let first = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(self.lanes.len())?;
         let (before, after) = self.lanes.split_at_checked(first)?;
         after.iter().chain(before).find_map(|lane| Some((lane, lane.ready()?)))
     }
@@ -295,12 +357,26 @@ impl Shared {
     pub(crate) fn heed(&self, notice: &Notice) {
         self.counts.notices.fetch_add(1, Ordering::Relaxed);
         self.generations.end(notice);
+        if matches!(notice, Notice::Everything | Notice::Tenant(_)) {
+            self.tenants_told.notify_one();
+        }
+    }
+
+    /// Takes over the tenants as they were read.
+    pub(crate) fn take(&self, tenants: Vec<TenantRow>) {
+        self.tenants.send_if_modified(|known| {
+            let changed = known.as_deref() != Some(&*tenants);
+            if changed {
+                *known = Some(tenants.into());
+            }
+            changed
+        });
     }
 
     /// It answers.
     pub(crate) fn meet(&self) {
         self.asking.well();
-        self.met.send_if_modified(|met| !std::mem::replace(met, true));
+        self.met.send_if_modified(|met| !std::mem::replace(&mut met.members, true));
     }
 }
 

@@ -9,9 +9,17 @@ use crate::connect::{Carrier, carrying, is_standby};
 use crate::directory::Shared;
 use crate::fault::Fault;
 use crate::notice::Notice;
+use crate::settings::Tenants;
+use crate::tenants::Prepared;
 
 /// How often the connection of notices shows that it is one.
 const BEAT: Duration = Duration::from_millis(300);
+
+/// How long reading all tenants may take.
+const READING: Duration = Duration::from_secs(10);
+
+/// What is told within this time is read together.
+const TOGETHER: Duration = Duration::from_millis(50);
 
 /// How long until the next try to hear.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -32,6 +40,8 @@ async fn attend(shared: &Shared) -> Fault {
     let opened = async {
         let (client, mut carrier) = server.open().await?;
         let listen = format!("LISTEN {}", shared.settings.channel.as_str()); // a name that needs no quotes
+        // What is read here is more than one answer, and nobody waits for it.
+        let listen = format!("SET statement_timeout = {}; {listen}", READING.as_millis());
         let listening = async { client.batch_execute(&listen).await.map_err(|error| Fault::of(&error)) };
         carrying(&mut carrier, server.connect, listening).await?;
         Ok((client, carrier))
@@ -44,7 +54,7 @@ async fn attend(shared: &Shared) -> Fault {
     shared.heed(&Notice::Everything);
     tokio::select! {
         fault = heed_all(shared, &mut carrier) => fault,
-        fault = beat(shared, &client) => fault,
+        fault = attend_to(shared, &client) => fault,
     }
 }
 
@@ -77,5 +87,35 @@ async fn beat(shared: &Shared, client: &Client) -> Fault {
         }
         shared.listening.well();
         sleep(BEAT).await;
+    }
+}
+
+/// Beats, and reads the tenants again whenever they may have changed. Both go over one connection at the same time.
+async fn attend_to(shared: &Shared, client: &Client) -> Fault {
+    match &shared.settings.tenants {
+        Some(tenants) => tokio::select! {
+            fault = beat(shared, client) => fault,
+            fault = read_again(shared, client, tenants) => fault,
+        },
+        None => beat(shared, client).await,
+    }
+}
+
+async fn read_again(shared: &Shared, client: &Client, settings: &Tenants) -> Fault {
+    let prepared = match timeout(shared.settings.server.wait, Prepared::on(client, settings)).await {
+        Ok(Ok(prepared)) => prepared,
+        Ok(Err(fault)) => return fault,
+        Err(_) => return Fault::Late,
+    };
+    loop {
+        // Before it is read: whatever is told from then on has it read once more.
+        let told = shared.tenants_told.notified();
+        match timeout(READING, prepared.read(client)).await {
+            Ok(Ok(tenants)) => shared.take(tenants),
+            Ok(Err(fault)) => return fault,
+            Err(_) => return Fault::Late,
+        }
+        drop(timeout(settings.refresh, told).await);
+        sleep(TOGETHER).await;
     }
 }

@@ -62,6 +62,15 @@ impl Fault {
         error.code().map_or(Self::Ended, |code| Self::Query(code.clone()))
     }
 
+    /// A first reading of tenants that fails shows that its user may not read them.
+    pub(crate) fn of_tenants(self) -> Self {
+        if let Self::Query(code) = self {
+            let why = format!("it fails with SQLSTATE {}: may its user read what it reads?", code.code());
+            return Self::Unfit { what: "directory.postgresql.tenants", why };
+        }
+        self
+    }
+
     /// Whether somebody has to put it right, so that waiting does not help.
     #[must_use]
     pub const fn is_of_the_settings(&self) -> bool {

@@ -10,6 +10,7 @@ use crate::connect::{Carrier, carrying};
 use crate::directory::Shared;
 use crate::fault::Fault;
 use crate::membership::Prepared;
+use crate::settings::Memberships;
 
 /// One connection that answers questions, made again whenever it is gone. What several ask goes over it at the same time.
 pub(crate) struct Lane {
@@ -46,10 +47,10 @@ impl Lane {
     }
 
     /// Keeps a connection for as long as it is polled.
-    pub(crate) async fn keep(&self, shared: &Shared) {
+    pub(crate) async fn keep(&self, shared: &Shared, settings: &Memberships) {
         let mut again = AGAIN;
         loop {
-            match connect(shared).await {
+            match connect(shared, settings).await {
                 Ok((ready, carrier)) => {
                     again = AGAIN;
                     self.ready.replace(Some(Arc::clone(&ready)));
@@ -70,10 +71,10 @@ impl Lane {
 }
 
 /// Makes a connection that has shown that it answers.
-pub(crate) async fn connect(shared: &Shared) -> Result<(Arc<Ready>, Carrier), Fault> {
+pub(crate) async fn connect(shared: &Shared, settings: &Memberships) -> Result<(Arc<Ready>, Carrier), Fault> {
     let server = &shared.settings.server;
     let (client, mut carrier) = server.open().await?;
-    let prepare = Prepared::on(&client, &shared.settings.memberships);
+    let prepare = Prepared::on(&client, settings);
     let memberships = carrying(&mut carrier, server.connect, prepare).await?;
     Ok((Arc::new(Ready { client, memberships, given_up: Notify::new() }), carrier))
 }

@@ -1,4 +1,4 @@
-//! Who belongs to which tenant, as a PostgreSQL says.
+//! Who belongs to which tenant, and which tenants there are, as a PostgreSQL says.
 //!
 //! *What it decides:* the roles of a subject in a tenant, remembered for a while and forgotten within a second when the
 //! database says that something has changed (`NOTIFY`).
@@ -13,6 +13,9 @@
 //! began. What a notice speaks of gets another generation, so that no answer of before is believed, also one that is still on
 //! its way. While no notices can be heard (`ear.rs`), what is remembered is believed for `without_notice` and no longer; when
 //! they are heard again, all of it is forgotten.
+//!
+//! Tenants are read as a whole, over the connection of notices (`tenants.rs`): at its beginning, at each notice about one, and
+//! now and then. What was read last stays while nothing can be read.
 //!
 //! *How to add something that is read:* its query and its columns beside `membership.rs`, checked when a connection is made.
 #![forbid(unsafe_code)]
@@ -29,10 +32,11 @@ mod membership;
 mod memory;
 mod notice;
 mod settings;
+mod tenants;
 mod wire;
 
 pub use directory::{Directory, Question, State, Unavailable};
 pub use fault::Fault;
 pub use settings::{
-    Address, Channel, InvalidAddress, InvalidChannel, Memberships, Security, Server, Settings, Subjects,
+    Address, Channel, InvalidAddress, InvalidChannel, Memberships, Security, Server, Settings, Subjects, Tenants,
 };

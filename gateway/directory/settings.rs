@@ -15,8 +15,10 @@ pub struct Settings {
     pub connections: usize,
     /// On which channel it says that something has changed.
     pub channel: Channel,
-    /// Who belongs where.
-    pub memberships: Memberships,
+    /// Who belongs where, if anybody wants to know.
+    pub memberships: Option<Memberships>,
+    /// Which tenants there are, if they stand there.
+    pub tenants: Option<Tenants>,
 }
 
 impl Settings {
@@ -70,6 +72,15 @@ pub struct Memberships {
     pub without_notice: Duration,
     /// How many memberships are remembered.
     pub entries: usize,
+}
+
+/// Which tenants there are.
+#[derive(Debug)]
+pub struct Tenants {
+    /// Reads all of them.
+    pub query: String,
+    /// How often it does, besides when they are said to have changed.
+    pub refresh: Duration,
 }
 
 /// Whose subjects may be asked for. One is unique only within its issuer.

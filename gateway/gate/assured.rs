@@ -41,7 +41,7 @@ fn enough(routed: &Routed<'_>, member: &Member, token: &Caller, arrival: &Arriva
         demands.authentication.met_by(&said, now).map_err(Cause::Insufficient)?;
     }
     // FAIL CLOSED: rules that do not know the tenant cannot say what it demands.
-    let tenant = routed.rules().policy().tenants().get(member.membership().tenant().as_str());
+    let tenant = routed.rules().tenants().get(member.membership().tenant().as_str());
     tenant.ok_or(Cause::Broken("tenant"))?.is_content_with(&said, now).map_err(Cause::Insufficient)
 }
 

@@ -73,7 +73,7 @@ fn wanted(refusal: &Refusal) -> (Option<String>, Option<String>) {
         return (None, None);
     };
     let Access::Guarded { demands, .. } = &route.access else { return (None, None) };
-    let tenant = refusal.rules().policy().tenants().get(member.membership().tenant().as_str());
+    let tenant = refusal.rules().tenants().get(member.membership().tenant().as_str());
     let of_tenant = tenant.and_then(|tenant| tenant.mfa.as_ref()).filter(|_| *why == Insufficient::Mfa);
     let acr = match (demands.authentication.acr.as_slice(), of_tenant) {
         (_, Some(mfa)) => mfa.acr.as_slice(),

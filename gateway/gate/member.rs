@@ -75,7 +75,7 @@ impl<'r> Entered<'r> {
         }
         let policy = routed.rules().policy();
         let asked = named.iter().filter(|place| place.source != Source::Token).find_map(|place| place.tenant);
-        let acting = match Acting::of(&caller, asked, policy.tenants()) {
+        let acting = match Acting::of(&caller, asked, routed.rules().tenants()) {
             Ok(acting) => acting,
             Err(outsider) => return Err(routed.refuse_as(Cause::Outsider(outsider), Who::Caller(caller))),
         };
@@ -101,7 +101,7 @@ impl<'r> Entered<'r> {
             confined_to: confined.as_ref().map(Confined::tenants),
         };
         // ORDER: whatever can be said without the directory comes first, so that it is asked for nobody who is refused anyway.
-        let entered = match tenancy::locate(&identity, named, policy.tenants()) {
+        let entered = match tenancy::locate(&identity, named, routed.rules().tenants()) {
             Ok(located) => match located.asks_directory() {
                 None => located.join(None),
                 Some(tenant) => {

@@ -28,7 +28,7 @@ pub(crate) struct Present<'r> {
 impl<'r> Present<'r> {
     pub(crate) fn check(valid: Valid<'r>, arrival: &Arrival) -> Result<Self, Refusal> {
         let Valid { routed, member } = valid;
-        let cause = match routed.rules().policy().tenants().get(member.membership().tenant().as_str()) {
+        let cause = match routed.rules().tenants().get(member.membership().tenant().as_str()) {
             Some(tenant) if tenant.clients.admit(arrival.client) => return Ok(Self { routed, member }),
             Some(_) => Cause::ClientDenied,
             None => Cause::Broken("tenant"), // FAIL CLOSED: a member of a tenant that these rules do not know

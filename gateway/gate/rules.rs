@@ -1,31 +1,49 @@
+use std::sync::Arc;
+
 use limit::Limits;
 use policy::Policy;
+use tenancy::Registry;
 
 /// All that is in force at one moment: replaced as a whole, never in part.
 #[derive(Debug)]
 pub struct Rules {
-    policy: Policy,
-    limits: Limits,
+    policy: Arc<Policy>,
+    tenants: Registry,
+    limits: Arc<Limits>,
     digest: audit::Digest,
 }
 
 impl Rules {
     /// Rules made of a compiled policy and its limits, in the policy's order. `digest` names the files that they were
-    /// made of, in records and metrics.
+    /// made of, in records and metrics. If tenants stand in a database, none is served before [`Rules::serving`] says which.
     #[must_use]
-    pub const fn new(policy: Policy, limits: Limits, digest: audit::Digest) -> Self {
-        Self { policy, limits, digest }
+    pub fn new(policy: Policy, limits: Limits, digest: audit::Digest) -> Self {
+        let tenants = policy.tenants_for_now();
+        Self { policy: Arc::new(policy), tenants, limits: Arc::new(limits), digest }
+    }
+
+    /// The same rules for these tenants.
+    #[must_use]
+    pub fn serving(&self, tenants: Registry) -> Self {
+        let (policy, limits) = (Arc::clone(&self.policy), Arc::clone(&self.limits));
+        Self { policy, tenants, limits, digest: self.digest }
     }
 
     /// Who may do what.
     #[must_use]
-    pub const fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// The tenants that there are now, wherever they stand.
+    #[must_use]
+    pub const fn tenants(&self) -> &Registry {
+        &self.tenants
     }
 
     /// How often.
     #[must_use]
-    pub const fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &Limits {
         &self.limits
     }
 

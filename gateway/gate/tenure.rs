@@ -35,11 +35,12 @@ impl Tenure {
         if is_revoked(&self.caller, &self.tenant, rules, kept) {
             return Err(Reason::StreamRevoked);
         }
-        let tenant = rules.policy().tenants().get(self.tenant.as_str()).ok_or(Reason::TenantUnknown)?;
+        let tenant = rules.tenants().get(self.tenant.as_str()).ok_or(Reason::TenantUnknown)?;
         match tenant.status {
             Status::Active => {}
             Status::Closed => return Err(Reason::TenantClosed),
             Status::Suspended => return Err(Reason::TenantSuspended),
+            Status::Unreadable => return Err(Reason::TenantUnavailable),
         }
         let is_fresh = self.fresh_until.is_none_or(|until| now <= until);
         let session_lasts = self.caller.token().is_none_or(|token| tenant.session_lasts(&said(token), now));

@@ -6,9 +6,12 @@ mod names;
 mod revoked;
 mod roles;
 mod routes;
+mod rows;
 mod services;
 mod tenants;
 mod words;
+
+pub(crate) use rows::with_rows;
 
 use std::sync::Arc;
 
@@ -105,6 +108,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
         tenants,
         members,
         directory: known.directory,
+        tenants_at: known.tenants,
         revocations,
         issuers: known.issuers.iter().map(|(issuer, source)| (issuer.clone(), source.clone())).collect(),
         services,

@@ -16,6 +16,8 @@ pub struct Known {
     pub authorities: KnownNames<IssuerId, Arc<HashSet<TenantId>>>,
     /// Where it is written who belongs to a tenant, for issuers that do not say so themselves.
     pub directory: DirectoryAt,
+    /// Where it is written which tenants there are.
+    pub tenants: TenantsAt,
     /// Backends, and what routes have to know of each.
     pub upstreams: KnownNames<UpstreamId, KnownUpstream>,
 }
@@ -44,6 +46,16 @@ pub enum Requests {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum DirectoryAt {
     /// In a database, which is asked when a request comes. Policies know nobody of it: their tests say who they speak of.
+    Database,
+    /// In the policy files.
+    #[default]
+    Files,
+}
+
+/// Where it is written which tenants there are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum TenantsAt {
+    /// In a table, and in the policy files. Of two words about one tenant the stricter counts.
     Database,
     /// In the policy files.
     #[default]

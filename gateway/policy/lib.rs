@@ -73,7 +73,7 @@ pub use echo::{Echo, EchoMode, EchoPlace, Echoed, Missing, Success};
 pub use explain::{Explanation, Outcome, Stage, Step};
 pub use fields::{FieldRules, InvalidField, request_field, response_field};
 pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question};
-pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests};
+pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt};
 pub use limit::{KeyPart, LimitRule};
 pub use policy::Policy;
 pub use route::{AcceptsKeys, Access, Demands, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};

@@ -1,11 +1,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tenancy::{Members, Registry, Revocations, Voucher};
-use terms::{IssuerId, Permission, RoleName};
+use tenancy::{Members, Registry, Revocations, TenantRow, Voucher};
+use terms::{Findings, IssuerId, Permission, RoleName};
+
+use crate::Known;
 
 use crate::case::Case;
-use crate::known::DirectoryAt;
+use crate::known::{DirectoryAt, TenantsAt};
 use crate::limit::LimitRule;
 use crate::role::Role;
 use crate::route::Route;
@@ -24,6 +26,7 @@ pub struct Policy {
     pub(crate) tenants: Registry,
     pub(crate) members: Members,
     pub(crate) directory: DirectoryAt,
+    pub(crate) tenants_at: TenantsAt,
     pub(crate) revocations: Revocations,
     pub(crate) issuers: HashMap<IssuerId, Voucher>,
     pub(crate) services: Services,
@@ -52,7 +55,25 @@ impl Policy {
         &self.limits
     }
 
-    /// The tenants.
+    /// The tenants as far as they are known without a database: if others stand there, they are unread.
+    #[must_use]
+    pub fn tenants_for_now(&self) -> Registry {
+        match self.tenants_at {
+            TenantsAt::Database => self.tenants.clone().unread(),
+            TenantsAt::Files => self.tenants.clone(),
+        }
+    }
+
+    /// The tenants of the policy files and those of a table, by the same rules. A row that cannot be read makes its tenant one
+    /// that is refused, and no other: the findings say why.
+    ///
+    /// Of a tenant that stands in both, a row may say its status and nothing else, and the stricter of the two counts.
+    #[must_use]
+    pub fn with_rows(&self, rows: &[TenantRow], known: &Known) -> (Registry, Findings) {
+        crate::compile::with_rows(&self.tenants, rows, known)
+    }
+
+    /// The tenants of the policy files.
     #[must_use]
     pub fn tenants(&self) -> &Registry {
         &self.tenants

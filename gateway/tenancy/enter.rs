@@ -222,6 +222,10 @@ pub fn locate<'a>(
     if !token_agrees || !certificate_agrees || named.iter().any(|source| source.tenant != Some(name)) {
         return refuse(Why::Mismatch, identity.tenant.and_then(registered));
     }
+    // FAIL CLOSED: whoever does not know yet which tenants there are takes none for unknown, and none for served.
+    if registry.is_unread() {
+        return refuse(Why::Unavailable, registered(name));
+    }
     let Some(tenant) = registry.get(name) else {
         return refuse(Why::Unknown, None);
     };
@@ -235,6 +239,7 @@ pub fn locate<'a>(
         Status::Active => {}
         Status::Closed => return refuse(Why::Closed, Some(tenant.id.clone())),
         Status::Suspended => return refuse(Why::Suspended, Some(tenant.id.clone())),
+        Status::Unreadable => return refuse(Why::Unavailable, Some(tenant.id.clone())),
     }
     let in_token = match identity.members {
         MembershipSource::Claims | MembershipSource::Union => identity.tenant.map(|_| identity.roles),

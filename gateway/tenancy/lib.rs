@@ -52,5 +52,5 @@ pub use enter::{
     confine, enter, locate,
 };
 pub use members::Members;
-pub use registry::{Registry, Status, Tenant};
+pub use registry::{Registry, Status, Tenant, TenantRow};
 pub use revocations::{Credential, Revocations, Revoked};

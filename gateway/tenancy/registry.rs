@@ -52,46 +52,106 @@ pub enum Status {
     Suspended,
     /// No more: refused as well. Its name stays, so that nobody gets it and what is on record under it.
     Closed,
+    /// Registered in a way that cannot be read, and so refused as an outage of ours, until somebody puts it right.
+    Unreadable,
 }
 
 /// All tenants there are. A look-up costs the same with ten and with ten thousand of them.
 #[derive(Clone, Debug, Default)]
-pub struct Registry(HashMap<TenantId, Tenant>);
+pub struct Registry {
+    tenants: HashMap<TenantId, Tenant>,
+    is_unread: bool,
+}
+
+/// A tenant as a table has it. What is missing says nothing.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TenantRow {
+    /// Its name.
+    pub id: String,
+    /// Whether it is served: `active`, `suspended` or `closed`.
+    pub status: String,
+    /// What it has bought.
+    pub plan: Option<String>,
+    /// Where it is at home.
+    pub region: Option<String>,
+    /// Who may speak for it.
+    pub issuers: Option<Vec<String>>,
+    /// From which networks alone.
+    pub clients_allow: Option<Vec<String>>,
+    /// From which networks never.
+    pub clients_deny: Option<Vec<String>>,
+    /// The longest session.
+    pub session_max: Option<String>,
+    /// `required`, if more than one factor is.
+    pub mfa: Option<String>,
+    /// What of `amr` shows more than one factor.
+    pub mfa_amr: Option<Vec<String>>,
+    /// What `acr` does.
+    pub mfa_acr: Option<Vec<String>>,
+}
+
+impl TenantRow {
+    /// Whether it says nothing of its tenant but whether it is served.
+    #[must_use]
+    pub fn says_its_status_alone(&self) -> bool {
+        let bare = Self { id: self.id.clone(), status: self.status.clone(), ..Self::default() };
+        *self == bare
+    }
+}
 
 impl Registry {
     /// The tenant of this name, asked with text as it came off the wire.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tenant> {
-        self.0.get(name)
+        self.tenants.get(name)
     }
 
     /// Every tenant, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Tenant> {
-        self.0.values()
+        self.tenants.values()
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.tenants.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.tenants.is_empty()
+    }
+
+    /// The tenant of this name, if there may be one.
+    #[must_use]
+    pub fn possible(&self, name: &str) -> Option<TenantId> {
+        let known = self.get(name).map(|tenant| tenant.id.clone());
+        known.or_else(|| name.parse().ok().filter(|_| self.is_unread))
+    }
+
+    /// The same, where others stand in a table that has not been read: of none it is known yet whether it is served.
+    #[must_use]
+    pub fn unread(self) -> Self {
+        Self { is_unread: true, ..self }
+    }
+
+    /// Whether it is not known yet which tenants there are, and whether they are served.
+    #[must_use]
+    pub const fn is_unread(&self) -> bool {
+        self.is_unread
     }
 }
 
 /// Of two tenants with one name the stricter status stays; whoever reads files refuses the second before it comes here.
 impl FromIterator<Tenant> for Registry {
     fn from_iter<I: IntoIterator<Item = Tenant>>(tenants: I) -> Self {
-        let mut registry = HashMap::new();
+        let mut registry: HashMap<TenantId, Tenant> = HashMap::new();
         for tenant in tenants {
             let status = tenant.status;
             let entry = registry.entry(tenant.id.clone()).or_insert(tenant);
             entry.status = entry.status.max(status); // FAIL CLOSED: of two words the stricter counts
         }
-        Self(registry)
+        Self { tenants: registry, is_unread: false }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::harness::{Answer, Gateway, PASSWORD, Postgres, Setup, claims, now, run};
 
 mod slow;
+mod tenants;
 
 const POLICY: &str = r#"
 tenants:

@@ -27,7 +27,7 @@ pub(crate) use assertion::{
     UpstreamAssertion,
 };
 pub(crate) use defence::{Breaker, Queue, Retries};
-pub(crate) use directory::{Directory, Memberships, Postgresql};
+pub(crate) use directory::{Directory, Memberships, Postgresql, Tenants};
 pub(crate) use dns::Dns;
 pub(crate) use dpop::Dpop;
 pub(crate) use edge::{

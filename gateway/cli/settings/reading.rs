@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use certificate::AuthoritySettings;
 use ingress::{CertificateFiles, Shown};
-use policy::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, Upgrade};
+use policy::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt, Upgrade};
 use secrets::Environment;
 use tenancy::{MembershipSource, OpaqueTokens, Voucher};
 use terms::{Findings, Place};
@@ -87,6 +87,7 @@ impl Reading {
             authorities: KnownNames::unread(),
             upstreams: KnownNames::unread(),
             directory: DirectoryAt::Files,
+            tenants: TenantsAt::Files,
         };
         Self { settings: Err(findings), known, certificates: Vec::new(), authorities: Vec::new() }
     }
@@ -143,7 +144,9 @@ fn known(written: &File, findings: &Findings) -> Known {
         Arc::new(tenants.collect())
     });
     let directory = if written.directory.is_some() { DirectoryAt::Database } else { DirectoryAt::Files };
-    Known { issuers, authorities, upstreams, directory }
+    let has_tenants = written.directory.as_ref().is_some_and(|it| it.postgresql.tenants.is_some());
+    let tenants = if has_tenants { TenantsAt::Database } else { TenantsAt::Files };
+    Known { issuers, authorities, upstreams, directory, tenants }
 }
 
 fn names<N, E, T>(entries: &[Named<E>], findings: &Findings, what: impl Fn(&E) -> T) -> KnownNames<N, T>

@@ -34,26 +34,37 @@ fn read_tenants(files: &[Written], known: &Known, findings: &mut Findings) -> Na
     let mut tenants = Names::of("tenant");
     for Written { file, entries } in files {
         for named in &entries.tenants {
-            let id: Option<TenantId> = parse(file, &named.name, findings);
-            let clients = named.entry.as_ref().and_then(|tenant| tenant.clients.as_ref());
-            let clients = clients.map_or(Some(Clients::default()), |clients| read_clients(file, clients, findings));
-            let status = named.entry.as_ref().and_then(|TenantEntry { status, .. }| status.0.as_ref());
-            let status = status.map(|status| match status {
-                StatusWord::Active => Status::Active,
-                StatusWord::Suspended => Status::Suspended,
-                StatusWord::Closed => Status::Closed,
-            });
-            let issuers = named.entry.as_ref().and_then(|tenant| tenant.issuers.as_ref());
-            let issuers = issuers.map(|issuers| read_issuers(file, issuers, known, findings));
-            let own = named.entry.as_ref().map(|tenant| Own::read(file, tenant, findings)).unwrap_or_default();
-            let tenant = id.zip(status).zip(clients).map(|((id, status), clients)| {
-                let Own { plan, region, session_max, mfa } = own;
-                Tenant { id, status, clients, issuers, plan, region, session_max, mfa }
-            });
+            let tenant = read_tenant(file, &named.name, named.entry.as_ref(), known, findings);
             tenants.give(named.name.as_str(), named.name.spot.place(file), tenant, findings);
         }
     }
     tenants
+}
+
+/// Reads one tenant, wherever it is written.
+pub(super) fn read_tenant(
+    file: &Arc<str>,
+    name: &At<String>,
+    entry: Option<&TenantEntry>,
+    known: &Known,
+    findings: &mut Findings,
+) -> Option<Tenant> {
+    let id: Option<TenantId> = parse(file, name, findings);
+    let clients = entry.and_then(|tenant| tenant.clients.as_ref());
+    let clients = clients.map_or(Some(Clients::default()), |clients| read_clients(file, clients, findings));
+    let status = entry.and_then(|TenantEntry { status, .. }| status.0.as_ref());
+    let status = status.map(|status| match status {
+        StatusWord::Active => Status::Active,
+        StatusWord::Suspended => Status::Suspended,
+        StatusWord::Closed => Status::Closed,
+    });
+    let issuers = entry.and_then(|tenant| tenant.issuers.as_ref());
+    let issuers = issuers.map(|issuers| read_issuers(file, issuers, known, findings));
+    let own = entry.map(|tenant| Own::read(file, tenant, findings)).unwrap_or_default();
+    id.zip(status).zip(clients).map(|((id, status), clients)| {
+        let Own { plan, region, session_max, mfa } = own;
+        Tenant { id, status, clients, issuers, plan, region, session_max, mfa }
+    })
 }
 
 /// What a tenant is, and what it demands for itself.

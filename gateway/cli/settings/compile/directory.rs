@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use directory::{Address, Channel, Memberships, Security, Server, Settings, Subjects};
+use directory::{Address, Channel, Memberships, Security, Server, Settings, Subjects, Tenants};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -13,6 +13,9 @@ use super::Compiler;
 use crate::settings::file;
 
 const MEMBERSHIPS: &str = "SELECT role FROM user_tenants WHERE tenant_id = $1 AND user_id = $2";
+const TENANTS: &str = "SELECT id, status, plan, region, issuers, clients_allow, clients_deny, session_max, mfa, mfa_amr, mfa_acr \
+                       FROM tenants";
+const REFRESH: Duration = Duration::from_secs(30);
 const CONNECTIONS: u16 = 4;
 const MOST_CONNECTIONS: u16 = 64;
 const CONNECT: Duration = Duration::from_secs(2);
@@ -49,6 +52,7 @@ impl Compiler<'_> {
             wait,
             channel,
             memberships,
+            tenants,
         } = entry.postgresql;
         if addresses.value.is_empty() {
             self.error(&addresses, "nothing says where the database is".into(), "write `[\"db.internal:5432\"]`");
@@ -68,11 +72,23 @@ impl Compiler<'_> {
             written.value
         });
         let channel = channel.map_or_else(|| "cloister".parse::<Channel>().ok(), |channel| self.parse(&channel));
-        let memberships = self.memberships(memberships, &addresses, users);
+        let memberships = if users.is_empty() && memberships.is_none() && tenants.is_some() {
+            None
+        } else {
+            Some(self.memberships(memberships, &addresses, users))
+        };
+        let tenants = tenants.map(|file::Tenants { query, refresh }| Tenants {
+            query: query.map_or_else(|| TENANTS.to_owned(), |query| query.value),
+            refresh: self.span(refresh, REFRESH, LONGEST),
+        });
         Some(Settings {
             connections: usize::from(connections),
             channel: channel?,
-            memberships: memberships?,
+            memberships: match memberships {
+                Some(memberships) => Some(memberships?),
+                None => None,
+            },
+            tenants,
             server: Server {
                 addresses: read?,
                 database: database.value,

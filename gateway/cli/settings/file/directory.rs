@@ -49,6 +49,23 @@ pub(crate) struct Postgresql {
     /// Who belongs where, for issuers with `members: directory` or `union`.
     #[serde(default)]
     pub(crate) memberships: Option<At<Memberships>>,
+    /// Which tenants there are, besides those in the policy files.
+    #[serde(default)]
+    pub(crate) tenants: Option<Tenants>,
+}
+
+/// Which tenants there are.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tenants {
+    /// Reads all of them. Its columns are `id` and `status`, and of these those that there are: `plan`, `region`, `issuers`,
+    /// `clients_allow`, `clients_deny`, `session_max`, `mfa`, `mfa_amr`, `mfa_acr`.
+    #[serde(default)]
+    pub(crate) query: Option<At<String>>,
+    /// How often they are read, besides when the database says that they have changed. By default 30s.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(crate) refresh: Option<At<Span>>,
 }
 
 /// Who belongs where.

@@ -1,0 +1,161 @@
+use std::time::Instant;
+
+use futures::StreamExt as _;
+
+use crate::harness::{Answer, Gateway, Play, Postgres, Recorder, Setup, run};
+
+use super::{SECOND, setup};
+
+/// Nothing but what is in the database, and one that is in both.
+const POLICY: &str = r#"
+tenants: { both: { status: active, plan: gold } }
+roles:
+  viewer: { allow: ["order:read"] }
+routes:
+  - id: orders
+    match: { host: "{tenant}.example.test", path: "/orders/**" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, host] }
+    allow: { GET: "order:read" }
+tests:
+  - as: { tenant: both, roles: [viewer] }
+    do: GET http://both.example.test/orders/1
+    expect: allow
+"#;
+
+const TENANTS: &str = "tenants: { refresh: 60s }";
+
+fn world(settings: &str) -> Setup {
+    setup(settings).members("claims").policies(POLICY)
+}
+
+async fn ask(gateway: &Gateway, tenant: &str) -> (u16, String) {
+    let answer: Answer = gateway.get(tenant, "/orders/1").await;
+    (answer.status, gateway.reason(&answer))
+}
+
+/// What somebody of this tenant is told, within a second.
+async fn within_a_second(gateway: &Gateway, tenant: &str, reason: &str) {
+    let since = Instant::now();
+    let mut statuses = Vec::new();
+    let wanted = match reason {
+        "allowed" => 200,
+        "auth.insufficient.mfa" => 401,
+        "tenant.unavailable" => 503,
+        _ => 403,
+    };
+    while statuses.last() != Some(&wanted) {
+        assert!(since.elapsed() < SECOND, "{tenant}: {reason}, and not {statuses:?}");
+        statuses.push(gateway.get(tenant, "/orders/1").await.status);
+    }
+    assert_eq!(ask(gateway, tenant).await, (wanted, reason.to_owned()), "{tenant}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn which_tenants_there_are_is_what_the_database_says_within_a_second() {
+    let postgres = Postgres::start().holding_members();
+    postgres.sql("INSERT INTO tenants (id, status) VALUES ('acme', 'active'), ('gone', 'closed')");
+    let mut gateway = world(&postgres.settings(TENANTS)).start().await;
+    for (tenant, expected) in [
+        ("acme", (200, "allowed")),
+        ("gone", (403, "tenant.closed")),
+        ("nobody", (403, "tenant.unknown")),
+        ("both", (200, "allowed")),
+    ] {
+        let (status, reason) = ask(&gateway, tenant).await;
+        assert_eq!((status, reason.as_str()), expected, "{tenant}");
+    }
+    let unchecked = "ALTER TABLE tenants DROP CONSTRAINT IF EXISTS tenants_status_check;";
+    for (sql, tenant, reason) in [
+        ("INSERT INTO tenants (id, status) VALUES ('new', 'active')", "new", "allowed"),
+        ("UPDATE tenants SET status = 'suspended' WHERE id = 'new'", "new", "tenant.suspended"),
+        ("UPDATE tenants SET clients_deny = '{127.0.0.1}', status = 'active' WHERE id = 'new'", "new", "client.denied"),
+        ("UPDATE tenants SET clients_deny = NULL WHERE id = 'new'", "new", "allowed"),
+        ("UPDATE tenants SET mfa = 'required' WHERE id = 'new'", "new", "auth.insufficient.mfa"),
+        ("DELETE FROM tenants WHERE id = 'new'", "new", "tenant.unknown"),
+        ("INSERT INTO tenants (id, status) VALUES ('both', 'suspended')", "both", "tenant.suspended"),
+        ("UPDATE tenants SET status = 'active', plan = 'silver' WHERE id = 'both'", "both", "tenant.unavailable"),
+        ("DELETE FROM tenants WHERE id = 'both'", "both", "allowed"),
+        ("UPDATE tenants SET issuers = '{nobody}' WHERE id = 'acme'", "acme", "tenant.unavailable"),
+        ("UPDATE tenants SET issuers = '{main}' WHERE id = 'acme'", "acme", "allowed"),
+    ] {
+        postgres.sql(&format!("{unchecked} {sql}"));
+        within_a_second(&gateway, tenant, reason).await;
+    }
+    // Policies that are read again keep the tenants of the table.
+    gateway.reload(&format!("{POLICY}# changed\n"));
+    assert_eq!(ask(&gateway, "acme").await.0, 200);
+    let said = gateway.process().said();
+    assert!(said.contains("the row of tenant `acme`") && said.contains("issuer `nobody` is not configured"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_suspended_in_the_database_loses_its_open_streams_within_a_second() {
+    let postgres = Postgres::start().holding_members();
+    postgres.sql("INSERT INTO tenants (id, status) VALUES ('acme', 'active')");
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: first\n\n";
+    let recorder = Recorder::playing(move |_| vec![Play::Body, Play::bytes(head), Play::Tunnel]).await;
+    let gateway = world(&postgres.settings(TENANTS)).upstream(recorder.address).start().await;
+    let token = gateway.token("acme", "ada", &["viewer"]);
+    let response = gateway.request("GET", "acme", "/orders/events").bearer_auth(token).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut events = response.bytes_stream();
+    assert!(events.next().await.is_some_and(|event| event.is_ok()));
+    postgres.sql("UPDATE tenants SET status = 'suspended'");
+    let since = Instant::now();
+    while let Some(Ok(_)) = events.next().await {
+        assert!(since.elapsed() < SECOND * 2, "the stream goes on");
+    }
+    assert!(since.elapsed() < SECOND * 2);
+    let ended = gateway.records(&["--reason", "tenant.suspended"]);
+    assert_eq!(ended.finals().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_database_it_serves_the_tenants_that_it_knows_and_at_the_start_none() {
+    let mut postgres = Postgres::start().holding_members();
+    postgres.sql("INSERT INTO tenants (id, status) VALUES ('acme', 'active')");
+    let gateway = world(&postgres.settings(TENANTS)).start().await;
+    assert_eq!(ask(&gateway, "acme").await.0, 200);
+    postgres.end();
+    gateway.eventually("it says that it hears nothing", || gateway.admin("/readyz").1.contains("are not heard"));
+    assert_eq!(ask(&gateway, "acme").await.0, 200);
+
+    let late = world(&postgres.settings(TENANTS)).unready().start().await;
+    for tenant in ["acme", "nobody", "both"] {
+        assert_eq!(ask(&late, tenant).await, (503, "tenant.unavailable".to_owned()), "{tenant}");
+    }
+    assert_eq!(late.admin("/readyz").0, 503);
+    postgres.start_again();
+    postgres.sql("UPDATE tenants SET status = 'suspended'");
+    late.eventually("it is ready", || late.admin("/readyz").0 == 200);
+    for gateway in [&late, &gateway] {
+        gateway.eventually("it hears again", || gateway.metric("cloister_directory_hears") == 1.0);
+        within_a_second(gateway, "acme", "tenant.suspended").await;
+        assert_eq!(ask(gateway, "both").await.0, 200);
+    }
+}
+
+#[test]
+fn a_query_for_tenants_that_does_not_fit_ends_the_start() {
+    let postgres = Postgres::start().holding_members();
+    postgres.sql("CREATE TABLE hidden AS TABLE tenants");
+    for (query, told) in [
+        ("SELECT id FROM tenants", "no column `status`"),
+        ("SELECT id, status, color FROM tenants", "does not exist"),
+        ("SELECT id, status, 1 AS plan FROM tenants", "write plan::text AS plan"),
+        ("SELECT id, status, plan AS issuers FROM tenants", "write issuers::text[] AS issuers"),
+        ("SELECT id, status, plan AS name FROM tenants", "a tenant has no `name`"),
+        ("SELECT id, status FROM tenants WHERE id = $1", "takes no parameters"),
+        ("SELECT id, status FROM hidden", "may its user read"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = crate::harness::config_text(folder.path());
+        let settings = postgres.settings(&format!("tenants: {{ query: \"{query}\" }}"));
+        std::fs::write(folder.path().join("cloister.yaml"), config + &settings).unwrap();
+        std::fs::create_dir(folder.path().join("policies")).unwrap();
+        std::fs::write(folder.path().join("policies/policy.yaml"), POLICY).unwrap();
+        let (code, out, error) = run(&["run", "--config", "cloister.yaml", "--policies", "policies"], folder.path());
+        assert!(code == 2 && format!("{out}{error}").contains(told), "{query}: {code} {out}{error}");
+    }
+}
