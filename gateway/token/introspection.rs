@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+mod client_key;
 mod memory;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use futures::future::{BoxFuture, Shared, WeakShared};
 use terms::{Breaker, Clock, IssuerId};
 use tokio::sync::Semaphore;
 
+pub use client_key::{ClientKey, InvalidClientKey};
 pub(crate) use memory::Memory;
 
 use crate::{Caller, IssuerSettings, TokenError};
@@ -144,7 +146,7 @@ impl Introspector {
         };
         let attempt = self.breaker.attempt(self.clock.unix_seconds()).ok_or_else(unasked)?;
         let place = self.place_within(asked.timeout, asked.concurrency).await.ok_or_else(unasked)?;
-        let asking = tokio::time::timeout(asked.timeout, self.client.ask(token)).await;
+        let asking = tokio::time::timeout(asked.timeout, self.client.ask(token, self.clock.unix_seconds())).await;
         drop(place);
         let answer = asking.unwrap_or(Err(Asking::Late)).and_then(|body| Answer::parse(&body));
         let now = self.clock.unix_seconds();

@@ -67,7 +67,7 @@ pub use caller::Caller;
 pub use confirmation::Confirmation;
 pub use dpop::{Dpop, DpopSettings, InvalidNonceKey, NonceKey, ProofError, Wanted};
 pub use error::TokenError;
-pub use introspection::IntrospectionState;
+pub use introspection::{ClientKey, IntrospectionState, InvalidClientKey};
 pub use issuer::IssuerState;
 pub use notice::{About, Notice, NoticeKind};
 pub use place::{ClaimPlace, InvalidClaimPlace};

@@ -11,7 +11,7 @@ use terms::{IssuerId, TenantId, is_loopback_name, is_private};
 
 use crate::header::Kind;
 use crate::pattern::{Pattern, filled, is_open};
-use crate::{Algorithm, ClaimPlace, TokenError, ToldClaim};
+use crate::{Algorithm, ClaimPlace, ClientKey, TokenError, ToldClaim};
 
 /// One issuer of tokens: what it must say, and what is believed of it.
 #[derive(Clone, Debug)]
@@ -120,25 +120,29 @@ pub struct IntrospectionSettings {
     pub concurrency: usize,
 }
 
-/// As whom we ask an issuer (RFC 6749 §2.3.1).
+/// As whom we ask an issuer (RFC 6749 §2.3, RFC 7523 §2.2).
 #[derive(Clone, Debug)]
 pub struct ClientCredentials {
     /// Our name there.
     pub id: String,
-    /// What only we and the issuer know.
-    pub secret: Kept<Secret<Vec<u8>>>,
-    /// How we say both.
+    /// How we prove it.
     pub authentication: ClientAuthentication,
 }
 
-/// How a client names itself to an issuer (OpenID Connect Core 1.0 §9).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// How a client proves itself to an issuer (OpenID Connect Core 1.0 §9).
+#[derive(Clone, Debug)]
 pub enum ClientAuthentication {
-    /// `client_secret_basic`: in the field `Authorization`.
-    #[default]
-    Basic,
-    /// `client_secret_post`: in the form.
-    Post,
+    /// `client_secret_basic`: a secret in the field `Authorization`.
+    Basic(Kept<Secret<Vec<u8>>>),
+    /// `client_secret_post`: a secret in the form.
+    Post(Kept<Secret<Vec<u8>>>),
+    /// `private_key_jwt`: a short word in the form that is signed with a key, so that nothing that is secret leaves us.
+    PrivateKey {
+        /// Which key.
+        key: Kept<ClientKey>,
+        /// What the issuer is called in it (`aud`).
+        audience: String,
+    },
 }
 
 /// Where keys may be fetched from.
@@ -206,6 +210,9 @@ pub enum Unfit {
     /// Zero, or more than 4096.
     #[error("`max_claims` is not between 1 and 4096")]
     Claims,
+    /// Whom a client's word is for.
+    #[error("`introspection.audience` is empty")]
+    ClientAudience,
     /// Our name at the issuer is empty.
     #[error("`introspection.client_id` is empty")]
     ClientId,
@@ -362,12 +369,19 @@ pub(crate) enum Located {
     Url(Url),
 }
 
+impl ClientCredentials {
+    const fn is_to_nobody(&self) -> bool {
+        matches!(&self.authentication, ClientAuthentication::PrivateKey { audience, .. } if audience.is_empty())
+    }
+}
+
 impl IntrospectionSettings {
     fn faults(&self) -> Vec<Unfit> {
         let Self { url, client, reach, remember, timeout, concurrency } = self;
         let within = Duration::from_millis(1)..=Duration::from_secs(10);
         let checks = [
             (client.id.is_empty(), Unfit::ClientId),
+            (client.is_to_nobody(), Unfit::ClientAudience),
             (*remember > Duration::from_secs(300), Unfit::IntrospectionRemember),
             (!within.contains(timeout), Unfit::IntrospectionTimeout),
             (!(1..=1_024).contains(concurrency), Unfit::IntrospectionConcurrency),

@@ -364,6 +364,25 @@ fn an_issuer_that_could_be_mistaken_or_not_be_asked_is_refused_at_its_place() {
         ),
         (
             "https://idp.test/",
+            "    jwks: { discovery: oidc }\n".to_owned() + &asked(", authentication: private_key_jwt"),
+            "it goes with another `authentication`",
+            "`client_key`",
+        ),
+        (
+            "https://idp.test/",
+            "    jwks: { discovery: oidc }\n".to_owned()
+                + &asked(", authentication: private_key_jwt").replace("client_secret", "client_key"),
+            "it is no private key",
+            "",
+        ),
+        (
+            "https://idp.test/",
+            "    jwks: { discovery: oidc }\n".to_owned() + &asked("").replace("client_secret", "client_key"),
+            "it goes with another `authentication`",
+            "",
+        ),
+        (
+            "https://idp.test/",
             "    jwks: { discovery: oidc }\n".to_owned() + &asked("").replace("${env:PATH}", "${env:NOT_THERE}"),
             "is not set",
             "",

@@ -28,6 +28,8 @@ pub(super) enum Asking {
     Request(#[source] reqwest::Error),
     #[error("the answer was {0}")]
     Status(StatusCode),
+    #[error("what we say of ourselves cannot be signed")]
+    Unsigned,
 }
 
 impl Asking {
@@ -36,7 +38,7 @@ impl Asking {
     pub(super) fn is_of_the_issuer(&self) -> bool {
         match self {
             Self::Status(status) => !matches!(status.as_u16(), 400 | 413 | 414 | 415 | 422 | 431),
-            Self::Answer(_) | Self::Large | Self::Late | Self::Request(_) => true,
+            Self::Answer(_) | Self::Large | Self::Late | Self::Request(_) | Self::Unsigned => true,
         }
     }
 }
@@ -51,16 +53,27 @@ impl Client {
     }
 
     /// Asks about a token, and gives the body of the answer.
-    pub(super) async fn ask(&self, token: &str) -> Result<Vec<u8>, Asking> {
-        let ClientCredentials { id, secret, authentication } = &self.client;
+    pub(super) async fn ask(&self, token: &str, now: u64) -> Result<Vec<u8>, Asking> {
+        let ClientCredentials { id, authentication } = &self.client;
         let mut form = Zeroizing::new(format!("token={}&token_type_hint=access_token", encoded(token.as_bytes())));
         let mut request = self.http.post(self.url.clone()).header(ACCEPT, "application/json");
         match authentication {
-            ClientAuthentication::Basic => request = request.header(AUTHORIZATION, basic(id, &secret.glance())?),
-            ClientAuthentication::Post => {
+            ClientAuthentication::Basic(secret) => {
+                request = request.header(AUTHORIZATION, basic(id, &secret.glance())?);
+            }
+            ClientAuthentication::Post(secret) => {
                 let secret = Zeroizing::new(encoded(secret.glance().expose()));
                 let more = Zeroizing::new(format!("&client_id={}&client_secret={}", encoded(id.as_bytes()), *secret));
                 form.push_str(&more);
+            }
+            ClientAuthentication::PrivateKey { key, audience } => {
+                // Its name is good once, so that it is made anew each time.
+                let assertion = key.glance().assertion(id, audience, now).ok_or(Asking::Unsigned)?;
+                form.push_str(
+                    "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer",
+                );
+                form.push_str("&client_assertion=");
+                form.push_str(&assertion);
             }
         }
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.to_string());

@@ -10,8 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::forge::Issuer as Forge;
 use crate::settings::IntrospectionSettings;
 use crate::{
-    Algorithm, Caller, ClientAuthentication, ClientCredentials, IssuerSettings, JwksSource, Reach, SettingsError,
-    TokenError, Unfit, Verifier,
+    Algorithm, Caller, ClientAuthentication, ClientCredentials, ClientKey, IssuerSettings, JwksSource, Reach,
+    SettingsError, TokenError, Unfit, Verifier,
 };
 
 use super::*;
@@ -61,8 +61,7 @@ impl Idp {
                 url: self.url(),
                 client: ClientCredentials {
                     id: "gate:way".into(),
-                    secret: secrets::Secret::new(b"s3cret&".to_vec()).into(),
-                    authentication: ClientAuthentication::Basic,
+                    authentication: ClientAuthentication::Basic(secrets::Secret::new(b"s3cret&".to_vec()).into()),
                 },
                 reach: Reach::Public,
                 remember: Duration::from_secs(30),
@@ -174,7 +173,8 @@ async fn an_opaque_token_speaks_of_whom_its_issuer_says() {
 async fn the_client_may_name_itself_in_the_form() {
     let idp = Idp::start().await;
     let mut settings = idp.settings("main");
-    settings.introspection.as_mut().unwrap().client.authentication = ClientAuthentication::Post;
+    let secret = secrets::Secret::new(b"s3cret&".to_vec()).into();
+    settings.introspection.as_mut().unwrap().client.authentication = ClientAuthentication::Post(secret);
     let (_, verifier) = verifier(vec![settings]);
     idp.beside(async {
         assert!(verdict(&verifier, "t").await.is_ok());
@@ -182,6 +182,34 @@ async fn the_client_may_name_itself_in_the_form() {
         assert!(!request.contains("authorization:"), "{request}");
         let form = "token=t&token_type_hint=access_token&client_id=gate%3Away&client_secret=s3cret%26";
         assert!(request.ends_with(form), "{request}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_client_may_prove_itself_by_a_key_and_does_so_anew_each_time() {
+    let idp = Idp::start().await;
+    let pem = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let key = ClientKey::parse(&secrets::Secret::new(pem.clone().into_bytes()), Some("k1")).unwrap();
+    let mut settings = idp.settings("main");
+    let audience = "https://main.example/token".to_owned();
+    settings.introspection.as_mut().unwrap().client.authentication =
+        ClientAuthentication::PrivateKey { key: key.into(), audience };
+    let (_, verifier) = verifier(vec![settings]);
+    idp.beside(async {
+        for token in ["t1", "t2"] {
+            assert!(verdict(&verifier, token).await.is_ok());
+        }
+        let asked = idp.asked.lock().unwrap().clone();
+        let assertion = |request: &str| {
+            assert!(!request.to_ascii_lowercase().contains("authorization:") && !request.contains("client_secret"));
+            let kind = "&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+            assert!(request.contains(kind), "{request}");
+            request.split_once("&client_assertion=").unwrap().1.to_owned()
+        };
+        let (one, other) = (assertion(&asked[0]), assertion(&asked[1]));
+        assert_ne!(one, other);
+        assert!(!asked.iter().any(|request| request.contains(pem.lines().nth(1).unwrap())));
     })
     .await;
 }
@@ -452,8 +480,7 @@ fn settings_that_say_too_little_or_too_much_are_faults() {
         url: "https://idp.example/introspect".into(),
         client: ClientCredentials {
             id: "gateway".into(),
-            secret: secrets::Secret::new(b"s".to_vec()).into(),
-            authentication: ClientAuthentication::Basic,
+            authentication: ClientAuthentication::Basic(secrets::Secret::new(b"s".to_vec()).into()),
         },
         reach: Reach::Public,
         remember: Duration::from_secs(30),

@@ -29,16 +29,24 @@ const client = (client_id) => ({
     id_token_signed_response_alg: "ES256",
 });
 
+// One that signs in place of showing a secret (RFC 7523), with the key whose public half is given.
+const signing = (client_id) => {
+    const { client_secret, ...rest } = client(client_id);
+    if (!process.env.CLIENT_JWK) return client(client_id);
+    const jwks = { keys: [JSON.parse(process.env.CLIENT_JWK)] };
+    return { ...rest, token_endpoint_auth_method: "private_key_jwt", token_endpoint_auth_signing_alg: "ES256", jwks };
+};
+
 let issuer;
 function provider() {
     const provider = new Provider(issuer, {
         jwks: { keys },
-        clients: [client("acme"), client("globex"), client("gateway")],
+        clients: [client("acme"), client("globex"), client("gateway"), signing("signing-gateway")],
         scopes: ["orders"],
         features: {
             devInteractions: { enabled: false },
             clientCredentials: { enabled: true },
-            introspection: { enabled: true, allowedPolicy: (ctx, asking) => asking.clientId === "gateway" },
+            introspection: { enabled: true, allowedPolicy: (ctx, asking) => asking.clientId.endsWith("gateway") },
             revocation: { enabled: true },
             resourceIndicators: {
                 enabled: true,

@@ -16,6 +16,10 @@ routes:
 
 /// Its keys are where its discovery document says, and it is asked about what is no JWT.
 async fn start(provider: &Provider) -> Gateway {
+    start_as(provider, r#"client_id: gateway, client_secret: "${env:PROVIDER_SECRET}""#).await
+}
+
+async fn start_as(provider: &Provider, client: &str) -> Gateway {
     let issuer = format!(
         r#"  provider:
     issuer: "{issuer}"
@@ -23,7 +27,7 @@ async fn start(provider: &Provider) -> Gateway {
     algorithms: [ES256]
     profile: at+jwt
     jwks: {{ discovery: oidc }}
-    introspection: {{ url: "{issuer}/token/introspection", client_id: gateway, client_secret: "${{env:PROVIDER_SECRET}}", remember: 1s }}
+    introspection: {{ url: "{issuer}/token/introspection", {client}, remember: 1s }}
 "#,
         issuer = provider.issuer
     );
@@ -60,6 +64,29 @@ async fn its_access_tokens_get_in_as_jwts_and_as_opaque_ones_until_they_are_take
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(ask("globex", &opaque).await, (401, "auth.invalid.inactive".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_asked_by_a_gateway_that_signs_in_place_of_showing_a_secret() {
+    let provider = Provider::start();
+    let (key, issuer) = (provider.client_key(), &provider.issuer);
+    for audience in [String::new(), format!(", audience: \"{issuer}/token\"")] {
+        let client = format!(
+            r#"client_id: signing-gateway, authentication: private_key_jwt, client_key_id: gateway-1, client_key: "${{file:{}}}"{audience}"#,
+            key.display()
+        );
+        let gateway = start_as(&provider, &client).await;
+        for tenant in ["acme", "globex"] {
+            let token = provider.token(tenant, "opaque").await;
+            let answer = gateway.send(gateway.request("GET", tenant, "/orders/1").bearer_auth(token)).await;
+            assert_eq!((answer.status, gateway.reason(&answer).as_str()), (200, "allowed"), "{audience}");
+        }
+        let (_, metrics) = gateway.admin("/metrics");
+        assert!(
+            metrics.contains("cloister_introspections_total{issuer=\"provider\",outcome=\"active\"} 2"),
+            "{metrics}"
+        );
+    }
 }
 
 /// The new key signs at once, which no provider should do, and no user is to feel.

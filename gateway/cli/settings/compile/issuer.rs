@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrets::Secret;
 use terms::{Binding, IssuerId, Place, TenantId};
 use token::{
-    ClaimPlace, ClientAuthentication, ClientCredentials, IntrospectionSettings, IssuerSettings, JwksSource,
+    ClaimPlace, ClientAuthentication, ClientCredentials, ClientKey, IntrospectionSettings, IssuerSettings, JwksSource,
     NoticeSettings, Profile, Reach, TenantNaming,
 };
 use yaml::{At, Named};
@@ -69,7 +69,7 @@ impl Compiler<'_> {
             self.error(written, "without keys no token of this issuer is verified here".into(), help);
         }
         let introspection = match introspection {
-            Some(written) => Some(self.introspection(&id, written)?),
+            Some(written) => Some(self.introspection(&id, &issuer, written)?),
             None => None,
         };
         let source = match &jwks {
@@ -145,34 +145,71 @@ impl Compiler<'_> {
         })
     }
 
-    fn introspection(&mut self, issuer: &IssuerId, written: file::Introspection) -> Option<IntrospectionSettings> {
-        let file::Introspection {
-            url,
-            client_id,
-            client_secret,
-            authentication,
-            private_addresses,
-            remember,
-            timeout,
-            concurrency,
-        } = written;
-        let given = self.secret(&client_secret)?;
-        let setting = format!("issuers.{issuer}.introspection.client_secret");
-        let secret = self.kept(&setting, &client_secret, given, |secret, _: Option<&Secret<Vec<u8>>>| Ok(secret))?;
+    fn introspection(
+        &mut self,
+        id: &IssuerId,
+        issuer: &At<String>,
+        written: file::Introspection,
+    ) -> Option<IntrospectionSettings> {
+        let authentication = self.authentication(id, issuer, &written)?;
+        let file::Introspection { url, client_id, private_addresses, remember, timeout, concurrency, .. } = written;
         Some(IntrospectionSettings {
             url: url.value,
-            client: ClientCredentials {
-                id: client_id,
-                secret,
-                authentication: match authentication {
-                    file::Authentication::ClientSecretBasic => ClientAuthentication::Basic,
-                    file::Authentication::ClientSecretPost => ClientAuthentication::Post,
-                },
-            },
+            client: ClientCredentials { id: client_id, authentication },
             reach: reach(private_addresses),
             remember: remember.0,
             timeout: timeout.0,
             concurrency: usize::from(concurrency),
+        })
+    }
+
+    /// How we prove who we are; what goes with another way is an error.
+    fn authentication(
+        &mut self,
+        id: &IssuerId,
+        issuer: &At<String>,
+        written: &file::Introspection,
+    ) -> Option<ClientAuthentication> {
+        let file::Introspection { client_secret, client_key, client_key_id, audience, authentication, url, .. } =
+            written;
+        let chosen = authentication.as_ref().map(|written| written.value).unwrap_or_default();
+        let signs = chosen == file::Authentication::PrivateKeyJwt;
+        let of_key = [client_key, client_key_id, audience].into_iter().flatten();
+        let unused: Vec<_> = if signs { client_secret.iter().collect() } else { of_key.collect() };
+        for written in &unused {
+            let help = "keep `client_secret`, or `client_key` with `authentication: private_key_jwt`";
+            self.error(written, "it goes with another `authentication`".into(), help);
+        }
+        let Some(reference) = (if signs { client_key } else { client_secret }) else {
+            let (message, help) = match signs {
+                true => {
+                    ("nothing says with which key we sign", "give `client_key`: \"${file:/path}\" or \"${env:NAME}\"")
+                }
+                false => {
+                    ("nothing says what our secret is", "give `client_secret`: \"${file:/path}\" or \"${env:NAME}\"")
+                }
+            };
+            self.error(url, message.into(), help);
+            return None;
+        };
+        let given = self.secret(reference)?;
+        if signs {
+            let setting = format!("issuers.{id}.introspection.client_key");
+            let kid = client_key_id.as_ref().map(|kid| kid.value.clone());
+            let make = move |text: Secret<Vec<u8>>, _: Option<&ClientKey>| {
+                ClientKey::parse(&text, kid.as_deref()).map_err(|invalid| invalid.to_string())
+            };
+            let key = self.kept(&setting, reference, given, make)?;
+            let audience = audience.as_ref().map_or_else(|| issuer.value.clone(), |audience| audience.value.clone());
+            return Some(ClientAuthentication::PrivateKey { key, audience });
+        }
+        let setting = format!("issuers.{id}.introspection.client_secret");
+        let secret = self.kept(&setting, reference, given, |secret, _: Option<&Secret<Vec<u8>>>| Ok(secret))?;
+        Some(match chosen {
+            file::Authentication::ClientSecretPost => ClientAuthentication::Post(secret),
+            file::Authentication::ClientSecretBasic | file::Authentication::PrivateKeyJwt => {
+                ClientAuthentication::Basic(secret)
+            }
         })
     }
 

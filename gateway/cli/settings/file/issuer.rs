@@ -161,10 +161,22 @@ pub(crate) struct Introspection {
     /// Our name at the issuer.
     pub(crate) client_id: String,
     /// Our secret there: `${file:/path}` or `${env:NAME}`.
-    pub(crate) client_secret: At<String>,
+    #[serde(default)]
+    pub(crate) client_secret: Option<At<String>>,
+    /// With `private_key_jwt`, our private key in its place, a reference as well: PEM, or a JWK of P-256 or Ed25519. It signs
+    /// ES256, EdDSA or RS256, as it can.
+    #[serde(default)]
+    pub(crate) client_key: Option<At<String>>,
+    /// What the key is called at the issuer (`kid`); as its JWK says, if it is left out.
+    #[serde(default)]
+    pub(crate) client_key_id: Option<At<String>>,
+    /// With `private_key_jwt`, what the issuer calls itself there (`aud`): its `iss`, if it is left out. Some want the address of
+    /// their token endpoint.
+    #[serde(default)]
+    pub(crate) audience: Option<At<String>>,
     /// How we say both.
     #[serde(default)]
-    pub(crate) authentication: Authentication,
+    pub(crate) authentication: Option<At<Authentication>>,
     /// Whether its name may stand for addresses of private networks.
     #[serde(default)]
     pub(crate) private_addresses: bool,
@@ -193,15 +205,17 @@ const fn concurrency() -> u16 {
     64
 }
 
-/// How we name ourselves to an issuer.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+/// How we prove to an issuer who we are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Authentication {
-    /// In the field `Authorization`.
+    /// By the secret, in the field `Authorization`.
     #[default]
     ClientSecretBasic,
-    /// In the form.
+    /// By the secret, in the form.
     ClientSecretPost,
+    /// By what we sign with a key (RFC 7523): nothing that is secret leaves us.
+    PrivateKeyJwt,
 }
 
 /// Which document says where an issuer's keys are.
