@@ -31,6 +31,7 @@ pub struct Setup {
     pub(super) issuer: String,
     pub(super) assertion: String,
     pub(super) unready: bool,
+    pub(super) admin: Option<SocketAddr>,
 }
 
 impl Setup {
@@ -166,6 +167,12 @@ impl Setup {
         self
     }
 
+    /// The admin listener at an address that is known before.
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = Some(address);
+        self
+    }
+
     pub async fn start(self) -> Gateway {
         Gateway::start(self).await
     }
@@ -192,7 +199,7 @@ listeners:
   - {{ bind: "127.0.0.1:0"{listener} }}
 {tls}workers: 2
 shutdown: {{ {shutdown} }}
-admin: {{ bind: "127.0.0.1:0", token: "${{file:{folder_text}/admin.token}}" }}
+admin: {{ bind: "{admin}", token: "${{file:{folder_text}/admin.token}}" }}
 state: {{ directory: {folder_text}/state }}
 issuers:
   main:
@@ -210,6 +217,7 @@ issuers:
 audit: {{ directory: {log} }}
 "#,
         tls = if setup.tls { tls_listener(folder, &setup.tls_more) } else { String::new() },
+        admin = setup.admin.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
         listener = setup.listener,
         assertion = setup.assertion,
         log = log.display(),

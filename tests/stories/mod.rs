@@ -31,6 +31,7 @@ mod keys;
 mod life;
 mod limits;
 mod matrix;
+mod notices;
 mod protocols;
 mod provider;
 mod realms;
