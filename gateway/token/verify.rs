@@ -1,3 +1,4 @@
+mod clients;
 mod hear;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use futures::stream::FuturesUnordered;
 use terms::{Clock, IssuerId, IssuerSet, TenantId};
 use tokio::sync::Semaphore;
 
+use clients::Clients;
 pub use hear::Unheard;
 
 use crate::cache::{Entry, Verified};
@@ -26,8 +28,7 @@ use crate::realms::{Newcomers, Realms, RealmsState};
 use crate::refresh::PLACES;
 use crate::settings::{LONGEST_TOKEN, Located, faults};
 use crate::{
-    CacheStats, Caller, IntrospectionState, IssuerSettings, IssuerState, JwksSource, Profile, Reach, SettingsError,
-    TokenError, Unfit,
+    CacheStats, Caller, IntrospectionState, IssuerSettings, IssuerState, JwksSource, Profile, SettingsError, TokenError,
 };
 
 /// Turns the text of a bearer token into a [`Caller`], for all issuers there are.
@@ -416,47 +417,6 @@ impl From<TokenError> for Refused {
     fn from(error: TokenError) -> Self {
         Self { error, key: None }
     }
-}
-
-/// One client for all issuers that may be asked at the same addresses, for the same.
-#[derive(Default)]
-struct Clients {
-    public: Option<reqwest::Client>,
-    private: Option<reqwest::Client>,
-    asking_public: Option<reqwest::Client>,
-    asking_private: Option<reqwest::Client>,
-}
-
-impl Clients {
-    fn get(&mut self, reach: Reach) -> Result<reqwest::Client, Unfit> {
-        let made = match reach {
-            Reach::Public => &mut self.public,
-            Reach::Private => &mut self.private,
-        };
-        match made {
-            Some(client) => Ok(client.clone()),
-            None => Ok(made.insert(https(|| fetch::client(reach))?).clone()),
-        }
-    }
-
-    fn asking(&mut self, reach: Reach) -> Result<reqwest::Client, Unfit> {
-        let made = match reach {
-            Reach::Public => &mut self.asking_public,
-            Reach::Private => &mut self.asking_private,
-        };
-        match made {
-            Some(client) => Ok(client.clone()),
-            None => Ok(made.insert(https(|| fetch::asking(reach))?).clone()),
-        }
-    }
-}
-
-/// Asks first whether the process has a provider: without one, making a client would panic.
-fn https(make: impl FnOnce() -> reqwest::Result<reqwest::Client>) -> Result<reqwest::Client, Unfit> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        return Err(Unfit::Client("no rustls provider is installed".into()));
-    }
-    make().map_err(|error| Unfit::Client(terms::chain(&error)))
 }
 
 impl fmt::Debug for Verifier {

@@ -9,7 +9,7 @@ use terms::{IssuerId, ManualClock, Reason};
 
 use super::*;
 use crate::forge::{self, Issuer as Forge};
-use crate::{Algorithm, ClaimPlace, JwksSource, Profile};
+use crate::{Algorithm, ClaimPlace, JwksSource, Profile, Unfit};
 
 const NOW: u64 = 1_700_000_000;
 
