@@ -3,8 +3,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::hmac;
-use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::{hmac, rand};
 
 use crate::private::folder_of;
 use crate::reference::Source;
@@ -15,8 +14,8 @@ use crate::{Kept, Reference, Secret, VaultPlace};
 /// A new value that cannot be had, or that its user refuses, changes nothing: the last good one stays in force.
 pub struct Followed {
     secrets: Vec<Entry>,
-    /// With a key by chance, so that what is kept of a value tells nothing of it.
-    fingerprints: hmac::Key,
+    /// What values are told from each other by, made by chance.
+    salt: [u8; 32],
     /// One that looks at a time: what is older must not replace what is newer.
     looking: Mutex<()>,
 }
@@ -85,10 +84,10 @@ impl Followed {
     /// None yet.
     #[must_use]
     pub fn new() -> Self {
-        let fingerprints = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new());
+        let mut salt = [0; 32];
         #[expect(clippy::expect_used, reason = "a gateway without randomness must not come up")]
-        let fingerprints = fingerprints.expect("randomness");
-        Self { secrets: Vec::new(), fingerprints, looking: Mutex::new(()) }
+        rand::fill(&mut salt).expect("randomness");
+        Self { secrets: Vec::new(), salt, looking: Mutex::new(()) }
     }
 
     /// Makes something of a secret, and makes it again whenever [`Self::look`] finds another value. `make` is given what is in
@@ -192,8 +191,10 @@ impl Followed {
     }
 
     fn fingerprint(&self, secret: &Secret<Vec<u8>>) -> [u8; 32] {
+        // The value is the key, and not what is signed: of that, a copy would be left behind on the stack.
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
         let mut print = [0; 32];
-        print.copy_from_slice(hmac::sign(&self.fingerprints, secret.expose()).as_ref());
+        print.copy_from_slice(hmac::sign(&key, &self.salt).as_ref());
         print
     }
 }

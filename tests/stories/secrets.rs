@@ -1,5 +1,7 @@
 //! What is not to be seen anywhere: values that would be found wherever they went.
 
+mod memory;
+
 use std::path::{Path, PathBuf};
 
 use crate::harness::{ADMIN_TOKEN, Gateway, POLICIES, claims, now, run};
@@ -36,8 +38,16 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
-    String::from_utf8_lossy(bytes).contains(text)
+    plain(bytes).contains(text)
 }
+
+/// The same bytes as a text that can be searched quickly. What is searched for is ASCII.
+fn plain(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
+}
+
+/// A page of memory that was not used.
+const NOTHING: [u8; 4096] = [0; 4096];
 
 /// What the process has in its memory, as far as it may be looked at.
 fn memory(process: i32) -> Vec<u8> {
@@ -50,7 +60,8 @@ fn memory(process: i32) -> Vec<u8> {
         let (from, to) = (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap());
         let mut part = vec![0; usize::try_from(to - from).unwrap()];
         if memory.read_exact_at(&mut part, from).is_ok() {
-            all.extend(part);
+            // Most of it was never touched.
+            part.chunks(NOTHING.len()).filter(|page| **page != NOTHING[..page.len()]).for_each(|page| all.extend(page));
         }
     }
     all
@@ -81,8 +92,6 @@ async fn no_secret_and_no_token_is_in_any_log_metric_record_or_answer() {
     answers.push_str(&gateway.admin("/metrics").1);
     answers.push_str(&gateway.admin("/readyz").1);
     gateway.reload(&POLICIES.replace("viewer", "canary_role_that_is_none:"));
-    let id = gateway.process().id();
-    let memory = memory(id);
     gateway.process().signal("TERM");
     assert!(gateway.process().wait().success());
     let mut seen =
@@ -116,8 +125,6 @@ async fn no_secret_and_no_token_is_in_any_log_metric_record_or_answer() {
             assert!(!holds(bytes, secret), "`{secret}` is in {}", place.display());
         }
     }
-    assert!(!holds(&memory, ADMIN_TOKEN), "only what can be compared with it is kept");
-    assert!(holds(&memory, "https://idp.example.test/"), "the memory was looked at");
 }
 
 /// Private keys in the files that hold them, as they stand there.
