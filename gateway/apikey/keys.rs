@@ -63,6 +63,15 @@ pub enum KeyError {
     Unknown,
 }
 
+/// How it stands with all keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Outlook {
+    /// How many are good.
+    pub good: usize,
+    /// How many users of keys will soon have none. One that was replaced has another.
+    pub ending: usize,
+}
+
 /// All keys, by what they are called. Replaced as a whole.
 #[derive(Debug, Default)]
 pub struct ApiKeys(HashMap<Box<str>, Arc<ApiKey>>);
@@ -140,6 +149,18 @@ impl ApiKeys {
             revoked: AtomicBool::new(revoked.is_some()),
             used: AtomicU64::new(0),
         }))
+    }
+
+    /// How many are good now, and for how many users of keys there is none that is still good at `soon`.
+    #[must_use]
+    pub fn outlook(&self, now: u64, soon: u64) -> Outlook {
+        let good = || self.0.values().filter(|key| !key.is_revoked() && now < key.expires_at());
+        let mut last: HashMap<&str, u64> = HashMap::new();
+        for key in good() {
+            let known = last.entry(key.subject.as_str()).or_default();
+            *known = (*known).max(key.expires_at());
+        }
+        Outlook { good: good().count(), ending: last.values().filter(|expires| **expires <= soon).count() }
     }
 
     /// When keys were used last, for those that were used at this time or later.
@@ -277,6 +298,25 @@ mod tests {
             Some(KeyError::Revoked),
             "and one that is gone is gone for everybody"
         );
+    }
+
+    #[test]
+    fn who_will_soon_have_no_key_is_counted_and_who_has_another_is_not() {
+        let mut rows: Vec<_> = (0..6).map(|_| row(&NewKey::by_chance())).collect();
+        for (row, name) in rows.iter_mut().zip(["ci", "ci", "cd", "lost", "over", "for ever"]) {
+            row.name = name.into();
+        }
+        rows[1].expires = Some(5_000); // the next of `ci`
+        rows[3].revoked = Some(50);
+        rows[4].expires = Some(90);
+        rows[5].expires = None;
+        rows[5].name = "forever".into();
+        let keys = ApiKeys::default().succeeded_by(rows);
+        for (now, soon, good, ending) in
+            [(100, 999, 4, 0), (100, 1_000, 4, 1), (100, 5_000, 4, 2), (1_000, 4_999, 2, 0), (1_000, 5_000, 2, 1)]
+        {
+            assert_eq!(keys.outlook(now, soon), Outlook { good, ending }, "{now} {soon}");
+        }
     }
 
     #[test]

@@ -27,5 +27,5 @@
 mod keys;
 mod text;
 
-pub use keys::{ApiKey, ApiKeys, ISSUER, KeyError, KeyRow, subject};
+pub use keys::{ApiKey, ApiKeys, ISSUER, KeyError, KeyRow, Outlook, subject};
 pub use text::NewKey;

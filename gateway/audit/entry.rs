@@ -224,6 +224,8 @@ impl Digest {
 /// Something that happened to the gateway itself and belongs in its log.
 #[derive(Clone, Copy, Debug)]
 pub enum Note<'a> {
+    /// An API key was made, replaced or taken back. Nothing of the key itself is in the record.
+    ApiKey(KeyChange<'a>),
     /// Other files are in force now.
     Changed {
         /// Which files.
@@ -260,6 +262,38 @@ pub enum Note<'a> {
         /// Who did it, if that is known.
         by: Option<Author>,
     },
+}
+
+/// What became of an API key.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyChange<'a> {
+    /// Whether it was made, replaced or taken back.
+    pub turn: KeyTurn,
+    /// What the key is called that was made or taken back.
+    pub key: &'a str,
+    /// What the key is called that it replaces.
+    pub replaces: Option<&'a str>,
+    /// The tenant that it acts for.
+    pub tenant: &'a TenantId,
+    /// What it is there, with spaces between.
+    pub roles: &'a str,
+    /// From when on it is no key any more, in seconds since the Unix epoch.
+    pub expires: Option<u64>,
+    /// Who did it.
+    pub by: Author,
+    /// When it was done, in seconds since the Unix epoch: perhaps no gateway ran.
+    pub done: u64,
+}
+
+/// What was done with an API key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyTurn {
+    /// It was made.
+    Created,
+    /// It was taken back.
+    Revoked,
+    /// It was made in place of another.
+    Rotated,
 }
 
 /// What became of tokens.

@@ -54,7 +54,9 @@ mod tests;
 mod verify;
 
 pub use committer::Committer;
-pub use entry::{Decision, Digest, Echo, End, Entry, Files, Note, Outcome, Protocol, TokensOf, Turn};
+pub use entry::{
+    Decision, Digest, Echo, End, Entry, Files, KeyChange, KeyTurn, Note, Outcome, Protocol, TokensOf, Turn,
+};
 pub use handle::{Open, Witness};
 pub use handover::{Handed, NotHandedOver, Predecessor};
 pub use journal::{Journal, NotClosed, Settings, Unavailable};

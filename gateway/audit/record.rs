@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use crate::line::Line;
 use terms::Author;
 
-use crate::{Entry, Files, Note, Outcome, TokensOf, Turn};
+use crate::{Entry, Files, KeyChange, KeyTurn, Note, Outcome, TokensOf, Turn};
 
 /// The JSON Schema of every record that the log holds: requests (`stage`) and the log's own (`kind`).
 #[must_use]
@@ -144,6 +144,25 @@ pub(crate) fn own(line: &mut Line, kind: &'static str, at: SystemTime, instance:
 
 pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &str) {
     match *note {
+        Note::ApiKey(KeyChange { turn, key, replaces, tenant, roles, expires, by, done }) => {
+            let kind = match turn {
+                KeyTurn::Created => "api_key.created",
+                KeyTurn::Revoked => "api_key.revoked",
+                KeyTurn::Rotated => "api_key.rotated",
+            };
+            own(line, kind, at, instance);
+            line.text(r#","key":""#, key, 32);
+            if let Some(replaces) = replaces {
+                line.text(r#","replaces":""#, replaces, 32);
+            }
+            line.word(r#","tenant":""#, tenant.as_str());
+            line.text(r#","roles":""#, roles, 400);
+            if let Some(expires) = expires {
+                line.number(r#","expires":"#, expires);
+            }
+            author(line, Some(by));
+            line.number(r#","done":"#, done);
+        }
         Note::Changed { what, old, new } => {
             let kind = match what {
                 Files::Config => "config.changed",
@@ -200,15 +219,19 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             if let Some(before) = before {
                 line.number(r#","before":"#, before);
             }
-            match by {
-                Some(Author::Admin) => line.raw(r#","by":"admin""#),
-                Some(Author::Command(user)) => line.number(r#","by":"command","uid":"#, u64::from(user)),
-                Some(Author::Issuer) => line.raw(r#","by":"issuer""#),
-                None => {}
-            }
+            author(line, by);
         }
     }
     line.raw("}");
+}
+
+fn author(line: &mut Line, by: Option<Author>) {
+    match by {
+        Some(Author::Admin) => line.raw(r#","by":"admin""#),
+        Some(Author::Command(user)) => line.number(r#","by":"command","uid":"#, u64::from(user)),
+        Some(Author::Issuer) => line.raw(r#","by":"issuer""#),
+        None => {}
+    }
 }
 
 /// The client's network: precise enough to see an attack, too coarse to be a person.

@@ -7,7 +7,7 @@ use terms::{Clock, RoleName, Span};
 
 use crate::args::{ApiKey, Files, Format, NewKeyArguments};
 use crate::failure::Failure;
-use crate::{load, print, which};
+use crate::{load, operator, print, which};
 
 /// Runs one of the commands.
 pub(crate) fn run(command: &ApiKey, clock: &dyn Clock) -> Result<(), Failure> {
@@ -15,7 +15,7 @@ pub(crate) fn run(command: &ApiKey, clock: &dyn Clock) -> Result<(), Failure> {
     match command {
         ApiKey::Create { files, key, format } => {
             let (store, row, text) = created(files, key, now)?;
-            store.add_key(&row).map_err(|error| Failure::setup("no key is made", &error))?;
+            store.add_key(&row, operator::author()).map_err(|error| Failure::setup("no key is made", &error))?;
             show(&row, &text, *format)
         }
         ApiKey::List { config, format } => {
@@ -35,7 +35,7 @@ pub(crate) fn run(command: &ApiKey, clock: &dyn Clock) -> Result<(), Failure> {
             let expires = lifetime.map(|lifetime| now.saturating_add(lifetime));
             let row = KeyRow { id: new, digest, made: now, expires, revoked: None, ..old };
             let until = now.saturating_add(overlap);
-            let replaced = store.replace_key(id, until, &row);
+            let replaced = store.replace_key(id, until, &row, operator::author());
             if !replaced.map_err(|error| Failure::setup("no key is made", &error))? {
                 return Err(unknown(id));
             }
@@ -44,7 +44,7 @@ pub(crate) fn run(command: &ApiKey, clock: &dyn Clock) -> Result<(), Failure> {
             Ok(())
         }
         ApiKey::Revoke { config, id } => {
-            let revoked = open(config)?.revoke_key(id, now);
+            let revoked = open(config)?.revoke_key(id, now, operator::author());
             if !revoked.map_err(|error| Failure::setup("nothing is taken back", &error))? {
                 return Err(unknown(id));
             }

@@ -139,6 +139,9 @@ pub(crate) struct Explain {
     /// Which issuer the token is from; by default the first that the route accepts.
     #[arg(long)]
     pub(crate) issuer: Option<String>,
+    /// What the API key is called that comes in place of a token: what is kept of it is shown. The key itself is not asked for.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["tenant", "roles", "user", "issuer", "bound_to", "acr", "amr", "age"])]
+    pub(crate) api_key: Option<String>,
     /// What the token is bound to, which the client shows: `certificate`, `dpop`.
     #[arg(long, value_delimiter = ',')]
     pub(crate) bound_to: Vec<String>,

@@ -1,18 +1,25 @@
 //! `cloister explain`: how one request would be decided.
 
-use policy::{Asked, Asker, Assurance, Question};
-use terms::{IssuerId, RoleName, Span, Subject};
+use std::path::Path;
+
+use policy::{Asked, Asker, Assurance, Question, ShownKey};
+use store::{KeptKey, Store};
+use terms::{Clock, IssuerId, Reason, RoleName, Span, Subject};
 
 use crate::args::{Explain, Format};
 use crate::failure::Failure;
-use crate::{load, print};
+use crate::{load, print, which};
 
 /// Judges a request as a real one is judged, and prints the rules in the order in which they were asked.
-pub(crate) fn run(arguments: &Explain) -> Result<(), Failure> {
-    let (_, known) = load::config(&arguments.files.config)?;
+pub(crate) fn run(arguments: &Explain, clock: &dyn Clock) -> Result<(), Failure> {
+    let (settings, known) = load::config(&arguments.files.config)?;
     let texts = load::texts(&arguments.files.policies)?;
     let compiled = load::compile_untested(&texts, &known)?;
-    let explanation = compiled.policy.explain(&question(arguments)?);
+    let mut question = question(arguments)?;
+    if let Some(id) = &arguments.api_key {
+        question.asker = Some(holder(&settings.state, id, clock.unix_seconds())?);
+    }
+    let explanation = compiled.policy.explain(&question);
     match arguments.format {
         Format::Json => {
             let json = serde_json::to_string_pretty(&explanation);
@@ -39,10 +46,52 @@ fn question(arguments: &Explain) -> Result<Question, Failure> {
             amr: amr.iter().map(|method| method.as_str().into()).collect(),
             age: age.map(|Span(age)| age),
         };
-        Ok(Asker { service: None, issuer, subject, tenant: tenant.clone(), roles: roles.into(), assurance })
+        Ok(Asker { service: None, key: None, issuer, subject, tenant: tenant.clone(), roles: roles.into(), assurance })
     };
     let asker = if anonymous { None } else { Some(asker()?) };
     Ok(Question { request: asked, asker, client: *from, headers: Vec::new() })
+}
+
+/// Whoever holds this key, by what is kept of it.
+fn holder(state: &Path, id: &str, now: u64) -> Result<Asker, Failure> {
+    let store = Store::open_existing(state).map_err(|error| Failure::setup("the store", &error))?;
+    let all = store.keys().map_err(|error| Failure::setup("the key", &error))?;
+    let Some(KeptKey { row, used }) = all.iter().find(|kept| *kept.row.id == *id) else {
+        let guess = terms::nearest(id, all.iter().map(|kept| &*kept.row.id));
+        let guess = guess.map(|id| format!(": did you mean `{id}`?")).unwrap_or_default();
+        return Err(Failure::Setup(format!("--api-key: no key is called `{id}`{guess}")));
+    };
+    let time = which::time;
+    let (refused, mut standing) = match (row.revoked, row.expires) {
+        (Some(revoked), _) => (Some(Reason::AuthKeyRevoked), format!("taken back at {}", time(revoked))),
+        (None, Some(expires)) if now >= expires => {
+            (Some(Reason::AuthKeyExpired), format!("expired at {}", time(expires)))
+        }
+        (None, Some(expires)) => (None, format!("good until {}", time(expires))),
+        (None, None) => (None, "good until it is taken back".to_owned()),
+    };
+    standing.push_str(&format!(", made at {}", time(row.made)));
+    if let Some(used) = used {
+        standing.push_str(&format!(", used last at {} or some minutes later", time(*used)));
+    }
+    let next = |KeptKey { row: other, .. }: &&KeptKey| {
+        let good = other.revoked.is_none() && other.expires.is_none_or(|expires| now < expires);
+        let same = other.tenant == row.tenant && other.name == row.name;
+        good && same && other.id != row.id && other.made >= row.made
+    };
+    if let Some(KeptKey { row: next, .. }) = all.iter().filter(next).max_by_key(|kept| kept.row.made) {
+        standing.push_str(&format!("; the latest of this name is `{}`, made at {}", next.id, time(next.made)));
+    }
+    let subject = apikey::subject(&row.tenant, &row.name);
+    Ok(Asker {
+        service: None,
+        key: Some(ShownKey { id: id.to_owned(), standing, refused }),
+        issuer: Some(parse("the issuer of keys", apikey::ISSUER)?),
+        subject: subject.map_err(|error| Failure::broke("the name of the key", &error))?,
+        tenant: Some(row.tenant.to_string()),
+        roles: row.roles.clone().into(),
+        assurance: Assurance::default(),
+    })
 }
 
 /// Reads a text from the command line.

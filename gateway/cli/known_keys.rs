@@ -3,23 +3,50 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use apikey::ApiKeys;
+use apikey::{ApiKeys, KeyRow, Outlook};
+use audit::{Journal, KeyChange, Note};
 use prometheus::{IntCounter, IntGauge};
-use store::{Store, StoreError};
+use store::{KeyEvent, KeyTurn, Store, StoreError};
 use terms::{Clock, Live};
 
 /// How often it is told when keys were used last, in seconds.
 const TELL: u64 = 300;
 
+/// How often it is counted whose keys end soon, in seconds: that changes without a change of the store.
+const COUNT: u64 = 60;
+
+/// What is soon, in seconds: a week.
+const SOON: u64 = 7 * 24 * 3600;
+
+/// How many events are put on record at a time.
+const EVENTS: u32 = 256;
+
 /// What is in force of the store, and who keeps it so.
 pub(crate) struct KnownKeys {
     store: Arc<Store>,
     live: Arc<Live<ApiKeys>>,
+    journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
-    seen: Mutex<Option<u64>>,
+    seen: Mutex<Seen>,
     told: AtomicU64,
-    failures: IntCounter,
-    count: IntGauge,
+    counts: Counts,
+}
+
+/// What is counted of keys.
+pub(crate) struct Counts {
+    pub(crate) failures: IntCounter,
+    pub(crate) good: IntGauge,
+    pub(crate) ending: IntGauge,
+}
+
+/// What the store held when it was looked at last.
+#[derive(Default)]
+struct Seen {
+    version: Option<u64>,
+    /// When it was counted.
+    counted: u64,
+    /// Whether something that was done waits to be put on record.
+    unrecorded: bool,
 }
 
 /// Whether the gateway ends.
@@ -35,13 +62,13 @@ impl KnownKeys {
     /// Puts in force what the store holds. Fails rather than begin without it.
     pub(crate) fn start(
         store: Arc<Store>,
+        journal: Arc<Journal>,
         clock: Arc<dyn Clock>,
-        failures: IntCounter,
-        count: IntGauge,
+        counts: Counts,
     ) -> Result<Self, StoreError> {
         let (live, seen, told) =
             (Arc::new(Live::new(ApiKeys::default())), Mutex::default(), AtomicU64::new(clock.unix_seconds()));
-        let this = Self { store, live, clock, seen, told, failures, count };
+        let this = Self { store, live, journal, clock, seen, told, counts };
         this.look(this.store.version()?)?;
         Ok(this)
     }
@@ -57,7 +84,7 @@ impl KnownKeys {
         let looked = version.map_or(Ok(()), |version| self.look(version));
         let done = looked.and_then(|()| self.tell(ends));
         if version.is_none() || done.is_err() {
-            self.failures.inc();
+            self.counts.failures.inc();
         }
         if let Err(error) = done {
             tracing::debug!(error = terms::chain(&error), "the api keys cannot be read or told of");
@@ -67,16 +94,60 @@ impl KnownKeys {
     /// ORDER: the version was read before the rest, so that a change between both is seen next time.
     fn look(&self, version: u64) -> Result<(), StoreError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == Some(version) {
+        let (now, same) = (self.clock.unix_seconds(), seen.version == Some(version));
+        if same && !seen.unrecorded && now.saturating_sub(seen.counted) < COUNT {
             return Ok(());
         }
-        let rows: Vec<_> = self.store.keys()?.into_iter().map(|kept| kept.row).collect();
-        let now = self.clock.unix_seconds();
-        let good = rows.iter().filter(|row| row.revoked.is_none() && row.expires.is_none_or(|expires| now < expires));
-        self.count.set(i64::try_from(good.count()).unwrap_or(i64::MAX));
-        self.live.replace(self.live.snapshot().succeeded_by(rows));
-        *seen = Some(version);
+        if !same || seen.unrecorded {
+            let rows: Vec<_> = self.store.keys()?.into_iter().map(|kept| kept.row).collect();
+            self.live.replace(self.live.snapshot().succeeded_by(rows.clone()));
+            // ORDER: in force first. What is done is not undone because it cannot be put on record yet.
+            (seen.version, seen.unrecorded) = (Some(version), true);
+            seen.unrecorded = !self.record(&rows)?;
+        }
+        let Outlook { good, ending } = self.live.snapshot().outlook(now, now.saturating_add(SOON));
+        self.counts.good.set(i64::try_from(good).unwrap_or(i64::MAX));
+        self.counts.ending.set(i64::try_from(ending).unwrap_or(i64::MAX));
+        seen.counted = now;
         Ok(())
+    }
+
+    /// Puts on record what was done, whoever did it, and when no gateway ran, too. `false`: not all of it could be.
+    fn record(&self, rows: &[KeyRow]) -> Result<bool, StoreError> {
+        loop {
+            let events = self.store.key_events(EVENTS)?;
+            let Some(last) = events.last() else { return Ok(true) };
+            for event in &events {
+                let Some(row) = rows.iter().find(|row| *row.id == *event.key) else {
+                    return Ok(false); // it was made after the rows were read: next time
+                };
+                if let Err(unavailable) = self.note(event, row) {
+                    tracing::warn!(error = terms::chain(&unavailable), "what was done with a key is not on record yet");
+                    return Ok(false);
+                }
+            }
+            self.store.key_recorded(last)?;
+        }
+    }
+
+    fn note(&self, event: &KeyEvent, row: &KeyRow) -> Result<(), audit::Unavailable> {
+        let KeyEvent { turn, key, replaces, who, done, .. } = event;
+        let turn = match turn {
+            KeyTurn::Created => audit::KeyTurn::Created,
+            KeyTurn::Revoked => audit::KeyTurn::Revoked,
+            KeyTurn::Rotated => audit::KeyTurn::Rotated,
+        };
+        let roles: Vec<_> = row.roles.iter().map(|role| role.as_str()).collect();
+        self.journal.note(&Note::ApiKey(KeyChange {
+            turn,
+            key,
+            replaces: replaces.as_deref(),
+            tenant: &row.tenant,
+            roles: &roles.join(" "),
+            expires: row.expires,
+            by: *who,
+            done: *done,
+        }))
     }
 
     fn tell(&self, ends: Ends) -> Result<(), StoreError> {

@@ -35,6 +35,7 @@ mod load;
 mod membership;
 mod metrics;
 mod notify;
+mod operator;
 mod origin;
 mod print;
 mod probe;
@@ -89,7 +90,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Demo(arguments) => demonstrate::run(&arguments),
-        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments, &SystemClock),
         Command::Keys(command) => keys::run(command),
         Command::Probe { url } => probe::run(&url),
         Command::Run(Run { files, upgrade }) => {

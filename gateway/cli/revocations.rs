@@ -2,13 +2,13 @@
 
 use store::{Revocation, Store};
 use tenancy::Revoked;
-use terms::{Author, Clock};
+use terms::Clock;
 
 use crate::args::{Files, Format, Revocations};
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::which::{self, Names, Which};
-use crate::{load, print};
+use crate::{load, operator, print};
 
 /// Runs one of the commands.
 pub(crate) fn run(command: &Revocations, clock: &dyn Clock) -> Result<(), Failure> {
@@ -32,7 +32,7 @@ pub(crate) fn run(command: &Revocations, clock: &dyn Clock) -> Result<(), Failur
         Revocations::Remove { files, which } => {
             let (store, revocation) = named(files, which, clock)?;
             let restored = store
-                .restore(&revocation.revoked, author(), clock.unix_seconds())
+                .restore(&revocation.revoked, operator::author(), clock.unix_seconds())
                 .map_err(|error| Failure::setup("nothing is changed", &error))?;
             if !restored {
                 print::line(format_args!("Not taken back: {}.", described(&revocation.revoked)));
@@ -50,15 +50,8 @@ fn named(files: &Files, which: &Which, clock: &dyn Clock) -> Result<(Store, Revo
     let (issuers, realms) = which::issuers(&settings.issuers);
     let tenants = policy.tenants_for_now();
     let names = Names { issuers: &issuers, realms: &realms, tenants: &tenants };
-    let revocation = which.revocation(names, author(), clock.unix_seconds());
+    let revocation = which.revocation(names, operator::author(), clock.unix_seconds());
     Ok((open(&settings)?, revocation.map_err(|unclear| Failure::Setup(unclear.to_string()))?))
-}
-
-/// Who runs this: as logged in, where the system keeps that, since `sudo` makes everybody the same.
-fn author() -> Author {
-    const NOBODY: u32 = u32::MAX;
-    let login = std::fs::read_to_string("/proc/self/loginuid").ok().and_then(|text| text.trim().parse().ok());
-    Author::Command(login.filter(|user| *user != NOBODY).unwrap_or_else(|| rustix::process::getuid().as_raw()))
 }
 
 fn open(settings: &Settings) -> Result<Store, Failure> {

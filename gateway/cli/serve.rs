@@ -34,7 +34,7 @@ use crate::failure::Failure;
 use crate::following::Following;
 use crate::front::Front;
 use crate::hearing::Hearing;
-use crate::known_keys::KnownKeys;
+use crate::known_keys::{Counts, KnownKeys};
 use crate::life::{Life, Stage};
 use crate::load::Loaded;
 use crate::metrics::Parts;
@@ -191,7 +191,7 @@ impl Gateway {
         let rooms = Arc::new(Rooms::new(requests));
         let others = if redis.is_some() { Others::Some } else { Others::None };
         let revoking = revoking(&state, others, &registry, &journal, &clock)?;
-        let known_keys = known_keys(&revoking, &registry, &clock)?;
+        let known_keys = known_keys(&revoking, &registry, &journal, &clock)?;
         let relay = redis.map(|redis| relay(redis, &revoking, &clock));
         let (names, realms) = which::issuers(&issuers);
         let hearing = Hearing::new(&issuers, &tokens, &revoking, &clock, &registry)?;
@@ -562,12 +562,19 @@ fn revoking(
 fn known_keys(
     revoking: &Arc<Revoking>,
     registry: &Registry,
+    journal: &Arc<Journal>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<KnownKeys>, Failure> {
     let failures = IntCounter::new("cloister_api_key_failures_total", "Times that the API keys could not be read");
     let count = IntGauge::new("cloister_api_keys", "API keys that were good when they were read last");
-    let (failures, count) = (register(registry, failures)?, register(registry, count)?);
-    let keys = KnownKeys::start(Arc::clone(revoking.store()), Arc::clone(clock), failures, count);
+    let ending =
+        IntGauge::new("cloister_api_key_users_ending", "Users of API keys that have none for more than a week");
+    let counts = Counts {
+        failures: register(registry, failures)?,
+        good: register(registry, count)?,
+        ending: register(registry, ending)?,
+    };
+    let keys = KnownKeys::start(Arc::clone(revoking.store()), Arc::clone(journal), Arc::clone(clock), counts);
     keys.map(Arc::new).map_err(|error| Failure::setup("the store", &error))
 }
 

@@ -5,7 +5,7 @@ use terms::{IssuerSet, Place, Reason, RoleName};
 
 use crate::decide::Decision;
 use crate::destination::Destination;
-use crate::judge::{Assurance, Question, Verdict};
+use crate::judge::{Assurance, Question, ShownKey, Verdict};
 use crate::policy::Policy;
 use crate::role::Role;
 use crate::route::{Access, Route};
@@ -162,6 +162,15 @@ impl Policy {
                 return steps.push(step(Stage::Authenticate, outcome, text, place));
             }
         };
+        if let Some(ShownKey { id, standing, refused }) = question.asker.as_ref().and_then(|asker| asker.key.as_ref()) {
+            let subject = question.asker.as_ref().map_or("", |asker| asker.subject.as_str());
+            let (outcome, text) = match (verdict.reason, refused) {
+                (Reason::AuthMissing, _) => (Outcome::Against, "the route does not look for API keys".to_owned()),
+                (_, Some(_)) => (Outcome::Against, format!("API key `{id}` of `{subject}`: {standing}")),
+                (_, None) => (Outcome::For, format!("API key `{id}` of `{subject}`: {standing}")),
+            };
+            return steps.push(step(Stage::Authenticate, outcome, text, place));
+        }
         let accepted: Vec<String> = issuers.iter().map(|issuer| format!("`{issuer}`")).collect();
         let accepted = accepted.join(", ");
         let (outcome, text) = match (verdict.issuer, verdict.reason) {

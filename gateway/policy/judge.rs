@@ -10,7 +10,7 @@ use terms::{Binding, IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
 use crate::decide::{Decision, RuleId};
 use crate::known::DirectoryAt;
 use crate::policy::Policy;
-use crate::route::{Access, TenantSource};
+use crate::route::{AcceptsKeys, Access, TenantSource};
 use crate::service::Service;
 use crate::table::Matched;
 
@@ -41,6 +41,8 @@ pub struct Asked {
 pub struct Asker {
     /// The service that shows its certificate, in place of a token.
     pub service: Option<Arc<Service>>,
+    /// What is known of the API key that is shown in place of a token; then `issuer` is whoever vouches for keys.
+    pub key: Option<ShownKey>,
     /// Its issuer; `None` for the first that the route accepts.
     pub issuer: Option<IssuerId>,
     /// Its subject.
@@ -51,6 +53,17 @@ pub struct Asker {
     pub roles: Arc<[RoleName]>,
     /// What makes it more than a text that somebody has.
     pub assurance: Assurance,
+}
+
+/// An API key that is shown in place of a token.
+#[derive(Clone, Debug)]
+pub struct ShownKey {
+    /// What it is called.
+    pub id: String,
+    /// What is known of it: `good until …`.
+    pub standing: String,
+    /// Why it lets nobody in, if it does not.
+    pub refused: Option<Reason>,
 }
 
 /// What makes a token more than a text that somebody has.
@@ -165,11 +178,22 @@ impl Policy {
             }
             Access::Services { authorities, tenant_from } => (authorities, tenant_from, None),
             Access::Guarded { .. } if !by_token => return verdict.ends(Reason::AuthMissing),
-            Access::Guarded { issuers, tenant_from, demands, keys: _ } => (issuers, tenant_from, Some(demands)),
+            Access::Guarded { issuers, tenant_from, demands, keys } => {
+                let key = question.asker.as_ref().and_then(|asker| asker.key.as_ref());
+                match key {
+                    Some(_) if *keys == AcceptsKeys::No => return verdict.ends(Reason::AuthMissing), // it is not looked for
+                    Some(ShownKey { refused: Some(reason), .. }) => return verdict.ends(*reason),
+                    // What a token must have besides is nothing that a key could have.
+                    Some(ShownKey { refused: None, .. }) => (issuers, tenant_from, None),
+                    None => (issuers, tenant_from, Some(demands)),
+                }
+            }
         };
         let Some(asker) = &question.asker else {
             return verdict.ends(Reason::AuthMissing);
         };
+        let by_key = asker.key.is_some();
+        let by_token = by_token && !by_key;
         let issuer = asker.issuer.as_ref().or_else(|| issuers.first());
         // A service carries its roles, as a token of an issuer does that says itself who is a member.
         let members = |issuer| self.voucher(issuer).map(|voucher| voucher.members);
@@ -177,8 +201,12 @@ impl Policy {
         let issuer = issuer.map(|issuer| (issuer, source(issuer)));
         verdict.issuer = issuer;
         // FAIL CLOSED: an issuer that the configuration does not know is one that the route does not accept.
-        let Some((issuer, Some(members))) = issuer.filter(|(issuer, _)| issuers.contains(issuer)) else {
-            return verdict.ends(if by_token { Reason::AuthInvalidIssuer } else { Reason::AuthInvalidService });
+        let Some((issuer, Some(members))) = issuer.filter(|(issuer, _)| by_key || issuers.contains(issuer)) else {
+            return verdict.ends(if by_token || by_key {
+                Reason::AuthInvalidIssuer
+            } else {
+                Reason::AuthInvalidService
+            });
         };
         let held = &asker.assurance.bound_to;
         let bound = |demanded: &[Binding]| demanded.is_empty() || demanded.iter().any(|it| held.contains(it));

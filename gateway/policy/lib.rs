@@ -72,7 +72,7 @@ pub use destination::Destination;
 pub use echo::{Echo, EchoMode, EchoPlace, Echoed, Missing, Success};
 pub use explain::{Explanation, Outcome, Stage, Step};
 pub use fields::{FieldRules, InvalidField, request_field, response_field};
-pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question};
+pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question, ShownKey};
 pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt};
 pub use limit::{KeyPart, LimitRule};
 pub use policy::Policy;

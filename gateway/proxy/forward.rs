@@ -1,6 +1,6 @@
 use assertion::{CallersToken, Telling};
 use canonical::{Client, Scheme};
-use http::header;
+use http::{HeaderValue, header};
 use pingora::http::RequestHeader;
 use policy::{AcceptsKeys, Access, FieldRules};
 
@@ -54,8 +54,12 @@ pub(crate) fn rewrite(
     if let Some(cookie) = &forward.cookie {
         head.insert_header(header::COOKIE, cookie.clone())?;
     }
-    if permit.member().is_some() && backend.token() == CallersToken::Kept {
-        head.remove_header(&header::AUTHORIZATION); // the backend gets the assertion; a token is for us alone
+    if backend.token() == CallersToken::Kept {
+        // The backend gets the assertion; a token is for us alone, also where nobody has looked at it. On public routes other
+        // credentials are between the client and the backend.
+        if permit.member().is_some() || bears_token(head) {
+            head.remove_header(&header::AUTHORIZATION);
+        }
         head.remove_header("dpop"); // and so is the proof: it names our URL, and nobody behind us could tell a replay
     }
     if matches!(permit.route().access, Access::Guarded { keys: AcceptsKeys::Yes, .. }) {
@@ -82,6 +86,13 @@ pub(crate) fn rewrite(
     head.insert_header("x-request-id", arrival.id.to_string())?;
     head.insert_header("traceparent", trace.to_field())?;
     Ok(())
+}
+
+/// Whether what a client shows is a token, or says that it is (RFC 6750, RFC 9449).
+fn bears_token(head: &RequestHeader) -> bool {
+    let shown = head.headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    let scheme = shown.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"dpop")
 }
 
 /// How a request has come: what a backend behind several proxies cannot see for itself.

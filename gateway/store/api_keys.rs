@@ -1,6 +1,8 @@
 use apikey::KeyRow;
 use rusqlite::{Row, named_params};
+use terms::Author;
 
+use crate::key_events::{KeyTurn, note};
 use crate::rows::seconds;
 use crate::{Store, StoreError};
 
@@ -27,19 +29,22 @@ struct Kept {
 }
 
 impl Store {
-    /// Keeps a key. On disk when it returns.
+    /// Keeps a key that somebody has made. On disk when it returns.
     ///
     /// # Errors
     /// Nothing was kept.
-    pub fn add_key(&self, row: &KeyRow) -> Result<(), StoreError> {
-        self.change(|transaction| insert(transaction, row))
+    pub fn add_key(&self, row: &KeyRow, who: Author) -> Result<(), StoreError> {
+        self.change(|transaction| {
+            insert(transaction, row)?;
+            note(transaction, KeyTurn::Created, &row.id, None, who, row.made)
+        })
     }
 
     /// Keeps a key in place of another, which is good until `until` and no longer. `false`: there is no such key that is good.
     ///
     /// # Errors
     /// Nothing was changed.
-    pub fn replace_key(&self, old: &str, until: u64, row: &KeyRow) -> Result<bool, StoreError> {
+    pub fn replace_key(&self, old: &str, until: u64, row: &KeyRow, who: Author) -> Result<bool, StoreError> {
         self.change(|transaction| {
             let sql = "UPDATE api_keys SET expires = min(coalesce(expires, :until), :until)
                        WHERE id = :id AND revoked IS NULL AND (expires IS NULL OR expires > :made)";
@@ -47,6 +52,7 @@ impl Store {
             let found = transaction.execute(sql, parameters)? > 0;
             if found {
                 insert(transaction, row)?;
+                note(transaction, KeyTurn::Rotated, &row.id, Some(old), who, row.made)?;
             }
             Ok(found)
         })
@@ -56,10 +62,14 @@ impl Store {
     ///
     /// # Errors
     /// Nothing was changed.
-    pub fn revoke_key(&self, id: &str, now: u64) -> Result<bool, StoreError> {
+    pub fn revoke_key(&self, id: &str, now: u64, who: Author) -> Result<bool, StoreError> {
         self.change(|transaction| {
             let sql = "UPDATE api_keys SET revoked = :now WHERE id = :id AND revoked IS NULL";
-            transaction.execute(sql, named_params! { ":now": seconds(now), ":id": id }).map(|changed| changed > 0)
+            let revoked = transaction.execute(sql, named_params! { ":now": seconds(now), ":id": id })? > 0;
+            if revoked {
+                note(transaction, KeyTurn::Revoked, id, None, who, now)?;
+            }
+            Ok(revoked)
         })
     }
 
@@ -163,22 +173,46 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let other = Store::open_existing(folder.path()).unwrap();
         let (a, b) = (row("a", None), row("b", Some(500)));
-        store.add_key(&a).unwrap();
+        store.add_key(&a, Author::Command(1)).unwrap();
         let version = other.version().unwrap();
-        store.add_key(&b).unwrap();
+        store.add_key(&b, Author::Command(1)).unwrap();
         assert_ne!(other.version().unwrap(), version);
         let rows = |store: &Store| store.keys().unwrap().into_iter().map(|kept| kept.row).collect::<Vec<_>>();
         assert_eq!(rows(&other), [a.clone(), b.clone()]);
-        assert!(store.add_key(&a).is_err(), "no two keys have one name");
+        assert!(store.add_key(&a, Author::Command(1)).is_err(), "no two keys have one name");
 
         let next = KeyRow { made: 200, ..row("a", None) };
-        assert!(other.replace_key(&a.id, 300, &next).unwrap());
+        assert!(other.replace_key(&a.id, 300, &next, Author::Command(2)).unwrap());
         assert_eq!(rows(&store), [KeyRow { expires: Some(300), ..a.clone() }, next.clone(), b.clone()]);
-        assert!(!other.replace_key(&a.id, 900, &KeyRow { made: 400, ..row("a", None) }).unwrap(), "it is over");
-        assert!(store.revoke_key(&b.id, 250).unwrap());
-        assert!(!store.revoke_key(&b.id, 251).unwrap() && !store.revoke_key("nobody", 250).unwrap());
-        assert!(!store.replace_key(&b.id, 900, &row("b", None)).unwrap(), "nothing comes of what was taken back");
+        assert!(
+            !other.replace_key(&a.id, 900, &KeyRow { made: 400, ..row("a", None) }, Author::Command(4)).unwrap(),
+            "it is over"
+        );
+        assert!(store.revoke_key(&b.id, 250, Author::Command(3)).unwrap());
+        assert!(
+            !store.revoke_key(&b.id, 251, Author::Command(4)).unwrap()
+                && !store.revoke_key("nobody", 250, Author::Command(4)).unwrap()
+        );
+        assert!(
+            !store.replace_key(&b.id, 900, &row("b", None), Author::Command(4)).unwrap(),
+            "nothing comes of what was taken back"
+        );
         assert_eq!(rows(&other)[2].revoked, Some(250));
+
+        // What was done waits for the audit log; what was not done does not.
+        let events = |store: &Store| store.key_events(10).unwrap();
+        let told: Vec<_> = events(&store).iter().map(|it| (it.turn, it.key.clone(), it.who, it.done)).collect();
+        let (of_a, of_b, of_next) = (a.id.to_string(), b.id.to_string(), next.id.to_string());
+        let expected = [
+            (KeyTurn::Created, of_a.clone(), Author::Command(1), 100),
+            (KeyTurn::Created, of_b.clone(), Author::Command(1), 100),
+            (KeyTurn::Rotated, of_next, Author::Command(2), 200),
+            (KeyTurn::Revoked, of_b, Author::Command(3), 250),
+        ];
+        assert_eq!(told, expected.map(|(turn, key, who, done)| (turn, key, who, done)));
+        assert_eq!(events(&store)[2].replaces, Some(of_a));
+        store.key_recorded(&events(&other)[1]).unwrap();
+        assert_eq!(events(&other).len(), 2);
 
         let version = store.version().unwrap();
         other.note_used(&[(next.id.clone(), 777)]).unwrap();

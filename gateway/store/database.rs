@@ -38,7 +38,7 @@ pub enum StoreError {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an empty database becomes one of this format, step by step. The number of steps taken stands in the file.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     CREATE TABLE changes (only INTEGER PRIMARY KEY CHECK (only = 0), count INTEGER NOT NULL) STRICT;
     INSERT INTO changes VALUES (0, 0);
@@ -118,6 +118,16 @@ const STEPS: [&str; 3] = [
     ALTER TABLE revocation_events ADD COLUMN author TEXT;
     ALTER TABLE outbox ADD COLUMN author TEXT;
     ALTER TABLE outbox ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
+",
+    "
+    CREATE TABLE api_key_events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        turn TEXT NOT NULL CHECK (turn IN ('created', 'revoked', 'rotated')),
+        key TEXT NOT NULL,
+        replaces TEXT,
+        who TEXT NOT NULL,
+        done INTEGER NOT NULL
+    ) STRICT;
 ",
 ];
 

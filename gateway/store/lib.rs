@@ -31,10 +31,12 @@
 mod api_keys;
 mod database;
 mod exchange;
+mod key_events;
 mod revocations;
 mod rows;
 
 pub use api_keys::KeptKey;
 pub use database::{Store, StoreError};
 pub use exchange::{Change, Posted, Told};
+pub use key_events::{KeyEvent, KeyTurn};
 pub use revocations::{Event, Extent, News, Revocation, Taken, Turn};

@@ -115,6 +115,107 @@ async fn a_key_opens_what_it_was_made_for_and_its_name_is_on_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_with_keys_is_on_record_with_who_did_it_also_while_no_gateway_runs() {
+    let mut gateway = Gateway::test().policies(POLICY).start().await;
+    let (first, one) = make(&gateway, "acme", &["--expires", "90d"]);
+    until(&gateway, &first, 200).await;
+    let log = |gateway: &Gateway| -> Vec<Value> {
+        let records = gateway.records(&["--all"]);
+        let kind = |record: &Value| record["kind"].as_str().is_some_and(|kind| kind.starts_with("api_key."));
+        records.all().iter().filter(|record| kind(record)).cloned().collect()
+    };
+    gateway.eventually("it is on record", || log(&gateway).len() == 1);
+    // Nobody runs, and things are done all the same.
+    gateway.process().signal("TERM");
+    assert!(gateway.process().wait().success());
+    let (_, out, _) = command(&gateway, &["rotate", &one, "--format", "json"]);
+    let (second, two) = told(&out);
+    assert_eq!(command(&gateway, &["revoke", &one]).0, 0);
+    assert_ne!(command(&gateway, &["revoke", &one]).0, 0, "what is not done is not on record");
+    gateway.start_again();
+    gateway.eventually("all is on record", || log(&gateway).len() == 3);
+    let all = log(&gateway);
+    let kinds = ["api_key.created", "api_key.rotated", "api_key.revoked"];
+    for ((record, kind), key) in all.iter().zip(kinds).zip([&one, &two, &one]) {
+        assert_eq!((record["kind"].as_str(), record["key"].as_str()), (Some(kind), Some(key.as_str())), "{record}");
+        assert_eq!((record["tenant"].as_str(), record["roles"].as_str()), (Some("acme"), Some("viewer")));
+        assert_eq!(record["by"], "command", "{record}");
+        assert!(record["uid"].is_number(), "{record}");
+        assert!(record["done"].as_u64().unwrap() > 1_700_000_000 && record["expires"].is_number());
+        let text = record.to_string();
+        assert!(!text.contains(&first) && !text.contains(&second), "never the key itself");
+    }
+    assert_eq!(all[1]["replaces"].as_str(), Some(one.as_str()));
+    assert_eq!(ask(&gateway, "GET", "acme", "/orders/1", &first).await, (401, "auth.key.revoked".into()));
+    assert_eq!(ask(&gateway, "GET", "acme", "/orders/1", &second).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_may_do_and_how_it_stands_is_explained_as_it_is_decided() {
+    let gateway = Gateway::test().policies(POLICY).start().await;
+    let (first, one) = make(&gateway, "acme", &["--expires", "90d"]);
+    let (_, out, _) = command(&gateway, &["rotate", &one, "--overlap", "1h", "--format", "json"]);
+    let (second, two) = told(&out);
+    assert_eq!(command(&gateway, &["revoke", &one]).0, 0);
+    until(&gateway, &first, 401).await;
+    let folder = gateway.folder.path();
+    let (config, policies) = (folder.join("cloister.yaml"), folder.join("policies"));
+    let files = ["--config", config.to_str().unwrap(), "--policies", policies.to_str().unwrap(), "--api-key"];
+    for (key, id, method, tenant, path, said) in [
+        (&second, &two, "GET", "acme", "/orders/1", "good until "),
+        (&second, &two, "POST", "acme", "/orders/1", "= deny policy.denied"),
+        (&second, &two, "GET", "globex", "/orders/1", "= deny tenant.mismatch"),
+        (&second, &two, "GET", "acme", "/limited", "the route does not look for API keys"),
+        (&first, &one, "GET", "acme", "/orders/1", "taken back at "),
+    ] {
+        let (status, reason) = ask(&gateway, method, tenant, path, key).await;
+        let url = format!("http://{tenant}.example.test{path}");
+        let arguments: Vec<&str> = [&["explain", method, &url][..], &files, &[id]].concat();
+        let (code, out, err) = run(&arguments, folder);
+        assert_eq!(code, i32::from(status != 200), "{out}{err}");
+        assert!(out.contains(said), "{said}: {out}");
+        let last = if status == 200 { "= allow".to_owned() } else { format!("= deny {reason}") };
+        assert!(out.trim_end().ends_with(&last), "{last}: {out}");
+        assert!(!out.contains(&first) && !out.contains(&second), "{out}");
+        if *id == one {
+            assert!(out.contains(&format!("the latest of this name is `{two}`")), "{out}");
+        }
+    }
+    let (code, _, err) =
+        run(&[&["explain", "GET", "http://acme.example.test/orders/1"][..], &files, &["nobody"]].concat(), folder);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("no key is called `nobody`"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_keys_end_soon_is_counted_and_a_key_that_is_over_is_told_from_one_that_was_taken_back() {
+    let gateway = Gateway::test().policies(POLICY).start().await;
+    let (_, soon) = make(&gateway, "acme", &["--expires", "3d"]);
+    gateway.eventually("it is counted", || gateway.metric("cloister_api_key_users_ending") == 1.0);
+    let (_, out, _) = command(&gateway, &["rotate", &soon, "--expires", "90d", "--format", "json"]);
+    gateway.eventually("there is another", || gateway.metric("cloister_api_key_users_ending") == 0.0);
+    assert_eq!(gateway.metric("cloister_api_keys"), 2.0);
+    let (key, id) = told(&out);
+    until(&gateway, &key, 200).await;
+    assert_eq!(command(&gateway, &["revoke", &id]).0, 0);
+    assert_eq!(until(&gateway, &key, 401).await, "auth.key.revoked");
+    let (short, _) = make(&gateway, "acme", &["--expires", "1s"]);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while ask(&gateway, "GET", "acme", "/orders/1", &short).await.1 != "auth.key.expired" {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (_, metrics) = gateway.admin("/metrics");
+    for reason in ["auth.key.revoked", "auth.key.expired"] {
+        assert!(
+            metrics.lines().any(|line| line.contains("cloister_requests_total") && line.contains(reason)),
+            "{reason}"
+        );
+    }
+    assert!(!metrics.contains(&id), "no key names a series");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_replaced_without_a_refusal_and_taken_back_within_a_second_also_on_streams() {
     let gateway = Gateway::test().policies(POLICY).start().await;
     let (old, old_id) = make(&gateway, "acme", &["--expires", "90d"]);

@@ -28,6 +28,55 @@ tests:
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_proves_who_asks_goes_to_no_backend_whatever_the_route() {
+    let more = r#"  - id: keys
+    match: { host: "{tenant}.example.test", path: "/keys" }
+    upstream: backend
+    auth: { issuers: [main], api_keys: true, tenant_from: [token, host] }
+    allow: { GET: "order:read" }
+  - id: covered
+    match: { host: "{tenant}.example.test", path: "/covered" }
+    upstream: backend
+    auth: { issuers: [main], tenant_from: [token, host] }
+    allow: { GET: "order:read" }
+    body_digest: 1KiB
+"#;
+    let partners = TestAuthority::new("partners");
+    let gateway = Gateway::test()
+        .policies(&POLICY.replace("tests:\n", &format!("{more}tests:\n")))
+        .tls_with("client_certificates: { mode: optional, authorities: [partners] }")
+        .more(&format!("authorities:\n  partners: {{ ca: {}, tenants: [acme, globex] }}\n", partners.file().display()))
+        .environment("BACKEND_KEY", "a key of its own, fedcba9876543210")
+        .defence("assertion: { binding: reuse, key: \"${env:BACKEND_KEY}\" }")
+        .start()
+        .await;
+    let (address, root) = (gateway.tls_address.unwrap(), gateway.folder.path().join("tls.pem"));
+    let billing = partners.client(&root, &["spiffe://mesh/billing"], &[]);
+    let token = gateway.token("acme", "ada", &["viewer"]);
+    for (path, shown) in [
+        ("/orders", format!("Bearer {token}")),
+        ("/keys", format!("bearer {token}")),
+        ("/covered", format!("Bearer {token}")),
+        ("/feed", format!("Bearer {token}")),
+        ("/public", format!("Bearer {token}")),
+        ("/public", format!("BEARER  {token}")),
+        ("/public", format!("DPoP {token}")),
+        ("/public", "Bearer".into()),
+    ] {
+        let fields = format!("Authorization: {shown}\r\nDPoP: a.b.c\r\n");
+        let mut client = billing.connect(address, "acme.example.test").await.unwrap();
+        assert_eq!(client.status(&format!("GET {path}"), "acme.example.test", &fields).await, Some(200), "{path}");
+        let seen = gateway.backend.last();
+        assert_eq!((seen.field("authorization"), seen.field("dpop")), (None, None), "{path} {shown}");
+        assert!(!format!("{seen:?}").contains(&token), "{path} {shown}");
+    }
+    // What is no token is between the client and the backend, where nobody else asks.
+    let mut client = billing.connect(address, "acme.example.test").await.unwrap();
+    let status = client.status("GET /public", "acme.example.test", "Authorization: Basic YTpi\r\n").await;
+    assert_eq!((status, gateway.backend.last().field("authorization")), (Some(200), Some("Basic YTpi")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_acts_for_its_tenant_with_its_roles_and_is_on_record_by_its_name() {
     let partners = TestAuthority::new("partners");
     let gateway = Gateway::test()

@@ -29,6 +29,19 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     for (of, by) in of_each.into_iter().zip(by) {
         journal.note(&Note::Tokens { turn: Turn::Revoked, of, before: Some(1_795_000_000), by }).unwrap();
     }
+    let made = KeyChange {
+        turn: KeyTurn::Rotated,
+        key: "k2",
+        replaces: Some("k1"),
+        tenant: &TENANT,
+        roles: "viewer clerk",
+        expires: Some(1_795_000_000),
+        by: Author::Command(1_000),
+        done: 1_794_000_000,
+    };
+    journal.note(&Note::ApiKey(made)).unwrap();
+    journal.note(&Note::ApiKey(KeyChange { turn: KeyTurn::Created, replaces: None, expires: None, ..made })).unwrap();
+    journal.note(&Note::ApiKey(KeyChange { turn: KeyTurn::Revoked, replaces: None, ..made })).unwrap();
     journal.note(&Note::Secret { setting: "admin.token", refused: None }).unwrap();
     journal.note(&Note::Secret { setting: "admin.token", refused: Some("it is empty") }).unwrap();
     journal.flush_and_close(Duration::from_secs(10)).unwrap();
@@ -37,7 +50,7 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     let records = records(&folder);
     let mut request = records.iter().find(|record| record["id"] == id(1).to_string()).unwrap().clone();
     let of_chain = ["tseq", "tprev", "salt"].map(|field| request.as_object_mut().unwrap().remove(field).unwrap());
-    assert_eq!(of_chain[0], 2, "one that says what became of the tenant's tokens, or this one, was first");
+    assert_eq!(of_chain[0], 5, "those that say what became of tokens and API keys of the tenant stand before it");
     let expected = serde_json::json!({
         "v": 1, "id": id(1).to_string(), "time": "2026-09-21T14:13:20.123Z", "stage": "final", "instance": "edge-1",
         "tenant": "acme", "sub": sub.as_str(), "iss": "main", "ip": "203.0.113.0/24", "method": "GET",
@@ -63,6 +76,9 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
             "tokens.revoked",
             "tokens.revoked",
             "tokens.revoked",
+            "api_key.rotated",
+            "api_key.created",
+            "api_key.revoked",
             "secret.changed",
             "secret.refused",
             "log.closed"
@@ -70,7 +86,7 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     );
 
     let report = verified(&folder);
-    assert_eq!((report.records, report.finals, report.own, report.closed), (14, 4, 10, true));
+    assert_eq!((report.records, report.finals, report.own, report.closed), (17, 4, 13, true));
     assert!(report.torn.is_none());
     let schema: Value = serde_json::from_str(record_schema()).unwrap();
     for record in &records {

@@ -127,6 +127,7 @@ impl Reader<'_> {
             return None;
         }
         Some(Asker {
+            key: None,
             service: None,
             issuer,
             subject: subject?,
@@ -157,6 +158,7 @@ impl Reader<'_> {
             return None;
         };
         Some(Asker {
+            key: None,
             service: Some(Arc::clone(service)),
             issuer: Some(service.authority.clone()),
             subject: service.name.clone(),

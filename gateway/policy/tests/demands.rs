@@ -70,6 +70,7 @@ fn an_explanation_says_how_a_user_has_proven_itself_where_that_is_asked() {
         let question = Question {
             request: format!("GET https://{tenant}.x{path}").parse().unwrap(),
             asker: Some(Asker {
+                key: None,
                 service: None,
                 issuer: None,
                 subject: "ada".parse().unwrap(),

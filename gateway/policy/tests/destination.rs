@@ -71,6 +71,7 @@ fn explaining_names_the_upstream() {
             client: None,
             request: format!("GET http://{tenant}.x/silo").parse().unwrap(),
             asker: Some(crate::Asker {
+                key: None,
                 service: None,
                 issuer: None,
                 subject: "ada".parse().unwrap(),

@@ -30,6 +30,7 @@ fn explain(request: &str, asker: Option<(Option<&str>, Option<&str>, &[&str])>) 
     let question = Question {
         request: request.parse().unwrap(),
         asker: asker.map(|(issuer, tenant, roles)| Asker {
+            key: None,
             service: None,
             issuer: issuer.map(|issuer| issuer.parse().unwrap()),
             subject: "ada".parse().unwrap(),
