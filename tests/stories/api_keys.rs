@@ -156,6 +156,8 @@ async fn what_a_key_may_do_and_how_it_stands_is_explained_as_it_is_decided() {
     let (first, one) = make(&gateway, "acme", &["--expires", "90d"]);
     let (_, out, _) = command(&gateway, &["rotate", &one, "--overlap", "1h", "--format", "json"]);
     let (second, two) = told(&out);
+    until(&gateway, &first, 200).await;
+    until(&gateway, &second, 200).await;
     assert_eq!(command(&gateway, &["revoke", &one]).0, 0);
     until(&gateway, &first, 401).await;
     let folder = gateway.folder.path();
