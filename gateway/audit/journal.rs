@@ -180,6 +180,12 @@ impl Journal {
         self.shared.stats()
     }
 
+    /// Whether this process is the one that writes the log. While another one does, it alone knows what is on disk.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.shared.role() == Role::Writing
+    }
+
     /// Nothing more is to be added to this log: it was found to be another one than it was. No request is begun any more,
     /// until a start finds the log right.
     pub fn distrust(&self) {

@@ -113,12 +113,17 @@ impl Publishing {
 
     /// Answers whether all is well.
     fn step(&mut self) -> bool {
+        if !self.journal.writes() {
+            self.publisher = None; // who writes signs
+            return true;
+        }
+        let durable = self.journal.stats().records;
         let publisher = match self.publisher.take() {
             Some(publisher) => Ok(publisher),
             None => self.open_again(),
         };
         let published = publisher.and_then(|mut publisher| {
-            let published = publisher.publish().map_err(Failed::Ledger)?;
+            let published = publisher.publish(durable).map_err(Failed::Ledger)?;
             Ok((publisher, published))
         });
         match published {

@@ -14,6 +14,9 @@ pub(crate) enum Durable {
     Later,
 }
 
+/// What the name of a file ends with that is being written.
+pub(crate) const DRAFT: &str = ".new";
+
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
@@ -21,7 +24,11 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
 /// Puts a file in place of the one that has this name.
 pub(crate) fn replace(path: &Path, content: &[u8], durable: Durable) -> io::Result<()> {
     let folder = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let draft = path.with_extension("new");
+    let draft = {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(DRAFT);
+        folder.join(name)
+    };
     let mut file = match create(&draft) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_folder(folder)?;

@@ -67,6 +67,7 @@ impl Folder {
     /// The files that belong to no tree of this size.
     pub(crate) fn foreign(&self, size: u64) -> io::Result<Vec<PathBuf>> {
         let is_ours = |path: &str| {
+            let path = path.strip_suffix(files::DRAFT).unwrap_or(path); // what a crash has left of a file that was to be
             let tile =
                 |tile: Tile| Tile::in_tree(tile.level, tile.index, size).is_some_and(|it| it.width >= tile.width);
             let bundle = |it: Bundle| Bundle::in_tree(it.index, size).is_some_and(|bundle| bundle.width >= it.width);

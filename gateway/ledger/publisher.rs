@@ -125,8 +125,10 @@ impl LedgerError {
     #[must_use]
     pub const fn is_of_the_log(&self) -> bool {
         match self {
-            Self::Checkpoint(..) | Self::Forked { .. } | Self::Pruned(_) | Self::Read(_) | Self::Shorter { .. } => true,
-            Self::Busy(_) | Self::Io { .. } => false,
+            Self::Checkpoint(..) | Self::Forked { .. } | Self::Pruned(_) | Self::Shorter { .. } => true,
+            Self::Read(ReadError::Damaged { .. } | ReadError::Missing { .. }) => true,
+            // A segment that is just being made, on a disk that is full, begins as none does.
+            Self::Read(ReadError::Header(..) | ReadError::Io(..)) | Self::Busy(_) | Self::Io { .. } => false,
         }
     }
 
@@ -189,15 +191,17 @@ impl Publisher {
         self.published
     }
 
-    /// Takes up what is new in the log, and signs a checkpoint for it, if there is anything new. After an error it is to
+    /// Takes up what is new in the log, and signs a checkpoint for it, if there is anything new. `durable` is how many of its
+    /// records are on disk for good: others may be cut off again, and written anew with other words. After an error it is to
     /// be opened again.
     ///
     /// # Errors
     /// The records cannot be read, or the disk fails. Nothing was signed then.
-    pub fn publish(&mut self) -> Result<Published, LedgerError> {
+    pub fn publish(&mut self, durable: u64) -> Result<Published, LedgerError> {
         loop {
             let mut taken = 0;
-            while let Some(stored) = self.reader.next().filter(|_| taken < AT_ONCE) {
+            while self.tree.size() < durable && taken < AT_ONCE {
+                let Some(stored) = self.reader.next() else { break };
                 self.take(&stored?)?;
                 taken += 1;
             }

@@ -70,7 +70,7 @@ impl World {
     }
 
     fn publish(&self) -> Published {
-        self.open().unwrap().publish().unwrap()
+        self.open().unwrap().publish(u64::MAX).unwrap()
     }
 
     fn policy(&self) -> TrustPolicy {

@@ -83,6 +83,18 @@ async fn a_receipt_shows_a_record_to_whoever_has_the_public_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_process_that_writes_is_the_one_that_signs() {
+    let mut gateway = Gateway::test().start().await;
+    gateway.get("acme", "/orders/1").await;
+    let mut before = gateway.upgrade();
+    let answer = gateway.get("acme", "/orders/2").await;
+    gateway.eventually("it is on record", || gateway.records(&[]).finals().len() == 2);
+    await_checkpoint(&gateway);
+    receipt(&gateway, &answer.request_id());
+    assert!(before.wait().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_set_back_to_an_earlier_day_is_not_gone_on_with() {
     let mut gateway = Gateway::test().start().await;
     gateway.get("acme", "/orders/1").await;

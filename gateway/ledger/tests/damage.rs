@@ -58,6 +58,16 @@ fn edit(path: &Path, from: &str, to: &str) {
 }
 
 #[test]
+fn a_segment_that_a_full_disk_has_left_unmade_says_nothing_of_the_log() {
+    let world = World::new();
+    world.grow_to(30);
+    let mut publisher = world.open().unwrap();
+    fs::write(world.log().join("segments/00000000000000000030.seg"), b"").unwrap();
+    let error = publisher.publish(u64::MAX).unwrap_err();
+    assert!(!error.is_of_the_log(), "{error:?}");
+}
+
+#[test]
 fn the_key_of_another_log_signs_nothing() {
     let world = World::new();
     world.grow_to(3);
@@ -95,6 +105,9 @@ fn every_byte_of_what_is_published_is_compared_with_the_records() {
         fs::write(&file, &bytes).unwrap();
     }
     world.assert_sound();
+    fs::write(world.log().join("tlog/tile/0/000.p/6.new"), b"half of it").unwrap();
+    fs::write(world.log().join("tlog/checkpoint.new"), b"half of it").unwrap();
+    world.assert_sound(); // a crash may leave these
     fs::write(world.log().join("tlog/tile/0/001"), b"").unwrap();
     assert!(matches!(world.check().differences.as_slice(), [Difference::Foreign(_)]));
 }

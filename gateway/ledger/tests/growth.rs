@@ -47,13 +47,25 @@ fn a_publisher_sees_what_comes_while_it_is_open() {
     let world = World::new();
     world.grow_to(3);
     let mut publisher = world.open().unwrap();
-    assert_eq!(publisher.publish().unwrap().size, 3);
+    assert_eq!(publisher.publish(3).unwrap().size, 3);
     world.grow_to(700);
-    assert_eq!(publisher.publish().unwrap().size, 700);
+    assert_eq!(publisher.publish(700).unwrap().size, 700);
     assert!(matches!(world.open(), Err(LedgerError::Busy(_))));
     drop(publisher);
     world.assert_sound();
     world.open().unwrap();
+}
+
+#[test]
+fn nothing_is_signed_for_that_is_not_on_disk_for_good() {
+    let world = World::new();
+    world.grow_to(600);
+    let mut publisher = world.open().unwrap();
+    for (durable, signed) in [(0, 0), (1, 1), (300, 300), (300, 300), (299, 300), (600, 600), (700, 600)] {
+        assert_eq!(publisher.publish(durable).unwrap().size, signed);
+    }
+    drop(publisher);
+    world.assert_sound();
 }
 
 #[test]

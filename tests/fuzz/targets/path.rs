@@ -20,7 +20,13 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
         format!("  - {{ id: {id}, match: {{ host: \"*\", path: \"{path}\" }}, upstream: backend, auth: none }}\n")
     };
     let text = format!("routes:\n{}", reader::TEMPLATES.iter().map(route).collect::<String>());
-    let known = Known { issuers: [].into(), authorities: policy::KnownNames::default(), upstreams: ["backend".parse().unwrap()].into() };
+    let known = Known {
+        issuers: [].into(),
+        authorities: policy::KnownNames::default(),
+        directory: policy::DirectoryAt::Files,
+        tenants: policy::TenantsAt::Files,
+        upstreams: ["backend".parse().unwrap()].into(),
+    };
     policy::compile(&[Source { path: "policy.yaml", text: &text }], &known).expect("a policy").policy
 });
 

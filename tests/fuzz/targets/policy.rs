@@ -12,6 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
     let (host, path) = request.split_once('\n').unwrap_or((request, "/"));
     let known = Known {
         authorities: policy::KnownNames::default(),
+        directory: policy::DirectoryAt::Files,
+        tenants: policy::TenantsAt::Files,
         issuers: [("main".parse().unwrap(), tenancy::MembershipSource::Claims)].into(),
         upstreams: ["backend".parse().unwrap()].into(),
     };
