@@ -292,7 +292,8 @@ fn what_is_open_when_the_old_process_ends_was_cut_by_its_shutdown() {
     let new_committer = start(committer);
     old.flush_and_close(SOON).unwrap();
     ended(old_committer);
-    assert_eq!(finals(&folder), [(1, "shutdown".to_owned())]);
+    // The new one has it, and brings it to disk.
+    until("it is on record", || finals(&folder) == [(1, "shutdown".to_owned())]);
     cut.finish(&outcome()); // too late: it has its record
     predecessor.is_gone();
     new.flush_and_close(SOON).unwrap();
