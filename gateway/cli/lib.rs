@@ -49,6 +49,7 @@ mod rules;
 mod serve;
 mod settings;
 mod signing;
+mod tasks;
 mod telemetry;
 mod upgrade;
 mod watch_files;

@@ -1,4 +1,4 @@
-//! Puts the parts together and runs them. Every background task there is stands in [`tasks`].
+//! Puts the parts together and runs them. Every background task there is stands in `tasks.rs`.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -13,20 +13,18 @@ use canonical::Bounds;
 use directory::Directory;
 use gate::{DemandingHosts, Gate, Rooms};
 use ingress::{ClientCertificates, Ingress, ListenerSettings, Listeners, Strangers};
-use notify::RecursiveMode;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
-use proxy::{Application, Backend, Backends, Metrics, Prober, Proxy, Recorder};
+use proxy::{Application, Backend, Backends, Metrics, Proxy, Recorder};
 use relay::{Plaintext, Relay};
 use store::Store;
 use terms::{Clock, Live, TenantId};
-use token::{Dpop, Verifier};
+use token::Dpop;
 use tokio::sync::watch;
 use upstream::{Dns, Resolver, Special, Upstream};
-use vault::Vault;
 
 use crate::background::{Background, Shutdown, Task};
 use crate::drain::{Drain, Spans};
@@ -45,11 +43,10 @@ use crate::revoking::{Others, Revoking};
 use crate::rules::{self, Reloader};
 use crate::settings::{MOST_ATTEMPTS, Redis, Settings, Vaulted};
 use crate::signing::Rings;
+use crate::tasks::{Works, tasks};
 use crate::upgrade::{Old, Upgrade};
-use crate::watch_files::{self, Watched};
-use crate::watch_store;
 use crate::watchdog::{self, Hearts};
-use crate::{asking, desk, following, membership, ready, renew, signing, which};
+use crate::{desk, following, membership, ready, renew, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -362,104 +359,6 @@ impl Gateway {
         tracing::info!("stopped");
         Ok(())
     }
-}
-
-/// What the background tasks work on.
-struct Works {
-    admin: admin::Bound,
-    tokens: Arc<Verifier>,
-    reloader: Arc<Reloader>,
-    renewal: Renewal,
-    upstreams: Vec<Arc<Upstream>>,
-    resolver: Option<Resolver>,
-    proxy: Arc<Proxy>,
-    revoking: Arc<Revoking>,
-    known_keys: Arc<KnownKeys>,
-    relay: Option<Arc<Relay>>,
-    directory: Option<Directory>,
-    keys: Rings,
-    following: Arc<Following>,
-    vault: Option<(Arc<Vault>, Duration)>,
-    journal: Arc<Journal>,
-    grace: Duration,
-    old: Arc<Old>,
-}
-
-/// Every background task there is, beside those of `assemble` that tell others how it goes.
-fn tasks(works: Works) -> Vec<Task> {
-    let Works {
-        admin,
-        tokens,
-        reloader,
-        renewal,
-        upstreams,
-        resolver,
-        proxy,
-        revoking,
-        known_keys,
-        relay,
-        directory,
-        keys,
-        following,
-        vault,
-        journal,
-        grace,
-        old,
-    } = works;
-    let policies = Watched {
-        what: "policies",
-        folders: vec![reloader.folder.clone()],
-        mode: RecursiveMode::Recursive,
-        every: None,
-    };
-    let life = old.life.clone();
-    let named = upstreams.clone();
-    let prober = upstreams.iter().any(|upstream| upstream.check().is_some()).then(|| Prober::new(Arc::clone(&proxy)));
-    let (mut taken, upgrade, supervisor) = (old.taken.subscribe(), Arc::clone(&old), Arc::clone(&old.supervisor));
-    let beside = Arc::clone(&following);
-    let vault =
-        vault.map(|(vault, refresh)| Task::new("vault", move |shutdown| asking::run(vault, refresh, beside, shutdown)));
-    let relay = relay.map(|relay| Task::new("relay", move |shutdown| relay.run(shutdown)));
-    let (tenants, taking) = (directory.clone().filter(Directory::knows_tenants), Arc::clone(&reloader));
-    let tenants =
-        tenants.map(|directory| Task::new("tenants", move |shutdown| membership::take(directory, taking, shutdown)));
-    let directory = directory.map(|directory| Task::new("directory", move |shutdown| directory.run(shutdown)));
-    let tasks = vec![
-        Task::new("issuers", move |shutdown| tokens.run(shutdown)),
-        Task::lasting("admin", move |shutdown| async move {
-            // Who asks from now on is to be answered by the process that has taken over.
-            let end = async {
-                tokio::select! {
-                    () = shutdown => {}
-                    _ = taken.wait_for(|taken| *taken) => {}
-                }
-            };
-            if let Err(error) = admin.serve(end).await {
-                tracing::error!(error = terms::chain(&error), "the admin listener ended");
-            }
-        }),
-        Task::new("keys", move |shutdown| signing::tend(keys, journal, shutdown)),
-        Task::new("names", move |shutdown| upstream::keep_resolved(named, resolver, shutdown)),
-        Task::new("health", move |shutdown| upstream::keep_checked(upstreams, prober, shutdown)),
-        Task::new("policies", move |shutdown| {
-            watch_files::run(policies, shutdown, move || {
-                supervisor.reloading();
-                reloader.reload();
-                supervisor.ready("serving");
-            })
-        }),
-        Task::lasting("streams", move |shutdown| async move {
-            tokio::select! {
-                () = proxy.watch_streams(life.reaches(Stage::Draining), grace) => {}
-                () = shutdown => {} // the last of them has ended before its time
-            }
-        }),
-        Task::new("secrets", move |shutdown| following::run(following, shutdown)),
-        Task::new("store", move |shutdown| watch_store::run(revoking, known_keys, shutdown)),
-        Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
-        Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
-    ];
-    tasks.into_iter().chain(relay).chain(directory).chain(tenants).chain(vault).collect()
 }
 
 /// Tells the process before this one and the supervisor when it serves, and the supervisor when it will not any more.
