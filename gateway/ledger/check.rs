@@ -62,13 +62,16 @@ pub enum Difference {
         /// How many were signed for.
         size: u64,
     },
+    /// There is no checkpoint, and one was to be trusted.
+    #[error("there is no checkpoint, so nothing shows that these are the records that were signed for")]
+    Unsigned,
     /// A tile or bundle cannot be read.
     #[error("`tlog/{0}` cannot be read")]
     Unread(String, #[source] io::Error),
 }
 
 /// Makes the tree of the records of a log again, and compares it with everything that was published. With a policy, the
-/// checkpoint must be trusted by it. Without a checkpoint there is nothing to compare with.
+/// checkpoint must be there, and trusted by it. Without both there is nothing to compare with.
 ///
 /// # Errors
 /// The records or the checkpoint cannot be read at all.
@@ -80,7 +83,12 @@ pub fn check(log: &Path, policy: Option<&TrustPolicy>) -> Result<Checked, ReadEr
     let checkpoint = note.as_ref().map(Checkpoint::of).transpose().map_err(invalid)?;
     let mut checked =
         Checked { checkpoint, signed_by: Vec::new(), records: 0, files: 0, differences: Vec::new(), more: 0 };
-    let (Some(note), Some(checkpoint)) = (note, checked.checkpoint.clone()) else { return Ok(checked) };
+    let (Some(note), Some(checkpoint)) = (note, checked.checkpoint.clone()) else {
+        if policy.is_some() {
+            checked.differs(Difference::Unsigned); // FAIL CLOSED: who takes the checkpoint away has shown nothing
+        }
+        return Ok(checked);
+    };
     match policy.map(|policy| policy.judge(&note)) {
         Some(Ok(trusted)) => {
             checked.signed_by = trusted.by.iter().map(|signed| signed.key.name().to_string()).collect();

@@ -75,7 +75,7 @@ fn tiles_that_are_lost_are_made_again() {
     let published = world.publish();
     for lost in ["tlog", "tlog/tile", "tlog/tile/0", "tlog/tile/0/002.p", "tlog/tile/1"] {
         fs::remove_dir_all(world.log().join(lost)).unwrap();
-        assert_eq!(world.check().differences.is_empty(), lost == "tlog", "{lost}");
+        assert!(!world.check().differences.is_empty(), "{lost}");
         assert_eq!(world.publish(), published);
         world.assert_sound();
     }
