@@ -235,6 +235,8 @@ pub enum Note<'a> {
         /// What is in force now.
         new: Digest,
     },
+    /// Somebody read records of the log.
+    Read(LogUse<'a>),
     /// New files were not taken; the old ones stay in force.
     Refused {
         /// Which files.
@@ -244,6 +246,8 @@ pub enum Note<'a> {
         /// Why the new ones were refused. At most 400 characters are kept.
         why: &'a str,
     },
+    /// A report was made of the log.
+    Reported(LogUse<'a>),
     /// A secret of the settings has another value, or should have had one.
     Secret {
         /// Which setting: `admin.token`.
@@ -262,6 +266,21 @@ pub enum Note<'a> {
         /// Who did it, if that is known.
         by: Option<Author>,
     },
+}
+
+/// What was done with the log.
+#[derive(Clone, Copy, Debug)]
+pub struct LogUse<'a> {
+    /// Whose records were seen, if they are of one tenant: it stands in the chain of that tenant.
+    pub tenant: Option<&'a TenantId>,
+    /// Which records, without what names a person. At most 400 characters are kept.
+    pub filter: &'a str,
+    /// How many, if that was known.
+    pub found: Option<u64>,
+    /// Who did it.
+    pub by: Author,
+    /// When it was done, in seconds since the Unix epoch: perhaps no gateway ran.
+    pub done: u64,
 }
 
 /// What became of an API key.

@@ -35,6 +35,7 @@ mod committer;
 mod entry;
 mod handle;
 mod handover;
+mod index;
 mod journal;
 mod lane;
 mod line;
@@ -55,14 +56,15 @@ mod verify;
 
 pub use committer::Committer;
 pub use entry::{
-    Decision, Digest, Echo, End, Entry, Files, KeyChange, KeyTurn, Note, Outcome, Protocol, TokensOf, Turn,
+    Decision, Digest, Echo, End, Entry, Files, KeyChange, KeyTurn, LogUse, Note, Outcome, Protocol, TokensOf, Turn,
 };
 pub use handle::{Open, Witness};
 pub use handover::{Handed, NotHandedOver, Predecessor};
+pub use index::{IndexError, Indexed, Indexer};
 pub use journal::{Journal, NotClosed, Settings, Unavailable};
 pub use open::OpenError;
 pub use pseudonym::{LogKey, LogKeyError, Pseudonym};
-pub use query::{Matches, Query, QueryError};
+pub use query::{Matches, Order, Query, QueryError, Reach, Sieve, Which};
 pub use reader::{ReadError, Reader, Stored};
 pub use record::record_schema;
 pub use row::{InvalidRecord, Row};

@@ -42,6 +42,8 @@ pub struct Reader {
     index: u64,
     /// Records before this one are passed over.
     wanted: u64,
+    /// Whether what follows the segment that it is in is not to be read.
+    alone: bool,
     ready: VecDeque<Stored>,
 }
 
@@ -94,7 +96,14 @@ impl Reader {
     /// # Errors
     /// When there is no log.
     pub fn open(directory: &Path) -> Result<Self, ReadError> {
-        let reader = Self { directory: directory.to_owned(), at: None, index: 0, wanted: 0, ready: VecDeque::new() };
+        let reader = Self {
+            directory: directory.to_owned(),
+            at: None,
+            index: 0,
+            wanted: 0,
+            alone: false,
+            ready: VecDeque::new(),
+        };
         reader.segments()?;
         Ok(reader)
     }
@@ -110,6 +119,19 @@ impl Reader {
             reader.wanted = index;
         }
         Ok(reader)
+    }
+
+    /// Reads the segment that begins with this record, and no other.
+    pub(crate) fn of_segment(directory: &Path, first: u64) -> Result<Self, ReadError> {
+        let mut reader = Self::open(directory)?;
+        reader.alone = true;
+        reader.enter(first)?;
+        Ok(reader)
+    }
+
+    /// The record that comes next.
+    pub(crate) const fn next_index(&self) -> u64 {
+        self.index
     }
 
     /// Reads only what comes from now on.
@@ -172,6 +194,9 @@ impl Reader {
     }
 
     fn after_this(&self) -> Result<Option<u64>, ReadError> {
+        if self.alone {
+            return Ok(None);
+        }
         let this = self.at.as_ref().map_or(0, |at| at.first);
         Ok(self.segments()?.into_iter().find(|first| *first > this))
     }

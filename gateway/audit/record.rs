@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use crate::line::Line;
 use terms::Author;
 
-use crate::{Entry, Files, KeyChange, KeyTurn, Note, Outcome, TokensOf, Turn};
+use crate::{Entry, Files, KeyChange, KeyTurn, LogUse, Note, Outcome, TokensOf, Turn};
 
 /// The JSON Schema of every record that the log holds: requests (`stage`) and the log's own (`kind`).
 #[must_use]
@@ -175,6 +175,8 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             }
             line.hex(r#","new":""#, u128::from(new.as_u64()), 16);
         }
+        Note::Read(used) => log_use(line, "audit.read", used, at, instance),
+        Note::Reported(used) => log_use(line, "report.generated", used, at, instance),
         Note::Refused { what, old, why } => {
             let kind = match what {
                 Files::Config => "config.refused",
@@ -223,6 +225,20 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
         }
     }
     line.raw("}");
+}
+
+fn log_use(line: &mut Line, kind: &'static str, used: LogUse<'_>, at: SystemTime, instance: &str) {
+    let LogUse { tenant, filter, found, by, done } = used;
+    own(line, kind, at, instance);
+    if let Some(tenant) = tenant {
+        line.word(r#","tenant":""#, tenant.as_str());
+    }
+    line.text(r#","filter":""#, filter, 400);
+    if let Some(found) = found {
+        line.number(r#","found":"#, found);
+    }
+    author(line, Some(by));
+    line.number(r#","done":"#, done);
 }
 
 fn author(line: &mut Line, by: Option<Author>) {

@@ -46,6 +46,8 @@ pub struct Row<'a> {
     pub new: Option<&'a str>,
     pub why: Option<String>,
     pub setting: Option<String>,
+    pub filter: Option<String>,
+    pub found: Option<u64>,
     pub replaces: Option<&'a str>,
     pub roles: Option<String>,
     pub expires: Option<u64>,

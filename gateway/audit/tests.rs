@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod fault;
 mod handover;
+mod index;
 mod process;
 mod promise;
 mod strict;

@@ -6,6 +6,10 @@ use clap_complete::Shell;
 
 use crate::which::Which;
 
+mod audit;
+
+pub(crate) use audit::{Audit, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Tail, Verify};
+
 /// Cloister: a security gateway for multi-tenant SaaS.
 ///
 /// It verifies who asks, keeps tenants apart, enforces roles and limits, tells your backends in one signed header who is
@@ -42,7 +46,7 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         of: SchemaOf,
     },
-    /// Read the audit log.
+    /// Read the audit log, and show what it proves.
     #[command(subcommand)]
     Audit(Audit),
     /// See the keys that sign what backends receive, and let them take turns.
@@ -260,48 +264,6 @@ pub(crate) enum Revocations {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Audit {
-    /// Print the records that fit all conditions.
-    Query(Query),
-    /// Check every byte of the log: frames, order, one final record per request, and that the records are those that its
-    /// checkpoint was signed for. With `--proof`, check one record by its receipt alone, without the log.
-    Verify(Verify),
-    /// Print the newest checkpoint of the log: how many records it has, the root over them, and who has signed that.
-    Checkpoint {
-        #[command(flatten)]
-        log: Log,
-    },
-    /// Print the trust policy for auditors: the public key of this gateway's log (C2SP tlog-policy). Give it to them before
-    /// they need it, on another way than the log.
-    Trust {
-        /// The configuration that names the state folder.
-        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
-        config: PathBuf,
-    },
-    /// Print the receipt of a record (C2SP tlog-proof), to be verified by anybody who has the record and the public key.
-    Proof(Proof),
-    /// Print records as they come, until interrupted.
-    Tail {
-        #[command(flatten)]
-        log: Log,
-        /// How to print.
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
-}
-
-/// Which log.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Log {
-    /// The folder of the log. Without it, the one that the configuration names.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) dir: Option<PathBuf>,
-    /// The configuration that names the folder.
-    #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
-    pub(crate) config: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
     /// Print a key of one upstream that comes of the root: that of its signatures, or that of its database. It is a secret: give it to
     /// that backend and to nobody else.
@@ -338,99 +300,6 @@ pub(crate) enum Keys {
         #[arg(long)]
         withdraw: bool,
     },
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Verify {
-    #[command(flatten)]
-    pub(crate) log: Log,
-    /// Who must have signed the checkpoint: a file as `cloister audit trust` prints it. Without it, and without `--dir`, it is
-    /// the key in the state folder.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-    /// Say for each tenant which of its records are there: first, last, how many, and that none is missing between them.
-    #[arg(long)]
-    pub(crate) complete: bool,
-    /// The receipt of one record; nothing of the log is looked at.
-    #[arg(long, value_name = "FILE", requires = "record", requires = "policy")]
-    pub(crate) proof: Option<PathBuf>,
-    /// The record of that receipt, byte for byte.
-    #[arg(long, value_name = "FILE", requires = "proof")]
-    pub(crate) record: Option<PathBuf>,
-    /// How to print.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Proof {
-    #[command(flatten)]
-    pub(crate) log: Log,
-    /// The final record of this request.
-    #[arg(long, conflicts_with = "index", required_unless_present = "index")]
-    pub(crate) id: Option<String>,
-    /// The record at this place; the first has 0.
-    #[arg(long)]
-    pub(crate) index: Option<u64>,
-    /// Writes receipt and record into this folder, as `<index>.tlog-proof` and `<index>.json`, instead of printing the
-    /// receipt.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-#[derive(Args, Clone, Debug)]
-pub(crate) struct Query {
-    #[command(flatten)]
-    pub(crate) log: Log,
-    /// Only this tenant.
-    #[arg(long)]
-    pub(crate) tenant: Option<String>,
-    /// Only this subject, as the token names it. The log knows it by a keyed hash, so this must be able to read its key.
-    #[arg(long)]
-    pub(crate) subject: Option<String>,
-    /// Only this reason, for example tenant.mismatch
-    #[arg(long)]
-    pub(crate) reason: Option<String>,
-    /// Only this route.
-    #[arg(long)]
-    pub(crate) route: Option<String>,
-    /// Only this request.
-    #[arg(long)]
-    pub(crate) id: Option<String>,
-    /// Only from this time on (RFC 3339, for example 2026-11-23T12:00:00Z).
-    #[arg(long)]
-    pub(crate) from: Option<String>,
-    /// Only before this time (RFC 3339).
-    #[arg(long)]
-    pub(crate) to: Option<String>,
-    /// At most so many, the latest of them.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) limit: usize,
-    /// Every record, also those about the gateway itself and the decisions of strict routes.
-    #[arg(long, conflicts_with_all = ["tenant", "subject", "reason", "route", "id", "from", "to"])]
-    pub(crate) all: bool,
-    /// How to print.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
-}
-
-impl Query {
-    /// The latest records of a log, as text.
-    pub(crate) const fn latest(log: Log, limit: usize) -> Self {
-        Self {
-            log,
-            tenant: None,
-            subject: None,
-            reason: None,
-            route: None,
-            id: None,
-            from: None,
-            to: None,
-            limit,
-            all: false,
-            format: Format::Text,
-        }
-    }
 }
 
 /// What a key of an upstream is for.

@@ -23,9 +23,9 @@ use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
 use vault::Vault;
 
-use crate::membership;
 use crate::publishing::Counts;
 use crate::signing::Rings;
+use crate::{indexing, membership};
 
 /// The parts that count for themselves.
 pub(crate) struct Parts {
@@ -44,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) secrets: Arc<Followed>,
     pub(crate) directory: Option<Directory>,
     pub(crate) checkpoints: Arc<Counts>,
+    pub(crate) indexed: Arc<indexing::Counts>,
     pub(crate) vault: Option<Arc<Vault>>,
 }
 
@@ -80,6 +81,7 @@ impl Collector for Counted {
         families.extend(self.parts.of_keys());
         families.push(self.parts.of_secrets());
         families.extend(of_checkpoints(&self.parts.journal.stats(), &self.parts.checkpoints));
+        families.extend(of_index(&self.parts.indexed));
         families.extend(self.parts.vault.iter().flat_map(|vault| of_vault(&vault.hearing())));
         families
     }
@@ -113,6 +115,22 @@ fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily; 4] {
         counter(
             "cloister_checkpoint_failures_total",
             "Times that no checkpoint could be signed",
+            read(&counts.failures),
+        ),
+    ]
+}
+
+fn of_index(counts: &indexing::Counts) -> [MetricFamily; 2] {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    [
+        gauge(
+            "cloister_audit_indexed_records",
+            "Records up to which queries have an index; the segment that is written has none",
+            read(&counts.records),
+        ),
+        counter(
+            "cloister_audit_index_failures_total",
+            "Times that a segment could not be indexed",
             read(&counts.failures),
         ),
     ]

@@ -1,7 +1,7 @@
 //! Puts the parts together and runs them. Every background task there is stands in `tasks.rs`.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,7 +46,7 @@ use crate::signing::Rings;
 use crate::tasks::{Works, tasks};
 use crate::upgrade::{Old, Upgrade};
 use crate::watchdog::{self, Hearts};
-use crate::{desk, following, membership, ready, renew, which};
+use crate::{desk, following, indexing, membership, ready, renew, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -66,6 +66,8 @@ pub(crate) struct Gateway {
     journal: Arc<Journal>,
     committer: Committer,
     publishing: Publishing,
+    log: PathBuf,
+    indexed: Arc<indexing::Counts>,
     life: Life,
     spans: Spans,
 }
@@ -251,6 +253,7 @@ impl Gateway {
         if let Some((vault, _)) = &vault {
             readiness.push(Arc::new(ready::Answering(Arc::clone(vault))));
         }
+        let indexed = Arc::default();
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             dpop,
@@ -267,6 +270,7 @@ impl Gateway {
             secrets: Arc::clone(&following.followed),
             directory: directory.clone(),
             checkpoints: publishing.counts(),
+            indexed: Arc::clone(&indexed),
             vault: vault.as_ref().map(|(vault, _)| Arc::clone(vault)),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
@@ -287,7 +291,7 @@ impl Gateway {
         let Origin { upgrade, supervisor, .. } = origin;
         let old = Arc::new(Old {
             state,
-            log,
+            log: log.clone(),
             journal: Arc::clone(&journal),
             life: life.clone(),
             supervisor: Arc::clone(&supervisor),
@@ -323,7 +327,7 @@ impl Gateway {
         }
         tasks.push(Task::new("state", move |shutdown| tell(old, upgrade, shutdown)));
         let spans = Spans { delay: shutdown.delay, grace: shutdown.grace };
-        Ok(Self { server, tasks, front, journal, committer, publishing, life, spans })
+        Ok(Self { server, tasks, front, journal, committer, publishing, log, indexed, life, spans })
     }
 
     /// How far it has come, and to make it go further.
@@ -333,18 +337,20 @@ impl Gateway {
 
     /// Serves until told to stop, then drains and brings the log to its end. `more` runs beside the other tasks.
     pub(crate) fn serve(self, more: Vec<Task>) -> Result<(), Failure> {
-        let Self { mut server, mut tasks, front, journal, committer, publishing, life, spans } = self;
+        let Self { mut server, mut tasks, front, journal, committer, publishing, log, indexed, life, spans } = self;
         let committer = std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || committer.run())
             .map_err(|error| Failure::broke("the thread of the audit log", &error))?;
         let publishing = publishing.start()?;
+        let indexing = indexing::start(log, Arc::clone(&journal), indexed)?;
         let cut = Arc::new(AtomicU64::new(0));
         let drain = Drain { spans, life: life.clone(), journal: Arc::clone(&journal), cut: Arc::clone(&cut) };
         tasks.extend(more);
         server.add_service(background_service("background", Background::new(tasks, life)));
         server.add_service(front);
         server.run(RunArgs { shutdown_signal: Box::new(drain) });
+        drop(indexing);
         let closed = journal.flush_and_close(LAST_COMMIT);
         if closed.is_ok() && committer.join().is_err() {
             return Err(Failure::Broke("the thread of the audit log broke".into()));

@@ -12,6 +12,7 @@ use token::Verifier;
 use upstream::{Resolver, Upstream};
 use vault::Vault;
 
+use crate::audit_uses::AuditUses;
 use crate::background::Task;
 use crate::following::{self, Following};
 use crate::known_keys::KnownKeys;
@@ -72,6 +73,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         mode: RecursiveMode::Recursive,
         every: None,
     };
+    let uses = Arc::new(AuditUses::new(Arc::clone(revoking.store()), Arc::clone(&journal)));
     let life = old.life.clone();
     let named = upstreams.clone();
     let prober = upstreams.iter().any(|upstream| upstream.check().is_some()).then(|| Prober::new(Arc::clone(&proxy)));
@@ -115,7 +117,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
             }
         }),
         Task::new("secrets", move |shutdown| following::run(following, shutdown)),
-        Task::new("store", move |shutdown| watch_store::run(revoking, known_keys, shutdown)),
+        Task::new("store", move |shutdown| watch_store::run(revoking, known_keys, uses, shutdown)),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];

@@ -38,7 +38,7 @@ pub enum StoreError {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an empty database becomes one of this format, step by step. The number of steps taken stands in the file.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
     CREATE TABLE changes (only INTEGER PRIMARY KEY CHECK (only = 0), count INTEGER NOT NULL) STRICT;
     INSERT INTO changes VALUES (0, 0);
@@ -125,6 +125,17 @@ const STEPS: [&str; 4] = [
         turn TEXT NOT NULL CHECK (turn IN ('created', 'revoked', 'rotated')),
         key TEXT NOT NULL,
         replaces TEXT,
+        who TEXT NOT NULL,
+        done INTEGER NOT NULL
+    ) STRICT;
+",
+    "
+    CREATE TABLE audit_uses (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        what TEXT NOT NULL CHECK (what IN ('read', 'reported')),
+        tenant TEXT,
+        filter TEXT NOT NULL,
+        found INTEGER,
         who TEXT NOT NULL,
         done INTEGER NOT NULL
     ) STRICT;

@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 mod api_keys;
+mod audit_uses;
 mod database;
 mod exchange;
 mod key_events;
@@ -36,6 +37,7 @@ mod revocations;
 mod rows;
 
 pub use api_keys::KeptKey;
+pub use audit_uses::{AuditUse, UseOf, UsesUpTo};
 pub use database::{Store, StoreError};
 pub use exchange::{Change, Posted, Told};
 pub use key_events::{KeyEvent, KeyTurn};

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::time::Duration;
 
-use crate::harness::{Gateway, PATIENCE, raw};
+use crate::harness::{Gateway, PATIENCE, raw, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_has_one_final_record_also_those_that_never_parsed() {
@@ -39,6 +39,97 @@ async fn a_query_finds_by_tenant_subject_reason_and_route() {
     assert_eq!(count(&["--reason", "tenant.suspended"]), 1);
     assert_eq!(count(&["--route", "orders"]), 3);
     assert_eq!(count(&["--from", "2020-01-01T00:00:00Z", "--to", "2020-01-02T00:00:00Z"]), 0);
+}
+
+/// Runs `cloister audit …` with the configuration of the gateway.
+fn audit(gateway: &Gateway, arguments: &[&str]) -> (i32, String, String) {
+    let config = gateway.folder.path().join("cloister.yaml").display().to_string();
+    let (command, rest) = arguments.split_first().unwrap();
+    run(&[&["audit", command, "--config", &config], rest].concat(), gateway.folder.path())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_narrows_by_every_condition_and_shows_the_newest_last() {
+    let gateway = Gateway::test().start().await;
+    let served: Vec<String> = {
+        let mut ids = Vec::new();
+        for path in ["/orders/1", "/orders/2", "/orders/3"] {
+            ids.push(gateway.get("acme", path).await.request_id());
+        }
+        ids
+    };
+    gateway.get("acme", "/nowhere").await;
+    gateway.eventually("all are on record", || gateway.records(&[]).finals().len() == 4);
+    let ids = |conditions: &[&str]| {
+        let records = gateway.records(conditions);
+        records.finals().iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&["--status", "200"]), served);
+    assert_eq!(ids(&["--decision", "allow"]), served);
+    assert_eq!(ids(&["--decision", "deny"]).len(), 1);
+    assert_eq!(ids(&["--id", &served[1]]), [served[1].clone()]);
+    assert_eq!(ids(&["--from", "-1h"]).len(), 4);
+    assert_eq!(ids(&["--from", "-1h", "--to", "-30m"]).len(), 0);
+    let sub = gateway.records(&["--id", &served[0]]).finals()[0]["sub"].as_str().unwrap().to_owned();
+    assert_eq!(ids(&["--sub", &sub, "--status", "200"]), served);
+    let (code, out, _) = audit(&gateway, &["query", "--limit", "2", "--decision", "allow", "--format", "json"]);
+    let latest: Vec<_> = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect();
+    assert_eq!((code, latest.len(), latest[1]["id"].as_str()), (0, 2, Some(served[2].as_str())));
+    for bad in [["--limit", "0"], ["--from", "yesterday"], ["--reason", "no.such"], ["--tenant", "No Such"]] {
+        assert_eq!(audit(&gateway, &[&["query"], &bad[..]].concat()).0, 2, "{bad:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_writes_is_no_formula_in_a_spreadsheet() {
+    let gateway = Gateway::test().start().await;
+    let hostile = b"=CMD|',\"x HTTP/1.1\r\nhost: acme.example.test\r\n\r\n";
+    raw(gateway.address, hostile).await;
+    let minus = gateway.request("-1+2", "acme", "/orders/1");
+    let answer = gateway.send(minus).await;
+    gateway.eventually("it is on record", || gateway.records(&["--id", &answer.request_id()]).finals().len() == 1);
+    let (code, out, said) = audit(&gateway, &["query", "--format", "csv", "--limit", "all"]);
+    assert_eq!(code, 0, "{said}");
+    let mut lines = out.split("\r\n");
+    assert!(lines.next().unwrap().starts_with("log,index,leaf_hash,time,kind,tenant,"), "{out}");
+    let line = lines.find(|line| line.contains(&answer.request_id())).unwrap();
+    assert!(line.contains(",'-1+2,"), "{line}");
+    for cell in out.lines().skip(1).flat_map(|line| line.split(',')) {
+        assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_the_log_is_on_record() {
+    let mut gateway = Gateway::test().start().await;
+    gateway.get("acme", "/orders/1").await;
+    gateway.eventually("it is on record", || gateway.records(&[]).finals().len() == 1);
+    let reads = |gateway: &Gateway| {
+        let records = gateway.records(&["--kind", "audit.read"]);
+        records.all().to_vec()
+    };
+    let (code, _, said) = audit(&gateway, &["query", "--tenant", "acme", "--subject", "ada"]);
+    assert!(code == 0 && !said.contains("not on record"), "{said}");
+    gateway.eventually("the reading is on record", || reads(&gateway).len() == 1);
+    let read = reads(&gateway).remove(0);
+    assert_eq!((&read["tenant"], &read["filter"]), (&"acme".into(), &"tenant=acme subject=*".into()), "{read}");
+    assert_eq!((&read["found"], &read["by"]), (&1.into(), &"command".into()));
+    assert!(read["uid"].is_u64() && read["tseq"].is_u64(), "it stands in the chain of the tenant: {read}");
+    assert!(!read.to_string().contains("ada"), "{read}");
+    // While no gateway runs, too; and without the file of another log.
+    gateway.process().signal("TERM");
+    assert!(gateway.process().wait().success());
+    let log = gateway.log().display().to_string();
+    assert_eq!(audit(&gateway, &["query", "--dir", &log, "--reason", "tenant.mismatch"]).0, 0);
+    gateway.start_again();
+    gateway.eventually("the reading is on record", || reads(&gateway).len() == 2);
+    assert_eq!(reads(&gateway)[1]["filter"], "reason=tenant.mismatch");
+    // Of a copy nobody can put it on record; it can be read all the same.
+    let copy = gateway.folder.path().join("copy");
+    let copied = std::process::Command::new("cp").arg("-r").arg(gateway.log()).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    let (code, out, said) = audit(&gateway, &["query", "--dir", &copy.display().to_string()]);
+    assert!(code == 0 && out.contains("orders") && said.contains("this is not on record"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
