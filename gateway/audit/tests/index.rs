@@ -100,6 +100,10 @@ fn the_index_finds_what_reading_every_record_finds() {
     assert_eq!(matches.by_ref().count(), 1);
     let reach = matches.reach();
     assert!(reach.read == 1 && reach.indexed > 600 && reach.scanned > 0 && !reach.without_key, "{reach:?}");
+    let (from, to) = (Some(at() + Duration::from_secs(300)), Some(at() + Duration::from_secs(310)));
+    let mut minute = Query { from, to, ..Query::default() }.run(&log).unwrap();
+    assert_eq!(minute.by_ref().count(), 10);
+    assert!(minute.reach().read < 700, "{:?}", minute.reach());
     // Who sees only the end of it reads only the end of it.
     let mut latest = Query { order: Order::Latest, limit: Some(1), ..Query::default() }.run(&log).unwrap();
     assert_eq!(latest.by_ref().count(), 1);
