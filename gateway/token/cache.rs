@@ -6,7 +6,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::Caller;
-use crate::issuer::Issuer;
+use crate::standing::Standing;
 
 /// Tokens that have been verified, by their SHA-256. Bounded in number and in bytes; only good ones get in, so nobody
 /// can fill it without an issuer's signature.
@@ -20,10 +20,8 @@ pub(crate) struct Verified {
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) caller: Arc<Caller>,
-    /// Its issuer.
-    pub(crate) issuer: Arc<Issuer>,
     /// The key that verified it.
-    pub(crate) serial: u64,
+    pub(crate) key: Arc<Standing>,
 }
 
 /// How the cache of verified tokens does.

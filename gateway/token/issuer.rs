@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::fetch::Source;
 use crate::key_set::KeySet;
+use crate::standing::is_fresh;
 use crate::{IssuerSettings, TokenError};
 
 /// One issuer at work: its settings and the keys that are known of it.
@@ -40,7 +41,7 @@ pub(crate) struct Issuer {
     named: RandomState,
     /// One fetch at a time; inside, how many have failed since one went well.
     pub(crate) turn: tokio::sync::Mutex<u32>,
-    /// When a token of its was good for the last time, or when it was made.
+    /// When it was made, or a token was good for the last time that was verified by a key it has no more.
     used: AtomicU64,
     /// What all issuers of its pattern may ask for out of turn.
     budget: Option<Arc<Budget>>,
@@ -92,10 +93,10 @@ impl Issuer {
     pub(crate) fn new(settings: IssuerSettings, source: Source) -> Self {
         Self {
             name: settings.id.clone(),
+            keys: Live::new(KeySet::none(settings.id.clone(), settings.max_stale)),
             settings,
             realm: None,
             source,
-            keys: Live::new(KeySet::default()),
             confirmed: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             last_error: Mutex::new(None),
@@ -136,15 +137,29 @@ impl Issuer {
         issuer
     }
 
-    /// A token of its is good now.
-    pub(crate) fn note_use(&self, now: u64) {
-        if self.realm.is_some() && self.used() != now {
-            self.used.store(now, Ordering::Relaxed);
-        }
+    /// When a token of its was good for the last time, or when it was made.
+    pub(crate) fn used(&self) -> u64 {
+        let of_keys = self.keys.glance().standings().map(|standing| standing.used()).max();
+        of_keys.unwrap_or_default().max(self.used.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+    /// Takes up keys in place of those that it had.
+    pub(crate) fn succeed(&self, known: &KeySet, keys: KeySet) {
+        self.used.store(self.used(), Ordering::Relaxed); // what departs takes along when it was used
+        let departed: Vec<_> = known.standings().filter(|standing| !keys.holds(standing)).map(Arc::clone).collect();
+        self.keys.replace(keys);
+        departed.iter().for_each(|standing| standing.withdraw());
+    }
+
+    /// The keys were read well just now.
+    pub(crate) fn confirm(&self, now: u64) {
+        let keys = self.keys.glance();
+        keys.standings().for_each(|standing| standing.confirm(now));
+        // ORDER: keys, then the time. Whoever sees the time sees the keys.
+        self.confirmed.store(now, Ordering::Release);
+        if self.is_retired() {
+            keys.standings().for_each(|standing| standing.withdraw()); // it was let go while they were read
+        }
     }
 
     /// Whether no token of its was good for as long as keys would be used.
@@ -154,6 +169,7 @@ impl Issuer {
 
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
+        self.keys.glance().standings().for_each(|standing| standing.withdraw());
         self.kept.store(false, Ordering::Release);
         self.nudge.notify_one(); // whoever keeps its keys fresh is to end
     }
@@ -169,9 +185,7 @@ impl Issuer {
 
     /// Whether the keys may be used now.
     pub(crate) fn trusts_keys(&self, now: u64) -> bool {
-        let confirmed = self.confirmed.load(Ordering::Acquire);
-        // FAIL CLOSED: never read, read too long ago, or by a clock that has since been set back by as much.
-        confirmed != 0 && confirmed.abs_diff(now) <= self.settings.max_stale.as_secs()
+        is_fresh(self.confirmed.load(Ordering::Acquire), now, self.settings.max_stale.as_secs())
     }
 
     /// The keys, if they may be used now.

@@ -17,8 +17,6 @@ use crate::{Algorithm, TokenError};
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) kid: Option<Box<str>>,
-    /// Says which key this is for as long as an issuer publishes it unchanged: see `KeySet`.
-    pub(crate) serial: u64,
     kind: Kind,
     /// The one algorithm that the issuer keeps this key for, if it says so.
     only: Option<Algorithm>,
@@ -94,7 +92,7 @@ impl Key {
                 (DecodingKey::from_ed_der(&x), x)
             }
         };
-        Ok(Some(Self { kid, serial: 0, kind, only, decoding, material }))
+        Ok(Some(Self { kid, kind, only, decoding, material }))
     }
 
     /// Whether a token of this algorithm may be verified with this key.

@@ -1,16 +1,29 @@
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use terms::IssuerId;
 
 use crate::json::{Bounds, InvalidJson, Json, parse_object};
 use crate::key::Key;
+use crate::standing::Standing;
 use crate::{Algorithm, TokenError};
 
 /// The public keys of one issuer. Swapped whole.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct KeySet {
-    keys: Vec<Key>,
-    /// The serial that the next new key gets. A key keeps its own while it is published unchanged, so that a token
-    /// verified with it need not be verified again; one that is taken away and put back is a new key.
-    next_serial: u64,
+    published: Vec<Published>,
+    /// Whose they are, and how long they are used that could not be read again.
+    issuer: IssuerId,
+    max_stale: Duration,
+}
+
+/// A key, and how it stands. A key keeps its standing while it is published unchanged, so that a token verified with it
+/// need not be verified again; one that is taken away and put back is a new key.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) key: Key,
+    pub(crate) standing: Arc<Standing>,
 }
 
 /// A set that was read, and what of it is not used.
@@ -35,6 +48,11 @@ const MOST_KEYS: usize = 100;
 const BOUNDS: Bounds = Bounds { depth: 8, values: 10_000 };
 
 impl KeySet {
+    /// None yet.
+    pub(crate) const fn none(issuer: IssuerId, max_stale: Duration) -> Self {
+        Self { published: Vec::new(), issuer, max_stale }
+    }
+
     /// Reads a JWK set that comes after `previous`. Keys of no use here are passed over; broken ones are refused and
     /// named; a set in which no key can be used is an error, so that it does not displace one that has some.
     ///
@@ -79,51 +97,52 @@ impl KeySet {
         Ok(Reading { set: Self::succeed(keys, previous), refused })
     }
 
-    /// Gives each key the serial that it had, or a new one.
-    fn succeed(mut keys: Vec<Key>, previous: &Self) -> Self {
-        let mut next_serial = previous.next_serial;
-        for key in &mut keys {
-            key.serial = match previous.keys.iter().find(|old| old.equals(key)) {
-                Some(old) => old.serial,
-                None => {
-                    next_serial += 1;
-                    next_serial
-                }
-            };
-        }
-        Self { keys, next_serial }
+    /// Gives each key the standing that it had, or a new one.
+    fn succeed(keys: Vec<Key>, previous: &Self) -> Self {
+        let Self { published, issuer, max_stale } = previous;
+        let standing = |key: &Key| match published.iter().find(|old| old.key.equals(key)) {
+            Some(old) => Arc::clone(&old.standing),
+            None => Arc::new(Standing::new(issuer.clone(), *max_stale)),
+        };
+        let published = keys.into_iter().map(|key| Published { standing: standing(&key), key }).collect();
+        Self { published, issuer: issuer.clone(), max_stale: *max_stale }
     }
 
     /// The key for a token: the one that it names, or if it names none, the only one that fits.
-    pub(crate) fn choose(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<&Key, TokenError> {
+    pub(crate) fn choose(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<&Published, TokenError> {
         if let Some(kid) = kid {
-            let named = self.keys.iter().find(|key| key.kid.as_deref() == Some(kid));
+            let named = self.published.iter().find(|known| known.key.kid.as_deref() == Some(kid));
             return match named {
                 None => Err(TokenError::Key("the issuer has none with this `kid`")),
-                Some(key) if key.fits(algorithm) => Ok(key),
+                Some(known) if known.key.fits(algorithm) => Ok(known),
                 Some(_) => Err(TokenError::Algorithm("it does not fit the key")),
             };
         }
-        let mut fitting = self.keys.iter().filter(|key| key.fits(algorithm));
+        let mut fitting = self.published.iter().filter(|known| known.key.fits(algorithm));
         match (fitting.next(), fitting.next()) {
             (None, _) => Err(TokenError::Key("there is no `kid`, and no key fits")),
-            (Some(key), None) => Ok(key),
+            (Some(known), None) => Ok(known),
             (Some(_), Some(_)) => Err(TokenError::Key("there is no `kid`, and more than one key fits")),
         }
     }
 
     /// Whether this key is still published, unchanged.
-    pub(crate) fn holds(&self, serial: u64) -> bool {
-        self.keys.iter().any(|key| key.serial == serial)
+    pub(crate) fn holds(&self, standing: &Arc<Standing>) -> bool {
+        self.published.iter().any(|known| Arc::ptr_eq(&known.standing, standing))
     }
 
     /// Whether both have the same keys.
     pub(crate) fn equals(&self, other: &Self) -> bool {
-        self.keys.len() == other.keys.len() && self.keys.iter().all(|key| other.holds(key.serial))
+        self.len() == other.len() && self.standings().all(|standing| other.holds(standing))
+    }
+
+    /// How its keys stand.
+    pub(crate) fn standings(&self) -> impl Iterator<Item = &Arc<Standing>> {
+        self.published.iter().map(|known| &known.standing)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+        self.published.len()
     }
 }
 

@@ -56,6 +56,7 @@ mod place;
 mod realms;
 mod refresh;
 mod settings;
+mod standing;
 mod verify;
 mod wanted;
 mod weak;

@@ -89,10 +89,9 @@ impl Issuer {
             Ok(reading) => {
                 if !reading.set.equals(&known) {
                     tracing::info!(%issuer, keys = reading.set.len(), "the keys of an issuer have changed");
-                    self.keys.replace(reading.set);
+                    self.succeed(&known, reading.set);
                 }
-                // ORDER: keys, then the time. Whoever sees the time sees the keys.
-                self.confirmed.store(now, Ordering::Release);
+                self.confirm(now);
                 (!reading.refused.is_empty()).then(|| reading.refused.join(", "))
             }
             Err(error) => {

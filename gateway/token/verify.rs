@@ -23,10 +23,12 @@ use crate::fetch::{self, Source};
 use crate::header::{ACCESS_TOKENS, Header, Kind};
 use crate::introspection::{Introspector, Memory};
 use crate::issuer::{Budget, Issuer};
+use crate::key_set::Published;
 use crate::pattern::Pattern;
 use crate::realms::{Newcomers, Realms, RealmsState};
 use crate::refresh::PLACES;
 use crate::settings::{LONGEST_TOKEN, Located, faults};
+use crate::standing::Standing;
 use crate::{
     CacheStats, Caller, IntrospectionState, IssuerSettings, IssuerState, JwksSource, Profile, SettingsError, TokenError,
 };
@@ -219,13 +221,13 @@ impl Verifier {
             true => settings.takes(kind),
             false => Err(TokenError::Issuer),
         };
-        let Signed { claims, issuer, serial } = self.signed(token, ACCESS_TOKENS, accept, now)?;
+        let Signed { claims, issuer, key } = self.signed(token, ACCESS_TOKENS, accept, now)?;
         let caller = Caller::believe(&claims, issuer.voice(), now, fingerprint)?;
         if issuer.settings.profile == Profile::AtJwt {
             claims.has_those_of_an_access_token()?;
         }
-        issuer.note_use(now);
-        Ok(Entry { caller: Arc::new(caller), issuer, serial })
+        key.note_use(now);
+        Ok(Entry { caller: Arc::new(caller), key })
     }
 
     /// The claims of a token of one of these types, by an issuer that is accepted for it: signed, and not yet believed.
@@ -254,14 +256,14 @@ impl Verifier {
         let again = || Some((Arc::clone(&issuer), issuer.name_of(kid)));
         let keys =
             issuer.keys(now).map_err(|error| Refused { error, key: issuer.awaits_keys().then(again).flatten() })?;
-        let key = keys.choose(header.algorithm, kid).map_err(|error| {
+        let Published { key, standing } = keys.choose(header.algorithm, kid).map_err(|error| {
             let unknown = matches!(error, TokenError::Key(_));
             Refused { error, key: unknown.then(again).flatten() }
         })?;
         key.verify(parts.signed, parts.signature, header.algorithm)?;
-        let serial = key.serial;
+        let key = Arc::clone(standing);
         drop(keys);
-        Ok(Signed { claims, issuer, serial })
+        Ok(Signed { claims, issuer, key })
     }
 
     /// Whose token it says it is. Of two ways to write an issuer down, the one that is about it alone counts.
@@ -285,7 +287,7 @@ impl Verifier {
     }
 
     /// The caller of a token that was verified before; `None` if it is not remembered, or its key is gone. Costs one
-    /// SHA-256, one look-up and the count of an `Arc`.
+    /// SHA-256, one look-up and the counts of two `Arc`s.
     fn recall(
         &self,
         fingerprint: &[u8; 32],
@@ -295,23 +297,21 @@ impl Verifier {
         let Some(entry) = self.verified.get(fingerprint) else {
             return Ok(None);
         };
-        let issuer = &entry.issuer;
-        if !accepted.contains(&issuer.settings.id) {
+        if !accepted.contains(entry.key.issuer()) {
             return Err(TokenError::Issuer);
-        }
-        if issuer.is_retired() {
-            self.verified.forget(fingerprint);
-            return Ok(None);
         }
         if now >= entry.caller.good_until() {
             self.verified.forget(fingerprint);
             return Err(TokenError::Expired);
         }
-        if !issuer.keys(now)?.holds(entry.serial) {
+        if entry.key.is_gone() {
             self.verified.forget(fingerprint);
             return Ok(None);
         }
-        issuer.note_use(now);
+        if !entry.key.is_fresh(now) {
+            return Err(TokenError::Unavailable);
+        }
+        entry.key.note_use(now);
         Ok(Some(entry.caller))
     }
 
@@ -402,8 +402,8 @@ impl Found<'_> {
 struct Signed {
     claims: Claims,
     issuer: Arc<Issuer>,
-    /// Of the key.
-    serial: u64,
+    /// The key that it is signed with.
+    key: Arc<Standing>,
 }
 
 /// A token that was refused.

@@ -6,7 +6,11 @@ use crate::forge::{self, Issuer};
 use crate::header::{ACCESS_TOKENS, Header};
 
 fn read(keys: &[Value]) -> Result<Reading, InvalidKeySet> {
-    KeySet::parse(json!({ "keys": keys }).to_string().as_bytes(), &KeySet::default())
+    KeySet::parse(json!({ "keys": keys }).to_string().as_bytes(), &none())
+}
+
+fn none() -> KeySet {
+    KeySet::none("main".parse().unwrap(), Duration::from_secs(60))
 }
 
 fn with(key: &Issuer, name: &str, value: Value) -> Value {
@@ -19,8 +23,8 @@ fn with(key: &Issuer, name: &str, value: Value) -> Value {
 fn verify(set: &KeySet, token: &str) -> Result<(), TokenError> {
     let parts = Compact::parse(token)?;
     let header = Header::parse(&parts.header, ACCESS_TOKENS)?;
-    let key = set.choose(header.algorithm, header.kid.as_deref())?;
-    key.verify(parts.signed, parts.signature, header.algorithm)
+    let known = set.choose(header.algorithm, header.kid.as_deref())?;
+    known.key.verify(parts.signed, parts.signature, header.algorithm)
 }
 
 #[test]
@@ -66,7 +70,7 @@ fn a_document_that_is_no_set_or_has_no_key_for_us_is_refused() {
     let twice = format!(r#"{{"keys":[],"keys":[{}]}}"#, key.jwk());
     for text in ["", "[]", "{}", "<html>", r#"{"keys":{}}"#, r#"{"keys":[]}"#, r#"{"keys":[1]}"#, &deep, &many, &twice]
     {
-        assert!(KeySet::parse(text.as_bytes(), &KeySet::default()).is_err(), "{text}");
+        assert!(KeySet::parse(text.as_bytes(), &none()).is_err(), "{text}");
     }
     let error = read(&[with(&key, "x", json!("AA"))]).unwrap_err().to_string();
     assert_eq!(error, "there is no key in it that can be used: key 0: this is not a public key of its kind");
@@ -82,20 +86,20 @@ fn keys_that_share_a_kid_are_all_refused() {
 }
 
 #[test]
-fn a_key_keeps_its_serial_only_while_it_is_published_unchanged() {
+fn a_key_keeps_its_standing_only_while_it_is_published_unchanged() {
     let (one, two) = (Issuer::es256("one"), Issuer::es256("two"));
     let read = |keys: &[&Issuer], previous: &KeySet| {
         KeySet::parse(forge::jwks(keys.iter().copied()).as_bytes(), previous).unwrap().set
     };
-    let first = read(&[&one], &KeySet::default());
-    let serial = first.keys[0].serial;
+    let first = read(&[&one], &none());
+    let standing = &first.published[0].standing;
     let both = read(&[&two, &one], &first);
-    assert!(both.holds(serial) && !both.equals(&first));
+    assert!(both.holds(standing) && !both.equals(&first));
     assert!(read(&[&one, &two], &both).equals(&both));
     let without = read(&[&two], &both);
-    assert!(!without.holds(serial));
-    assert!(!read(&[&one], &without).holds(serial), "one that comes back is a new one");
-    assert!(!read(&[&Issuer::es256("one")], &first).holds(serial), "another key under the same name is a new one");
+    assert!(!without.holds(standing));
+    assert!(!read(&[&one], &without).holds(standing), "one that comes back is a new one");
+    assert!(!read(&[&Issuer::es256("one")], &first).holds(standing), "another key under the same name is a new one");
 }
 
 /// Vectors that others made stand beside the repository, not in it; where they do not, this says so.
