@@ -24,13 +24,8 @@ impl Provider {
         let (certificate, key) = certify(folder.path());
         let script = format!("{}/tests/clients/provider/provider.mjs", env!("CARGO_MANIFEST_DIR"));
         let target = Path::new(env!("CARGO_BIN_EXE_cloister")).parent().and_then(Path::parent).unwrap();
-        // `signing-gateway` proves itself by this key.
-        let own = rcgen::KeyPair::generate().unwrap();
-        std::fs::write(folder.path().join("client.pem"), own.serialize_pem()).unwrap();
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(folder.path().join("client.pem"), private).unwrap();
         let mut process = Command::new("node")
-            .env("CLIENT_JWK", jwk(own.public_key_raw()))
+            .env("CLIENT_KEYS", folder.path())
             .args([
                 script.as_ref(),
                 certificate.as_os_str(),
@@ -55,9 +50,9 @@ impl Provider {
         self.folder.path().join("ca.pem")
     }
 
-    /// The file with the key that `signing-gateway` has.
-    pub fn client_key(&self) -> PathBuf {
-        self.folder.path().join("client.pem")
+    /// The file with the key that the client `ES256-gateway` has, or another that signs in this way.
+    pub fn client_key(&self, algorithm: &str) -> PathBuf {
+        self.folder.path().join(algorithm).with_extension("pem")
     }
 
     /// A token for this client: a JWT, or one that is `opaque`.
@@ -112,12 +107,4 @@ fn certify(folder: &Path) -> (PathBuf, PathBuf) {
     std::fs::write(&shown, certificate.pem()).unwrap();
     std::fs::write(&own, key.serialize_pem()).unwrap();
     (shown, own)
-}
-
-/// A public key of P-256, which is a point, as a JWK.
-fn jwk(point: &[u8]) -> String {
-    use base64::Engine as _;
-    let encoded = |bytes| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
-    let (x, y) = (encoded(&point[1..33]), encoded(&point[33..65]));
-    serde_json::json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": "gateway-1", "use": "sig" }).to_string()
 }

@@ -1,3 +1,4 @@
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -39,7 +40,24 @@ impl Redis {
 
     /// As it stands in a configuration.
     pub fn settings(&self) -> String {
-        format!("redis: {{ url: \"redis://127.0.0.1:{}\" }}\n", self.port)
+        self.settings_with("")
+    }
+
+    pub fn settings_with(&self, more: &str) -> String {
+        format!("redis: {{ url: \"redis://127.0.0.1:{}\"{more} }}\n", self.port)
+    }
+
+    /// Says something to it, as somebody who has this password, and gives its answer.
+    pub fn say(&self, password: Option<&str>, words: &[&str]) -> String {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let login = password.map(|password| vec!["AUTH", password]);
+        let mut answer = String::new();
+        for words in login.into_iter().chain([words.to_vec()]) {
+            stream.write_all(format!("{}\r\n", words.join(" ")).as_bytes()).unwrap();
+            answer.clear();
+            BufReader::new(&stream).read_line(&mut answer).unwrap();
+        }
+        answer
     }
 
     /// Ends it, and with it all that it knew.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use token::forge::Issuer;
 
-use crate::harness::{Gateway, POLICIES, Setup, TestAuthority, TlsIdentity, claims, now};
+use crate::harness::{Gateway, POLICIES, Setup, TestAuthority, TlsIdentity, claims, now, private};
 
 const ACME: &str = "acme.example.test";
 
@@ -250,6 +250,35 @@ async fn a_nonce_that_is_demanded_comes_with_the_refusal_and_with_each_answer() 
     assert_eq!(ask(Some("AAAAAAAAAAAAAAAAAAAAAA")).await.status, 401);
     let answer = gateway.send(gateway.request("GET", "acme", "/fresh/1")).await;
     assert!(answer.field("dpop-nonce").is_some(), "one round trip less");
+}
+
+/// Gateways that share a secret take each other's nonces. Under the next one, those of the one before stay good.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_of_nonces_changes_and_no_proof_that_is_under_way_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("nonce");
+    private(&secret, &"1".repeat(32));
+    let settings = format!("dpop: {{ nonce_secret: \"${{file:{}}}\" }}\n", secret.display());
+    let start = async || Gateway::test().policies(PROVEN).more(&settings).start().await;
+    let gateway = start().await;
+    let client = Issuer::es256("client");
+    let ask = async |gateway: &Gateway, nonce: &str| {
+        let token = bound(gateway, &json!({ "jkt": client.thumbprint() }));
+        let mut claims = proof(&token, "/fresh/1");
+        claims["nonce"] = json!(nonce);
+        let request = gateway.request("GET", "acme", "/fresh/1").header("authorization", format!("DPoP {token}"));
+        gateway.send(request.header("dpop", client.proof(&claims))).await
+    };
+    let given = |answer: crate::harness::Answer| answer.field("dpop-nonce").unwrap().to_owned();
+    let first = given(ask(&gateway, "none of ours").await);
+    private(&secret, &"2".repeat(32));
+    gateway.eventually("it is taken over", || gateway.metric("cloister_secret_reload_total") == 1.0);
+    let answer = ask(&gateway, &first).await;
+    assert_eq!(answer.status, 200, "a nonce of the secret before");
+    let second = given(answer);
+    let other = start().await;
+    assert_eq!(ask(&other, &second).await.status, 200, "one that knows the new secret alone");
+    assert_eq!(ask(&other, &first).await.status, 401, "and not the one before");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{ADMIN_TOKEN, Gateway, Redis, claims, now, run};
+use crate::harness::{ADMIN_TOKEN, Gateway, Redis, claims, now, private, run};
 
 /// Runs `cloister revocations …` beside the gateway, as an operator does.
 fn revocations(gateway: &Gateway, command: &str, arguments: &[&str]) -> (i32, String, String) {
@@ -196,8 +196,12 @@ async fn a_store_that_cannot_be_read_takes_the_gateway_out_of_traffic_and_lets_n
 
 /// Two gateways in front of the same world, which share Redis.
 async fn pair(redis: &Redis) -> (Gateway, Gateway) {
-    let first = Gateway::test().settings(&redis.settings()).start().await;
-    let second = Gateway::test().settings(&redis.settings()).start().await;
+    pair_with(&redis.settings()).await
+}
+
+async fn pair_with(settings: &str) -> (Gateway, Gateway) {
+    let first = Gateway::test().settings(settings).start().await;
+    let second = Gateway::test().settings(settings).start().await;
     std::fs::write(second.folder.path().join("jwks.json"), first.issuer.jwks()).unwrap();
     let token = first.token("acme", "zoe", &["viewer"]);
     let began = Instant::now();
@@ -232,6 +236,42 @@ async fn what_one_gateway_takes_back_no_other_lets_in_a_second_later() {
     });
     assert_eq!(ask(&second, "DELETE", json!({ "issuer": "main", "user": "user-0" })).await.0, 204);
     first.eventually("it is good again", || first.metric("cloister_revocations") == 9.0);
+}
+
+/// The password is replaced as its operator would: both are good for a while, then the old one is none, and who came in by it
+/// is put out.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_of_redis_changes_and_the_gateways_go_on_to_hear_each_other() {
+    let redis = Redis::start();
+    let said = redis.say(None, &["ACL", "SETUSER", "default", "resetpass", ">first-password"]);
+    assert_eq!(said, "+OK\r\n");
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    private(&password, "first-password");
+    let settings = redis.settings_with(&format!(", password: \"${{file:{}}}\"", password.display()));
+    let (first, second) = pair_with(&settings).await;
+    let hears = async |user: &str| {
+        let token = first.token("acme", user, &["viewer"]);
+        assert_eq!(status(&second, &token).await, 200);
+        assert_eq!(ask(&first, "POST", json!({ "issuer": "main", "user": user })).await.0, 204);
+        until_refused(&second, &token).await
+    };
+    hears("ada").await;
+    let said = redis.say(Some("first-password"), &["ACL", "SETUSER", "default", ">second-password"]);
+    assert_eq!(said, "+OK\r\n");
+    private(&password, "second-password");
+    for gateway in [&first, &second] {
+        gateway.eventually("it is taken over", || gateway.metric("cloister_secret_reload_total") == 1.0);
+    }
+    let said = redis.say(Some("second-password"), &["ACL", "SETUSER", "default", "<first-password"]);
+    assert_eq!(said, "+OK\r\n");
+    redis.say(Some("second-password"), &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    for user in ["bob", "cyn", "dan"] {
+        hears(user).await;
+    }
+    for gateway in [&first, &second] {
+        gateway.eventually("all is well", || !gateway.admin("/readyz").1.contains("Redis"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

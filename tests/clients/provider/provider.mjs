@@ -5,7 +5,7 @@
 //
 // FOLDER is where `oidc-provider` is installed. POST /rotate makes a new key the one that signs; the old ones stay published.
 import { generateKeyPairSync } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -29,19 +29,26 @@ const client = (client_id) => ({
     id_token_signed_response_alg: "ES256",
 });
 
-// One that signs in place of showing a secret (RFC 7523), with the key whose public half is given.
-const signing = (client_id) => {
+// One that signs in place of showing a secret (RFC 7523), with a key that is left in the folder CLIENT_KEYS for it.
+const signing = (client_id, alg, kind, options) => {
     const { client_secret, ...rest } = client(client_id);
-    if (!process.env.CLIENT_JWK) return client(client_id);
-    const jwks = { keys: [JSON.parse(process.env.CLIENT_JWK)] };
-    return { ...rest, token_endpoint_auth_method: "private_key_jwt", token_endpoint_auth_signing_alg: "ES256", jwks };
+    const { privateKey, publicKey } = generateKeyPairSync(kind, options);
+    const pem = privateKey.export({ type: "pkcs8", format: "pem" });
+    if (process.env.CLIENT_KEYS) writeFileSync(`${process.env.CLIENT_KEYS}/${alg}.pem`, pem, { mode: 0o600 });
+    const jwks = { keys: [{ ...publicKey.export({ format: "jwk" }), kid: "gateway-1", use: "sig" }] };
+    return { ...rest, token_endpoint_auth_method: "private_key_jwt", token_endpoint_auth_signing_alg: alg, jwks };
 };
 
 let issuer;
 function provider() {
     const provider = new Provider(issuer, {
         jwks: { keys },
-        clients: [client("acme"), client("globex"), client("gateway"), signing("signing-gateway")],
+        clients: [
+            ...["acme", "globex", "gateway"].map(client),
+            signing("ES256-gateway", "ES256", "ec", { namedCurve: "P-256" }),
+            signing("RS256-gateway", "RS256", "rsa", { modulusLength: 2048 }),
+            signing("EdDSA-gateway", "EdDSA", "ed25519", {}),
+        ],
         scopes: ["orders"],
         features: {
             devInteractions: { enabled: false },

@@ -101,9 +101,9 @@ async fn a_tenant_that_is_suspended_in_the_database_loses_its_open_streams_withi
     postgres.sql("UPDATE tenants SET status = 'suspended'");
     let since = Instant::now();
     while let Some(Ok(_)) = events.next().await {
-        assert!(since.elapsed() < SECOND * 2, "the stream goes on");
+        assert!(since.elapsed() < SECOND, "the stream goes on");
     }
-    assert!(since.elapsed() < SECOND * 2);
+    assert!(since.elapsed() < SECOND);
     let ended = gateway.records(&["--reason", "tenant.suspended"]);
     assert_eq!(ended.finals().len(), 1);
 }
@@ -131,6 +131,91 @@ async fn without_its_database_it_serves_the_tenants_that_it_knows_and_at_the_sta
         within_a_second(gateway, "acme", "tenant.suspended").await;
         assert_eq!(ask(gateway, "both").await.0, 200);
     }
+}
+
+/// What operators type beside a gateway whose tenants are a table's: they read no table, and take a name for what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_made_and_tokens_taken_back_for_tenants_that_only_the_database_has() {
+    let postgres = Postgres::start().holding_members();
+    postgres.sql("INSERT INTO tenants (id, status) VALUES ('acme', 'active'), ('globex', 'active')");
+    let policy = POLICY.replace("auth: { issuers: [main],", "auth: { issuers: [main], api_keys: true,");
+    let gateway = setup(&postgres.settings(TENANTS)).members("claims").policies(&policy).start().await;
+    let folder = gateway.folder.path();
+    let (config, policies) = (folder.join("cloister.yaml"), folder.join("policies"));
+    let files = ["--config", config.to_str().unwrap(), "--policies", policies.to_str().unwrap()];
+    let command = |words: &[&str]| run(&[words, &files[..]].concat(), folder);
+    let create = |tenant| {
+        let asked = ["api-key", "create", "--tenant", tenant, "--name", "ci", "--roles", "viewer", "--format", "json"];
+        command(&asked)
+    };
+    let (code, out, error) = create("acme");
+    assert_eq!(code, 0, "{error}");
+    let made: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let key = made["key"].as_str().unwrap();
+    let by_key = async |host: &str| {
+        let answer = gateway.send(gateway.request("GET", host, "/orders/1").header("x-api-key", key)).await;
+        (answer.status, gateway.reason(&answer))
+    };
+    let since = Instant::now();
+    while by_key("acme").await.0 != 200 {
+        assert!(since.elapsed() < SECOND, "the key is not taken");
+    }
+    assert_eq!(by_key("globex").await, (403, "tenant.mismatch".to_owned()));
+    let (code, _, error) = create("Not A Tenant");
+    assert!(code == 2 && error.contains("is not known"), "{error}");
+
+    let tokens = [gateway.token("acme", "ada", &["viewer"]), gateway.token("globex", "ada", &["viewer"])];
+    let status = async |place: usize| {
+        let host = ["acme", "globex"][place];
+        gateway.send(gateway.request("GET", host, "/orders/1").bearer_auth(&tokens[place])).await.status
+    };
+    assert_eq!((status(0).await, status(1).await), (200, 200));
+    let (code, _, error) = command(&["revocations", "add", "--tenant", "acme", "--before", "now"]);
+    assert_eq!(code, 0, "{error}");
+    let since = Instant::now();
+    while status(0).await != 401 {
+        assert!(since.elapsed() < SECOND, "it is still good");
+    }
+    assert_eq!(status(1).await, 200);
+    let records = gateway.records(&["--all"]);
+    let kinds: Vec<_> = records.all().iter().filter(|record| record["tenant"] == "acme").collect();
+    for kind in ["api_key.created", "tokens.revoked"] {
+        assert!(kinds.iter().any(|record| record["kind"] == kind), "{kind}");
+    }
+}
+
+/// A tenant that is not known yet is no bad token: the issuer of its own is an outage, not a lie.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_tenants_are_unread_the_issuers_of_a_pattern_are_an_outage() {
+    let mut postgres = Postgres::start().holding_members();
+    postgres.sql("INSERT INTO tenants (id, status) VALUES ('acme', 'active')");
+    let settings = postgres.settings(TENANTS);
+    postgres.end();
+    let issuer = r#"  realms:
+    issuer: "https://idp.example/realms/{tenant}"
+    audiences: [saas-api]
+    algorithms: [ES256]
+    jwks: { file: "FOLDER/{tenant}.json", refresh: 1s }
+"#;
+    let policy = POLICY.replace("issuers: [main]", "issuers: [main, realms]");
+    let gateway = setup(&settings).members("claims").policies(&policy).issuer(issuer).unready().start().await;
+    for tenant in ["acme", "made-up"] {
+        std::fs::write(gateway.folder.path().join(format!("{tenant}.json")), gateway.issuer.jwks()).unwrap();
+    }
+    let ask = async |realm: &str| {
+        let mut claims = crate::harness::claims(realm, "ada", &["viewer"]);
+        claims["iss"] = serde_json::json!(format!("https://idp.example/realms/{realm}"));
+        let token = gateway.issuer.sign(&claims);
+        let answer = gateway.send(gateway.request("GET", realm, "/orders/1").bearer_auth(token)).await;
+        (answer.status, gateway.reason(&answer))
+    };
+    for realm in ["acme", "made-up"] {
+        assert_eq!(ask(realm).await, (503, "tenant.unavailable".to_owned()), "{realm}");
+    }
+    postgres.start_again();
+    gateway.eventually("it is ready", || gateway.admin("/readyz").0 == 200);
+    assert_eq!(ask("acme").await, (200, "allowed".to_owned()));
+    assert_eq!(ask("made-up").await, (401, "auth.invalid.issuer".to_owned()));
 }
 
 #[test]

@@ -69,17 +69,18 @@ async fn its_access_tokens_get_in_as_jwts_and_as_opaque_ones_until_they_are_take
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_asked_by_a_gateway_that_signs_in_place_of_showing_a_secret() {
     let provider = Provider::start();
-    let (key, issuer) = (provider.client_key(), &provider.issuer);
-    for audience in [String::new(), format!(", audience: \"{issuer}/token\"")] {
+    let elsewhere = format!(", audience: \"{}/token\"", provider.issuer);
+    for (algorithm, audience) in [("ES256", ""), ("ES256", &elsewhere), ("RS256", ""), ("EdDSA", "")] {
+        let key = provider.client_key(algorithm);
         let client = format!(
-            r#"client_id: signing-gateway, authentication: private_key_jwt, client_key_id: gateway-1, client_key: "${{file:{}}}"{audience}"#,
+            r#"client_id: {algorithm}-gateway, authentication: private_key_jwt, client_key_id: gateway-1, client_key: "${{file:{}}}"{audience}"#,
             key.display()
         );
         let gateway = start_as(&provider, &client).await;
         for tenant in ["acme", "globex"] {
             let token = provider.token(tenant, "opaque").await;
             let answer = gateway.send(gateway.request("GET", tenant, "/orders/1").bearer_auth(token)).await;
-            assert_eq!((answer.status, gateway.reason(&answer).as_str()), (200, "allowed"), "{audience}");
+            assert_eq!((answer.status, gateway.reason(&answer).as_str()), (200, "allowed"), "{algorithm}{audience}");
         }
         let (_, metrics) = gateway.admin("/metrics");
         assert!(
