@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::harness::private;
+
 /// A user who is nobody: PostgreSQL does not run as root.
 const NOBODY: u32 = 65_534;
 
@@ -139,10 +141,14 @@ impl Postgres {
         self.settings_at(&format!("127.0.0.1:{}", self.port), &format!("ca: {}, {more}", ca.display()))
     }
 
+    /// The file that a configuration names for the password.
+    pub fn password_file(&self) -> PathBuf {
+        self.folder.path().join("cloister.password")
+    }
+
     fn settings_at(&self, address: &str, more: &str) -> String {
-        let password = self.folder.path().join("cloister.password");
-        std::fs::write(&password, PASSWORD).unwrap();
-        std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).unwrap();
+        private(&self.password_file(), PASSWORD);
+        let password = self.password_file();
         let password = password.display();
         format!(
             "directory: {{ postgresql: {{ addresses: [\"{address}\"], database: postgres, user: cloister, \

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use token::forge::Issuer;
 
 use super::said;
-use crate::harness::{ADMIN_TOKEN, Gateway, OpenBao, PATIENCE, Setup, Verifying, named, private};
+use crate::harness::{ADMIN_TOKEN, Gateway, OpenBao, PATIENCE, Setup, Verifying, memory, named, private};
 
 const KEYS: [&str; 3] = [
     "the first key in Vault, 0123456789ab",
@@ -79,7 +79,7 @@ async fn a_key_in_vault_changes_under_load_and_no_request_is_refused() {
     bao.write("cloister/orders", &json!({ "hmac": KEYS[0] })).await;
     backend.knows(&named("orders", KEYS[0]), KEYS[0]);
     let setup = Gateway::test().upstream(backend.address).settings(&approle(&bao, &role, folder.path()));
-    let gateway = signing(setup).start().await;
+    let mut gateway = signing(setup).start().await;
     let over = AtomicBool::new(false);
     let load = (0..4).map(|user| {
         let (gateway, over, backend) = (&gateway, &over, &backend);
@@ -105,6 +105,9 @@ async fn a_key_in_vault_changes_under_load_and_no_request_is_refused() {
     assert!(backend.accepted() > 50);
     assert_eq!(gateway.metric("cloister_vault_logins_total"), 1.0, "renewed, and not asked for again");
     never_told(&gateway, &[&KEYS[..], &[secret.as_str()]].concat());
+    let memory = memory(gateway.process().id());
+    let left: Vec<_> = KEYS[..2].iter().filter(|key| memory.contains(*key)).collect();
+    assert_eq!(left, Vec::<&&str>::new(), "what was replaced is in memory");
 }
 
 #[tokio::test(flavor = "multi_thread")]
