@@ -1,4 +1,5 @@
 use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -43,6 +44,8 @@ pub struct Query {
     pub from: Option<SystemTime>,
     /// Those before this time.
     pub to: Option<SystemTime>,
+    /// Those at these places of the log.
+    pub places: Option<RangeInclusive<u64>>,
     /// At most so many.
     pub limit: Option<usize>,
     /// Which come first.
@@ -154,7 +157,8 @@ impl Sieve {
 
     /// Whether this record is wanted. What is no record is for [`crate::verify`] to say; it is none that was asked for.
     pub fn wants(&mut self, stored: &Stored) -> bool {
-        stored.row().is_ok_and(|row| self.takes(&row))
+        self.query.places.as_ref().is_none_or(|places| places.contains(&stored.index))
+            && stored.row().is_ok_and(|row| self.takes(&row))
     }
 
     fn takes(&mut self, row: &Row<'_>) -> bool {
@@ -225,6 +229,11 @@ impl Matches {
 
     /// Divides a segment into what must be read of it.
     fn divide(&mut self, first: u64, next: Option<u64>) {
+        if let Some(places) = &self.sieve.query.places
+            && (first > *places.end() || next.is_some_and(|next| next <= *places.start()))
+        {
+            return;
+        }
         let key = self.sieve.key.as_ref().filter(|_| next.is_some());
         let reading = key.and_then(|key| Reading::open(&self.directory, first, key));
         let divided = reading.and_then(|reading| {

@@ -8,7 +8,7 @@ use crate::which::Which;
 
 mod audit;
 
-pub(crate) use audit::{Audit, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Tail, Verify};
+pub(crate) use audit::{Audit, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify};
 
 /// Cloister: a security gateway for multi-tenant SaaS.
 ///
@@ -350,4 +350,6 @@ pub(crate) enum SchemaOf {
     Policy,
     /// A record of the audit log.
     Record,
+    /// report.json of `cloister audit report`.
+    Report,
 }

@@ -11,8 +11,11 @@ mod index;
 mod on_record;
 mod proofs;
 mod query;
+mod report;
 mod rows;
 mod tail;
+
+pub(crate) use report::schema as report_schema;
 
 /// Runs one of the commands.
 pub(crate) fn run(command: Audit) -> Result<(), Failure> {
@@ -20,6 +23,7 @@ pub(crate) fn run(command: Audit) -> Result<(), Failure> {
         Audit::Query(query) => query::run(&query),
         Audit::Tail(tail) => tail::run(&tail),
         Audit::Index(index) => index::run(&index),
+        Audit::Report(report) => report::run(&report),
         Audit::Verify(verify) => proofs::verify(&verify),
         Audit::Checkpoint { log } => proofs::checkpoint(&directory(&log)?),
         Audit::Trust { config } => proofs::trust(&config),

@@ -108,6 +108,7 @@ fn conclude(steps: &[demo::Step], log: &Path) -> Result<(), Failure> {
         complete: false,
         proof: None,
         record: None,
+        bundle: None,
         format,
     }))?;
     let wrong = steps.iter().filter(|step| !step.ok()).count();

@@ -115,6 +115,7 @@ fn schema(of: SchemaOf) -> Result<(), Failure> {
         SchemaOf::Config => serde_json::to_value(settings::Settings::schema()),
         SchemaOf::Policy => Ok(policy::schema()),
         SchemaOf::Record => serde_json::from_str(audit::record_schema()),
+        SchemaOf::Report => serde_json::to_value(audit_log::report_schema()),
     };
     let text = schema.and_then(|schema| serde_json::to_string_pretty(&schema));
     print::line(text.map_err(|error| Failure::broke("the schema", &error))?);

@@ -2,14 +2,16 @@
 """An auditor of its own mind: checks a log with nothing but the specifications and Python's own library.
 
     auditor.py FOLDER POLICY [RECEIPT RECORD]...
+    auditor.py --bundle FOLDER POLICY
 
-FOLDER is that of the log (`tlog`), POLICY holds `log <public key>`. Written from RFC 6962 (tree), RFC 8032 (Ed25519) and C2SP
+FOLDER is that of the log (`tlog`), or of a report with its proofs; POLICY holds `log <public key>`. Written from RFC 6962 (tree), RFC 8032 (Ed25519) and C2SP
 signed-note, tlog-checkpoint, tlog-tiles, tlog-proof and tlog-policy. It shares no code with the gateway.
 """
 
 import base64
 import binascii
 import hashlib
+import json
 import pathlib
 import struct
 import sys
@@ -203,9 +205,26 @@ def check_receipt(text, record, key):
         raise Wrong("the receipt does not show the record")
 
 
+def check_bundle(folder, key):
+    """The records of one tenant: each holds the number and the hash of the one before, and the last is in the log."""
+    before, records = None, (folder / "records.jsonl").read_bytes().removesuffix(b"\n").split(b"\n")
+    for record in records:
+        said = json.loads(record)
+        hash_ = base64.urlsafe_b64encode(leaf(record)).decode().rstrip("=")
+        if before and (said["tenant"], said["tseq"], said["tprev"]) != (before[0], before[1] + 1, before[2]):
+            raise Wrong(f"record {said['tseq']} does not follow on the one before it")
+        before = (said["tenant"], said["tseq"], hash_)
+    check_receipt((folder / "head.tlog-proof").read_text(), records[-1], key)
+    print(f"{len(records)} records of {before[0]}, the last is its record {before[1]}")
+
+
 def main(folder, policy, *receipts):
+    if folder == "--bundle":
+        folder, policy, receipts = pathlib.Path(policy), *receipts, None
     lines = [line.split() for line in pathlib.Path(policy).read_text().splitlines()]
     key = next(Key(words[1]) for words in lines if words[:1] == ["log"])
+    if receipts is None:
+        return check_bundle(folder, key)
     folder = pathlib.Path(folder)
     size, root = open_checkpoint((folder / "checkpoint").read_text(), key)
     tiles = check_tree(folder, size, root)

@@ -2,8 +2,9 @@
 // share no code with the gateway.
 //
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go FOLDER POLICY [RECEIPT RECORD]...
+//	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go --bundle FOLDER POLICY
 //
-// FOLDER is that of the log (`tlog`), POLICY holds `log <public key>`. Every entry is hashed, every tile compared, the
+// FOLDER is that of the log (`tlog`), or of a report with its proofs. POLICY holds `log <public key>`. Every entry is hashed, every tile compared, the
 // root must be that of the signed checkpoint, and each receipt must show its record.
 package main
 
@@ -11,6 +12,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,6 +26,10 @@ import (
 const height = 8
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == "--bundle" {
+		checkBundle(os.Args[2], verifierOf(os.Args[3]))
+		return
+	}
 	if len(os.Args) < 3 || len(os.Args)%2 == 0 {
 		fail("usage: FOLDER POLICY [RECEIPT RECORD]...")
 	}
@@ -159,6 +165,29 @@ func checkReceipt(text string, record []byte, verifier note.Verifier) {
 	}
 	checkpoint := open([]byte(below), verifier)
 	check(tlog.CheckRecord(proof, checkpoint.size, checkpoint.root, index, tlog.RecordHash(record)))
+}
+
+// checkBundle reads the records of one tenant: each holds the number and the hash of the one before it, and the last is in
+// the log.
+func checkBundle(folder string, verifier note.Verifier) {
+	type link struct {
+		Tenant string
+		Tseq   int64
+		Tprev  string
+	}
+	var before link
+	records := bytes.Split(bytes.TrimSuffix(read(filepath.Join(folder, "records.jsonl")), []byte("\n")), []byte("\n"))
+	for i, record := range records {
+		var said link
+		check(json.Unmarshal(record, &said))
+		if i > 0 && said != (link{before.Tenant, before.Tseq + 1, before.Tprev}) {
+			fail("record %d does not follow on the one before it", said.Tseq)
+		}
+		hash := tlog.RecordHash(record)
+		before = link{said.Tenant, said.Tseq, base64.RawURLEncoding.EncodeToString(hash[:])}
+	}
+	checkReceipt(string(read(filepath.Join(folder, "head.tlog-proof"))), records[len(records)-1], verifier)
+	fmt.Printf("%d records of %s, the last is its record %d\n", len(records), before.Tenant, before.Tseq)
 }
 
 func read(path string) []byte {

@@ -16,9 +16,12 @@ fn the_example_configuration_and_policies_fit_together() {
 
 #[test]
 fn the_schemas_that_are_checked_in_are_those_of_the_program() {
-    for (schema, file) in
-        [("config", "cloister.schema.json"), ("policy", "policy.schema.json"), ("record", "record.schema.json")]
-    {
+    for (schema, file) in [
+        ("config", "cloister.schema.json"),
+        ("policy", "policy.schema.json"),
+        ("record", "record.schema.json"),
+        ("report", "report.schema.json"),
+    ] {
         let (code, out, err) = run(&["schema", schema], Path::new(ROOT));
         assert_eq!(code, 0, "{err}");
         golden(&format!("../../config/{file}"), &out);

@@ -80,6 +80,13 @@ fn wanted(reading: &Reading, sieve: &mut Sieve) -> Option<Option<RoaringBitmap>>
             narrow(reading.any_of(field, [value])?);
         }
     }
+    if let Some(places) = &query.places {
+        let first = reading.head.first;
+        let ordinal = |place: u64| u32::try_from(place.saturating_sub(first)).unwrap_or(u32::MAX);
+        let mut within = RoaringBitmap::new();
+        within.insert_range(ordinal(*places.start())..=ordinal(*places.end()));
+        narrow(within);
+    }
     let unread = reading.any_of(Field::Unread, [""])?;
     Some(wanted.map(|wanted| wanted | unread))
 }

@@ -73,6 +73,8 @@ fn queries() -> Vec<Query> {
         Query { from: time(300), to: time(600), tenant: Some("umbrella".parse().unwrap()), ..Query::default() },
         Query { from: time(10_000), ..Query::default() },
         Query { route: Some("x".repeat(300)), ..Query::default() },
+        Query { places: Some(150..=420), tenant: Some("acme".parse().unwrap()), ..all() },
+        Query { places: Some(5_000..=6_000), ..all() },
     ];
     queries.extend(TENANTS.map(|tenant| Query { tenant: Some(tenant.parse().unwrap()), ..Query::default() }));
     let in_order = |order, limit| move |query: &Query| Query { order, limit, ..query.clone() };

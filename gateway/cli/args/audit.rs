@@ -13,6 +13,8 @@ pub(crate) enum Audit {
     Tail(Tail),
     /// Make the index that queries are answered by, as far as it is missing. A gateway that runs does that by itself.
     Index(Index),
+    /// Make a report of one tenant in a span: for people, machines and spreadsheets, with what an auditor needs to check it.
+    Report(Report),
     /// Check every byte of the log: frames, order, one final record per request, and that the records are those that its
     /// checkpoint was signed for. With `--proof`, check one record by its receipt alone, without the log.
     Verify(Verify),
@@ -185,9 +187,33 @@ pub(crate) struct Verify {
     /// The record of that receipt, byte for byte.
     #[arg(long, value_name = "FILE", requires = "proof")]
     pub(crate) record: Option<PathBuf>,
+    /// A report with its proofs, as `cloister audit report` makes it; nothing of the log is looked at.
+    #[arg(long, value_name = "FOLDER", requires = "policy", conflicts_with_all = ["proof", "record", "complete"])]
+    pub(crate) bundle: Option<PathBuf>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) log: Log,
+    /// Of which tenant. Nothing of any other is in it.
+    #[arg(long)]
+    pub(crate) tenant: String,
+    /// From this time on: RFC 3339, for example 2026-11-23T12:00:00Z, or how long ago, for example -30d
+    #[arg(long, allow_hyphen_values = true, value_name = "TIME")]
+    pub(crate) from: String,
+    /// Before this time; now, if it is left out.
+    #[arg(long, allow_hyphen_values = true, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Where it is written: a folder that is made, or is empty.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Who must have signed the checkpoint. Without it, it is the key in the state folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

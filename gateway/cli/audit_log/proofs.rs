@@ -8,13 +8,16 @@ use ledger::{Checked, Folder, KeyFile, NoProof};
 use serde_json::json;
 use tlog::{Receipt, TrustPolicy, leaf_hash};
 
-use crate::args::{Format, Proof, Verify};
+use crate::args::{Format, Log, Proof, Verify};
 use crate::failure::Failure;
 use crate::load;
 use crate::print::{self, Style};
 
 pub(super) fn verify(arguments: &Verify) -> Result<(), Failure> {
-    let Verify { log, policy, complete, proof, record, format } = arguments;
+    let Verify { log, policy, complete, proof, record, bundle, format } = arguments;
+    if let (Some(bundle), Some(policy)) = (bundle, policy) {
+        return super::report::verify(bundle, policy);
+    }
     let given = policy.as_deref().map(read_policy).transpose()?;
     if let (Some(proof), Some(record), Some(policy)) = (proof, record, &given) {
         return verify_proof(proof, record, policy);
@@ -122,9 +125,22 @@ fn each_tenant(report: &Report) {
     print::table(&rows).iter().for_each(print::line);
 }
 
-fn read_policy(path: &Path) -> Result<TrustPolicy, Failure> {
+pub(super) fn read_policy(path: &Path) -> Result<TrustPolicy, Failure> {
     let text = fs::read_to_string(path).map_err(|error| Failure::setup(path.display(), &error))?;
     text.parse().map_err(|error| Failure::setup(path.display(), &error))
+}
+
+/// Whom to trust for this log: as it was given, or by the key in the state folder that the configuration names.
+pub(super) fn policy_for(log: &Log, directory: &Path, given: Option<&Path>) -> Result<Option<String>, Failure> {
+    if let Some(path) = given {
+        read_policy(path)?;
+        return fs::read_to_string(path).map(Some).map_err(|error| Failure::setup(path.display(), &error));
+    }
+    match load::config(&log.config) {
+        Ok((settings, _)) => own_policy(&settings.state, directory),
+        Err(_) if log.dir.is_some() => Ok(None),
+        Err(findings) => Err(findings.into()),
+    }
 }
 
 /// What an auditor is to trust, if this state folder has the key of that log.

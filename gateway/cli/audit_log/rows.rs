@@ -143,13 +143,23 @@ fn sheet(log: &str, stored: &Stored, row: &Row<'_>) -> Vec<String> {
     ]
 }
 
+/// The heading of a sheet in a file.
+pub(super) fn heading(out: &mut impl std::io::Write) -> std::io::Result<()> {
+    write!(out, "{}\r\n", csv_line(SHEET.iter().map(|name| (*name).to_owned())))
+}
+
+/// A record as a line of a sheet in a file.
+pub(super) fn line(out: &mut impl std::io::Write, log: &str, stored: &Stored, row: &Row<'_>) -> std::io::Result<()> {
+    write!(out, "{}\r\n", csv_line(sheet(log, stored, row).into_iter()))
+}
+
 /// One line of RFC 4180: what needs quotes has them, and lines end with CR LF.
 fn csv(cells: impl Iterator<Item = String>) {
     print::line(format_args!("{}\r", csv_line(cells)));
 }
 
 /// The line without its end.
-pub(super) fn csv_line(cells: impl Iterator<Item = String>) -> String {
+fn csv_line(cells: impl Iterator<Item = String>) -> String {
     cells.map(cell).collect::<Vec<_>>().join(",")
 }
 

@@ -36,6 +36,40 @@ fn ask(mut command: Command, folder: &Path, policy: &Path, receipts: &[(PathBuf,
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tools_of_others_check_the_proofs_of_a_report() {
+    let gateway = Gateway::test().start().await;
+    for number in 0..20 {
+        gateway.get("acme", &format!("/orders/{number}")).await;
+        gateway.get("globex", &format!("/orders/{number}")).await;
+    }
+    gateway.eventually("all are on record", || gateway.records(&[]).finals().len() == 40);
+    let (policy, out) = (trust(&gateway), gateway.folder.path().join("report"));
+    let text = out.display().to_string();
+    let config = super::config(&gateway);
+    let (code, said) =
+        super::audit(&gateway, &["report", "--config", &config, "--tenant", "acme", "--from", "-1h", "--out", &text]);
+    assert_eq!(code, 0, "{said}");
+    let bundle = |mut command: Command| {
+        command.arg("--bundle");
+        ask(command, &out, &policy, &[])
+    };
+    let (said, also) = (bundle(go()).unwrap(), bundle(python()).unwrap());
+    assert!(said == also && said.starts_with("20 records of acme"), "{said}{also}");
+    let records = out.join("records.jsonl");
+    let good = fs::read_to_string(&records).unwrap();
+    let mut lines: Vec<_> = good.lines().collect();
+    lines.remove(7);
+    let without = lines.join("\n") + "\n";
+    let changed = good.replacen("\"status\":200", "\"status\":201", 1);
+    let cut = good.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n";
+    for content in [without, changed, cut] {
+        fs::write(&records, content).unwrap();
+        bundle(go()).unwrap_err();
+        bundle(python()).unwrap_err();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tools_of_others_verify_the_log_unmodified_and_find_every_change() {
     let mut gateway = Gateway::test().start().await;
     let mut answers = Vec::new();
