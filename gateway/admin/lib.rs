@@ -3,7 +3,7 @@
 //! *What it decides:* nothing about requests. It says whether the process lives (`/livez`), whether it should get
 //! traffic and what is down if not (`/readyz`), what it counted (`/metrics`), what it is (`/version`), and which keys
 //! its assertions are signed with (`/.well-known/cloister/jwks.json`). Operators who show the token of the configuration have
-//! it take tokens back (`/revocations`); issuers have it take back their own by what they sign (`/notices`).
+//! it take tokens back (`/revocations`); backends that show one of their own put events on record (`/audit/events`); issuers have it take back their own by what they sign (`/notices`).
 //!
 //! *What it must never do:* change anything for anybody else; show a token, a secret or a tenant's data; be reachable by the clients of
 //! the gateway. It listens on loopback unless told otherwise, and then says so in the log.
@@ -23,6 +23,7 @@
 //!     version: "0.1.0",
 //!     operations: None,
 //!     notices: None,
+//!     events: None,
 //! };
 //! let bound = page.bind("127.0.0.1:0".parse()?)?;
 //! assert_ne!(bound.address().port(), 0);
@@ -31,6 +32,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod events;
 mod listen;
 mod notices;
 mod operations;
@@ -39,6 +41,7 @@ mod readiness;
 #[cfg(test)]
 mod tests;
 
+pub use events::{Events, Inbox, Untaken};
 pub use listen::{BindError, Bound, ServeError};
 pub use notices::{Notices, Unheard};
 pub use operations::{AdminToken, Desk, Guessable, Operations, Refusal};

@@ -78,12 +78,8 @@ impl Operations {
             .with_state(self)
     }
 
-    /// Compared as hashes, so that time tells nothing of where they differ.
     fn knows(&self, headers: &HeaderMap) -> bool {
-        let mut shown = headers.get_all(AUTHORIZATION).iter();
-        let (Some(shown), None) = (shown.next(), shown.next()) else { return false };
-        let Some((scheme, token)) = shown.as_bytes().split_at_checked(b"Bearer ".len()) else { return false };
-        scheme.eq_ignore_ascii_case(b"Bearer ") && hash(token).ct_eq(&self.token.glance().0).into()
+        shown(headers).is_some_and(|token| self.token.glance().is(token))
     }
 }
 
@@ -94,6 +90,11 @@ impl AdminToken {
     /// It is not.
     pub fn new(token: &[u8]) -> Result<Self, Guessable> {
         if token.len() < 32 { Err(Guessable) } else { Ok(Self(hash(token))) }
+    }
+
+    /// Compared as hashes, so that time tells nothing of where they differ.
+    pub(crate) fn is(&self, token: &[u8]) -> bool {
+        hash(token).ct_eq(&self.0).into()
     }
 }
 
@@ -149,6 +150,14 @@ fn refused(refusal: Refusal) -> Response {
         Refusal::Unclear(why) => problem(StatusCode::BAD_REQUEST, Some(&why)),
         Refusal::Unavailable => problem(StatusCode::SERVICE_UNAVAILABLE, None),
     }
+}
+
+/// The one bearer token that is shown (RFC 6750 §2.1).
+pub(crate) fn shown(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut shown = headers.get_all(AUTHORIZATION).iter();
+    let (Some(shown), None) = (shown.next(), shown.next()) else { return None };
+    let (scheme, token) = shown.as_bytes().split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
 /// With the token as the key: of what is hashed itself, a copy would be left behind on the stack.

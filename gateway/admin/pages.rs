@@ -13,7 +13,7 @@ use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 use serde_json::json;
 
 use crate::readiness::Readiness;
-use crate::{Check, Collect, Notices, Operations};
+use crate::{Check, Collect, Events, Notices, Operations};
 
 /// What the admin listener shows.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub struct Admin {
     pub operations: Option<Operations>,
     /// Who takes what issuers say; nobody, if no issuer is believed in that.
     pub notices: Option<Arc<dyn Notices>>,
+    /// Backends that may put events on record.
+    pub events: Option<Events>,
 }
 
 /// A page with public keys: a JSON Web Key Set (RFC 7517 §5).
@@ -70,6 +72,7 @@ impl fmt::Debug for Admin {
 impl Admin {
     pub(crate) fn router(mut self) -> Router {
         let notices = self.notices.take().map_or_else(Router::new, crate::notices::router);
+        let events = self.events.take().map_or_else(Router::new, Events::router);
         let operations = self.operations.take().map_or_else(Router::new, Operations::router);
         let keys = self.key_sets.iter().fold(Router::new(), |router, KeySetPage { path, keys }| {
             let keys = Arc::clone(keys);
@@ -81,6 +84,7 @@ impl Admin {
             .route("/version", get(version))
             .merge(operations)
             .merge(notices)
+            .merge(events)
             .layer(map_response(finish))
             .with_state(Arc::new(self))
     }

@@ -50,6 +50,7 @@ fn admin(journal: &Arc<Journal>) -> Admin {
             keys: Arc::new(|| KeySet { json: r#"{"keys":[]}"#.into(), etag: "\"one\"".into(), max_age: 300 }),
         }],
         version: "1.2.3",
+        events: None,
         notices: Some(Arc::new(Notes)),
         operations: Some(Operations::new(AdminToken::new(TOKEN.as_bytes()).unwrap(), Arc::new(Notes))),
     }

@@ -111,7 +111,8 @@ fn put(line: &mut Vec<u8>, lead: &str, bytes: &[u8]) {
     line.push(b'"');
 }
 
-/// The tenant that a record names. No text of anybody else's can look like it: quotes are escaped in all of it.
+/// The tenant that a record names. No text of anybody else's can look like it: quotes are escaped in all of it, and details that
+/// a backend gave a name stand behind it.
 pub(crate) fn tenant_of(record: &[u8]) -> Option<&str> {
     let rest = after(record, br#","tenant":""#)?;
     let end = rest.iter().position(|byte| *byte == b'"')?;
@@ -119,7 +120,10 @@ pub(crate) fn tenant_of(record: &[u8]) -> Option<&str> {
 }
 
 fn count_in(record: &[u8]) -> Option<u64> {
-    let rest = after(record, br#","tseq":"#)?;
+    // The last of this name: what a backend tells in details stands before it, and may have the same.
+    let lead = br#","tseq":"#;
+    let at = record.windows(lead.len()).rposition(|window| window == lead)?;
+    let rest = record.get(at + lead.len()..)?;
     let end = rest.iter().position(|byte| !byte.is_ascii_digit())?;
     std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()
 }

@@ -235,6 +235,8 @@ pub enum Note<'a> {
         /// What is in force now.
         new: Digest,
     },
+    /// A backend says that something has happened.
+    Event(crate::Event<'a>),
     /// Somebody read records of the log.
     Read(LogUse<'a>),
     /// New files were not taken; the old ones stay in force.

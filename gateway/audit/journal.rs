@@ -116,14 +116,7 @@ impl Journal {
                 }
             }
         })??;
-        let told = shared.waiters.wait(position);
-        shared.wake();
-        let answer = match tokio::time::timeout(shared.settings.strict_timeout, told).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Unavailable::Closed),
-            Err(_) => Err(Unavailable::Timeout),
-        };
-        match answer {
+        match shared.on_disk(position).await {
             Ok(()) => Ok(open),
             Err(unavailable) => {
                 open.forget();
@@ -157,15 +150,18 @@ impl Journal {
     /// # Errors
     /// When there is no room for the record, or the journal is closed.
     pub fn note(&self, note: &Note<'_>) -> Result<(), Unavailable> {
-        let shared = &*self.shared;
-        if shared.closing.load(Ordering::Acquire) {
-            return Err(Unavailable::Closed);
-        }
-        let now = shared.clock.now();
-        let mut notes = shared.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = notes.as_mut().ok_or(Unavailable::Closed)?;
-        writer.record(|line| record::note(line, note, now, &shared.settings.instance))?;
+        self.shared.note(note)?;
         Ok(())
+    }
+
+    /// As [`Journal::note`], and resolves only when it is on disk.
+    ///
+    /// # Errors
+    /// As [`Journal::note`], and when the log is not well, or the disk does not answer in time: it may be on record then.
+    pub async fn note_strict(&self, note: &Note<'_>) -> Result<(), Unavailable> {
+        self.shared.accepts()?;
+        let position = self.shared.note(note)?;
+        self.shared.on_disk(position).await
     }
 
     /// Hides a subject, as it will stand in records. About half a microsecond: keep it beside the verified token.
@@ -313,6 +309,27 @@ impl Shared {
             role_changed: Condvar::new(),
             lock,
         })
+    }
+
+    fn note(&self, note: &Note<'_>) -> Result<local::Position, Unavailable> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(Unavailable::Closed);
+        }
+        let now = self.clock.now();
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = notes.as_mut().ok_or(Unavailable::Closed)?;
+        writer.record(|line| record::note(line, note, now, &self.settings.instance))
+    }
+
+    /// Waits until what was written there is in the log.
+    async fn on_disk(&self, position: local::Position) -> Result<(), Unavailable> {
+        let told = self.waiters.wait(position);
+        self.wake();
+        match tokio::time::timeout(self.settings.strict_timeout, told).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Unavailable::Closed),
+            Err(_) => Err(Unavailable::Timeout),
+        }
     }
 
     fn accepts(&self) -> Result<(), Unavailable> {

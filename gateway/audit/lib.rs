@@ -33,6 +33,7 @@ mod beside;
 mod chains;
 mod committer;
 mod entry;
+mod event;
 mod handle;
 mod handover;
 mod index;
@@ -58,6 +59,7 @@ pub use committer::Committer;
 pub use entry::{
     Decision, Digest, Echo, End, Entry, Files, KeyChange, KeyTurn, LogUse, Note, Outcome, Protocol, TokensOf, Turn,
 };
+pub use event::{Detail, DetailName, Event, EventOutcome, InvalidDetailName};
 pub use handle::{Open, Witness};
 pub use handover::{Handed, NotHandedOver, Predecessor};
 pub use index::{IndexError, Indexed, Indexer};

@@ -175,6 +175,10 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             }
             line.hex(r#","new":""#, u128::from(new.as_u64()), 16);
         }
+        Note::Event(ref event) => {
+            own(line, "event", at, instance);
+            crate::event::put(line, event);
+        }
         Note::Read(used) => log_use(line, "audit.read", used, at, instance),
         Note::Reported(used) => log_use(line, "report.generated", used, at, instance),
         Note::Refused { what, old, why } => {

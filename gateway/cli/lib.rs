@@ -18,6 +18,7 @@ mod args;
 mod asking;
 mod audit_log;
 mod audit_uses;
+mod backend_events;
 mod background;
 mod check;
 mod demonstrate;

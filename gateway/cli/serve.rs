@@ -46,7 +46,7 @@ use crate::signing::Rings;
 use crate::tasks::{Works, tasks};
 use crate::upgrade::{Old, Upgrade};
 use crate::watchdog::{self, Hearts};
-use crate::{desk, following, indexing, membership, ready, renew, which};
+use crate::{backend_events, desk, following, indexing, membership, ready, renew, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -144,6 +144,7 @@ impl Gateway {
             origin: audit.origin,
             every: audit.checkpoint,
         };
+        let sources = audit.events;
         let settings = audit::Settings::new(audit.directory, audit.instance);
         let (journal, committer) = origin.journal(settings, Arc::clone(&clock))?;
         let publishing = Publishing::open(wanted, Arc::clone(&journal), Arc::clone(&clock))?;
@@ -195,6 +196,22 @@ impl Gateway {
         let (names, realms) = which::issuers(&issuers);
         let hearing = Hearing::new(&issuers, &tokens, &revoking, &clock, &registry)?;
         let notices = hearing.map(|hearing| Arc::new(hearing) as Arc<dyn Notices>);
+        let told = outcomes(
+            &registry,
+            "cloister_backend_events_total",
+            "Events that backends wanted on record",
+            &backend_events::OUTCOMES,
+        )?;
+        let parts = backend_events::Parts {
+            sources: Vec::new(),
+            issuers: names.clone(),
+            realms: realms.clone(),
+            rules: Arc::clone(&rules),
+            journal: Arc::clone(&journal),
+            clock: Arc::clone(&clock),
+            outcomes: told,
+        };
+        let events = backend_events::open(sources, parts)?;
         let desk = desk::Front {
             revoking: Arc::clone(&revoking),
             issuers: names,
@@ -282,6 +299,7 @@ impl Gateway {
             version: VERSION,
             operations,
             notices,
+            events,
         }
         .on(admin)
         .map_err(|error| Failure::setup("cannot listen", &error))?;

@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::AdminToken;
 use certificate::AuthoritySettings;
 use ingress::{GuardSettings, ListenerSettings};
 use proxy::{Backend, ResponseSettings};
 use schemars::Schema;
+use secrets::Kept;
 use terms::{IssuerId, Place};
 use token::IssuerSettings;
 
@@ -114,6 +116,8 @@ pub(crate) struct Audit {
     pub(crate) origin: Option<tlog::Name>,
     /// How often one is signed.
     pub(crate) checkpoint: Duration,
+    /// Who may put events of their own on record, each with its token.
+    pub(crate) events: Vec<(crate::backend_events::Source, Kept<AdminToken>)>,
 }
 
 impl Settings {

@@ -153,7 +153,7 @@ impl Which {
 }
 
 impl Names<'_> {
-    fn issuer(self, written: &str) -> Result<IssuerId, Unclear> {
+    pub(crate) fn issuer(self, written: &str) -> Result<IssuerId, Unclear> {
         let known = self.issuers.iter().find(|issuer| issuer.as_str() == written).cloned();
         let of_tenant = || {
             let (realms, tenant) = written.rsplit_once('/')?;

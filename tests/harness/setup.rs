@@ -27,6 +27,7 @@ pub struct Setup {
     pub(super) protocol: &'static str,
     pub(super) jwks: Option<String>,
     pub(super) audit: Option<PathBuf>,
+    pub(super) audit_more: String,
     pub(super) members: Option<String>,
     pub(super) issuer: String,
     pub(super) assertion: String,
@@ -38,6 +39,12 @@ impl Setup {
     /// Other policies than those of the small world.
     pub fn policies(mut self, text: &str) -> Self {
         self.policies = Some(text.into());
+        self
+    }
+
+    /// What the audit log has beside its folder: `checkpoint: 1s`. `FOLDER` stands for that of the gateway.
+    pub fn audit_settings(mut self, text: &str) -> Self {
+        self.audit_more = format!(", {text}");
         self
     }
 
@@ -214,13 +221,14 @@ issuers:
     {protocol}
     timeouts: {timeouts}
 {defence}{upstreams}assertion: {{ issuer: "https://gateway.example.test"{assertion} }}
-audit: {{ directory: {log} }}
+audit: {{ directory: {log}{audit_more} }}
 "#,
         tls = if setup.tls { tls_listener(folder, &setup.tls_more) } else { String::new() },
         admin = setup.admin.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
         listener = setup.listener,
         assertion = setup.assertion,
         log = log.display(),
+        audit_more = setup.audit_more.replace("FOLDER", &folder_text.to_string()),
         protocol = setup.protocol,
         addresses = addresses.join(", "),
         timeouts = setup.timeouts.as_deref().unwrap_or("{ connect: 1s, read: 5s, write: 5s, idle: 5s }"),

@@ -4,6 +4,7 @@ mod addresses;
 mod admin;
 mod api_keys;
 mod audit;
+mod audit_events;
 mod audit_report;
 mod auditors;
 mod backend_tls;

@@ -38,6 +38,7 @@ use vault::Values;
 use super::file::{self, File};
 use super::{Audit, KeySettings, Settings, Shutdown};
 use crate::asking::Asking;
+use crate::backend_events::Source;
 
 /// Text, made into what the parts take. Every mistake is noted; settings come out only if nothing is missing for them.
 pub(super) struct Compiler<'a> {
@@ -194,7 +195,8 @@ impl Compiler<'_> {
     }
 
     fn audit(&mut self, entry: file::Audit) -> Option<Audit> {
-        let file::Audit { directory, instance, origin, checkpoint } = entry;
+        let file::Audit { directory, instance, origin, checkpoint, events } = entry;
+        let events = self.event_sources(events);
         let origin = origin.map(|origin| self.parse(&origin));
         let checkpoint = checkpoint.map(|written| {
             let Span(span) = self.parse(&written)?;
@@ -216,7 +218,40 @@ impl Compiler<'_> {
                 None => None,
             },
             checkpoint: checkpoint.unwrap_or(Some(Duration::from_secs(1)))?,
+            events,
         })
+    }
+
+    /// FAIL CLOSED: one that cannot be read is a finding, and nothing starts.
+    fn event_sources(&mut self, entries: Vec<file::EventSource>) -> Vec<(Source, Kept<AdminToken>)> {
+        let mut sources: Vec<(Source, Kept<AdminToken>)> = Vec::new();
+        for file::EventSource { backend, token, rate } in entries {
+            if self.parse::<terms::LimitId>(&backend).is_none() {
+                continue;
+            }
+            if sources.iter().any(|(source, _)| source.name == backend.value) {
+                self.error(
+                    &backend,
+                    "this backend stands here twice".into(),
+                    "one token is enough; it can be changed while it runs",
+                );
+                continue;
+            }
+            let rate = match rate {
+                Some(rate) => self.parse(&rate),
+                None => "100/s".parse().ok(),
+            };
+            let name = backend.value;
+            let given = self.key_for(&token, &format!("the events of {name}"));
+            let make = |secret: Secret<Vec<u8>>, _: Option<&AdminToken>| {
+                AdminToken::new(secret.expose()).map_err(|guessable| guessable.to_string())
+            };
+            let kept = given.and_then(|given| self.kept(&format!("audit.events.{name}.token"), &token, given, make));
+            if let (Some(rate), Some(kept)) = (rate, kept) {
+                sources.push((Source { name, rate }, kept));
+            }
+        }
+        sources
     }
 
     fn root(&mut self, written: &At<String>) -> Option<Secret<Vec<u8>>> {

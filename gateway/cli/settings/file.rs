@@ -263,6 +263,23 @@ pub(super) struct Audit {
     /// How often a checkpoint is signed while there are new records: `1s` if it is left out, and 100ms to 1m.
     #[serde(default)]
     pub(super) checkpoint: Option<At<String>>,
+    /// Backends that may put events of their own on record: `POST /audit/events` on the admin listener.
+    #[serde(default)]
+    pub(super) events: Vec<EventSource>,
+}
+
+/// A backend that may put events of its own on record.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventSource {
+    /// What it is called in the records.
+    pub(super) backend: At<String>,
+    /// A reference to the bearer token that it shows, of 32 bytes at least.
+    pub(super) token: At<String>,
+    /// How many it may send: `100/s` if it is left out.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(super) rate: Option<At<String>>,
 }
 
 /// Logs for operators: what happens to the gateway, never who asked what. That is the audit log's.
