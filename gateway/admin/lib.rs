@@ -40,6 +40,7 @@ mod pages;
 mod readiness;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub use events::{Events, Inbox, Untaken};
 pub use listen::{BindError, Bound, ServeError};
@@ -47,3 +48,4 @@ pub use notices::{Notices, Unheard};
 pub use operations::{AdminToken, Desk, Guessable, Operations, Refusal};
 pub use pages::{Admin, KeySet, KeySetPage};
 pub use readiness::{Check, Collect, Standing};
+pub use witness::{Witnessing, witness};

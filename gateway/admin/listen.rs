@@ -73,6 +73,12 @@ impl Admin {
 }
 
 impl Bound {
+    pub(crate) fn of(listener: TcpListener, router: Router) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address, router })
+    }
+
     /// Where it listens: the port that the system chose, where 0 was asked for.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {

@@ -8,7 +8,9 @@ use crate::which::Which;
 
 mod audit;
 
-pub(crate) use audit::{Audit, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify};
+pub(crate) use audit::{
+    Audit, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify, Witness,
+};
 
 /// Cloister: a security gateway for multi-tenant SaaS.
 ///
@@ -49,6 +51,9 @@ pub(crate) enum Command {
     /// Read the audit log, and show what it proves.
     #[command(subcommand)]
     Audit(Audit),
+    /// Witness the logs of others, on another host than theirs (C2SP tlog-witness).
+    #[command(subcommand)]
+    Witness(Witness),
     /// See the keys that sign what backends receive, and let them take turns.
     #[command(subcommand)]
     Keys(Keys),

@@ -15,6 +15,7 @@ mod report;
 mod rows;
 mod tail;
 
+pub(crate) use proofs::read_policy;
 pub(crate) use report::schema as report_schema;
 
 /// Runs one of the commands.

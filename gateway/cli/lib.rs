@@ -21,6 +21,7 @@ mod audit_uses;
 mod backend_events;
 mod background;
 mod check;
+mod cosigning;
 mod demonstrate;
 mod derived;
 mod desk;
@@ -59,6 +60,7 @@ mod watch_files;
 mod watch_store;
 mod watchdog;
 mod which;
+mod witness;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -108,6 +110,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Revocations(command) => revocations::run(&command, &SystemClock),
         Command::Schema { of } => schema(of),
         Command::Test(arguments) => check::test(&arguments),
+        Command::Witness(command) => witness::run(&command),
     }
 }
 

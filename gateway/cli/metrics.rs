@@ -25,7 +25,7 @@ use vault::Vault;
 
 use crate::publishing::Counts;
 use crate::signing::Rings;
-use crate::{indexing, membership};
+use crate::{cosigning, indexing, membership};
 
 /// The parts that count for themselves.
 pub(crate) struct Parts {
@@ -45,6 +45,7 @@ pub(crate) struct Parts {
     pub(crate) directory: Option<Directory>,
     pub(crate) checkpoints: Arc<Counts>,
     pub(crate) indexed: Arc<indexing::Counts>,
+    pub(crate) witnesses: Option<Arc<cosigning::Counts>>,
     pub(crate) vault: Option<Arc<Vault>>,
 }
 
@@ -82,6 +83,7 @@ impl Collector for Counted {
         families.push(self.parts.of_secrets());
         families.extend(of_checkpoints(&self.parts.journal.stats(), &self.parts.checkpoints));
         families.extend(of_index(&self.parts.indexed));
+        families.extend(self.parts.witnesses.iter().flat_map(|witnesses| of_witnesses(witnesses)));
         families.extend(self.parts.vault.iter().flat_map(|vault| of_vault(&vault.hearing())));
         families
     }
@@ -116,6 +118,38 @@ fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily; 4] {
             "cloister_checkpoint_failures_total",
             "Times that no checkpoint could be signed",
             read(&counts.failures),
+        ),
+    ]
+}
+
+fn of_witnesses(counts: &cosigning::Counts) -> [MetricFamily; 5] {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let each = |value: fn(&cosigning::OfSeat) -> &AtomicU64| {
+        let mut values = Vec::new();
+        for seat in &counts.seats {
+            values.push((vec![("witness", seat.name.as_str())], float(read(value(seat)))));
+        }
+        values
+    };
+    [
+        gauge("cloister_witnessed_records", "Records that enough witnesses have signed for", read(&counts.size)),
+        gauge("cloister_witnessed_timestamp_seconds", "When they had signed for them", read(&counts.signed_at)),
+        counter(
+            "cloister_log_forks_total",
+            "Times that a witness has seen another history of the audit log",
+            read(&counts.forks),
+        ),
+        family(
+            "cloister_witness_signed_timestamp_seconds",
+            "When each witness has signed last",
+            MetricType::GAUGE,
+            each(|seat| &seat.signed_at),
+        ),
+        family(
+            "cloister_witness_failures_total",
+            "Times that each witness has not signed",
+            MetricType::COUNTER,
+            each(|seat| &seat.failures),
         ),
     ]
 }

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use upstream::{Dns, Resolver, Special, Upstream};
 
 use crate::background::{Background, Shutdown, Task};
+use crate::cosigning::Cosigning;
 use crate::drain::{Drain, Spans};
 use crate::failure::Failure;
 use crate::following::Following;
@@ -144,10 +145,12 @@ impl Gateway {
             origin: audit.origin,
             every: audit.checkpoint,
         };
-        let sources = audit.events;
+        let (sources, witnesses) = (audit.events, audit.witnesses);
         let settings = audit::Settings::new(audit.directory, audit.instance);
         let (journal, committer) = origin.journal(settings, Arc::clone(&clock))?;
         let publishing = Publishing::open(wanted, Arc::clone(&journal), Arc::clone(&clock))?;
+        let cosigning =
+            witnesses.map(|witnesses| Cosigning::new(log.clone(), witnesses, Arc::clone(&journal), Arc::clone(&clock)));
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into() };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
@@ -288,6 +291,7 @@ impl Gateway {
             directory: directory.clone(),
             checkpoints: publishing.counts(),
             indexed: Arc::clone(&indexed),
+            witnesses: cosigning.as_ref().map(Cosigning::counts),
             vault: vault.as_ref().map(|(vault, _)| Arc::clone(vault)),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
@@ -332,6 +336,7 @@ impl Gateway {
             keys,
             following,
             vault,
+            cosigning,
             journal: Arc::clone(&journal),
             grace: shutdown.grace,
             old: Arc::clone(&old),

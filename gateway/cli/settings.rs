@@ -118,6 +118,8 @@ pub(crate) struct Audit {
     pub(crate) checkpoint: Duration,
     /// Who may put events of their own on record, each with its token.
     pub(crate) events: Vec<(crate::backend_events::Source, Kept<AdminToken>)>,
+    /// Who signs the checkpoints, too.
+    pub(crate) witnesses: Option<crate::cosigning::Witnesses>,
 }
 
 impl Settings {

@@ -14,6 +14,7 @@ use vault::Vault;
 
 use crate::audit_uses::AuditUses;
 use crate::background::Task;
+use crate::cosigning::Cosigning;
 use crate::following::{self, Following};
 use crate::known_keys::KnownKeys;
 use crate::life::Stage;
@@ -41,6 +42,7 @@ pub(crate) struct Works {
     pub(crate) keys: Rings,
     pub(crate) following: Arc<Following>,
     pub(crate) vault: Option<(Arc<Vault>, Duration)>,
+    pub(crate) cosigning: Option<Cosigning>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) grace: Duration,
     pub(crate) old: Arc<Old>,
@@ -63,6 +65,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         keys,
         following,
         vault,
+        cosigning,
         journal,
         grace,
         old,
@@ -81,6 +84,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
     let beside = Arc::clone(&following);
     let vault =
         vault.map(|(vault, refresh)| Task::new("vault", move |shutdown| asking::run(vault, refresh, beside, shutdown)));
+    let cosigning = cosigning.map(|asking| Task::new("witnesses", move |shutdown| asking.run(shutdown)));
     let relay = relay.map(|relay| Task::new("relay", move |shutdown| relay.run(shutdown)));
     let (tenants, taking) = (directory.clone().filter(Directory::knows_tenants), Arc::clone(&reloader));
     let tenants =
@@ -121,5 +125,5 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];
-    tasks.into_iter().chain(relay).chain(directory).chain(tenants).chain(vault).collect()
+    tasks.into_iter().chain(relay).chain(directory).chain(tenants).chain(vault).chain(cosigning).collect()
 }

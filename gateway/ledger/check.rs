@@ -2,7 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use audit::{ReadError, Reader};
-use tlog::{Bundle, Checkpoint, Distrust, Growth, Hash, Tile, TrustPolicy, WIDTH, leaf_hash, put_entry};
+use tlog::{Bundle, Checkpoint, Distrust, Growth, Hash, Note, Tile, TrustPolicy, WIDTH, leaf_hash, put_entry};
 
 use crate::Folder;
 
@@ -78,7 +78,13 @@ pub enum Difference {
 pub fn check(log: &Path, policy: Option<&TrustPolicy>) -> Result<Checked, ReadError> {
     let folder = Folder::of(log);
     let path = folder.checkpoint_path();
-    let note = folder.checkpoint().map_err(|error| ReadError::Io(path.clone(), error))?;
+    let mut note = folder.checkpoint().map_err(|error| ReadError::Io(path.clone(), error))?;
+    // Where witnesses must have signed, the newest checkpoint need not have them all yet: the one that has them is compared.
+    let lacks = |note: &Note| policy.is_some_and(|policy| policy.judge(note).err() == Some(Distrust::Quorum));
+    if note.as_ref().is_some_and(lacks) {
+        let witnessed = folder.witnessed().map_err(|error| ReadError::Io(path.clone(), error))?;
+        note = witnessed.or(note);
+    }
     let invalid = |error| ReadError::Io(path.clone(), io::Error::new(io::ErrorKind::InvalidData, error));
     let checkpoint = note.as_ref().map(Checkpoint::of).transpose().map_err(invalid)?;
     let mut checked =

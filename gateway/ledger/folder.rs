@@ -6,6 +6,9 @@ use tlog::{Bundle, Hash, InvalidNote, Note, Tile, Tiles};
 
 use crate::files::{self, Durable};
 
+/// What the checkpoint is called that witnesses have signed.
+const WITNESSED: &str = "checkpoint.witnessed";
+
 /// `tlog/` in the folder of a log: `checkpoint`, `tile/<level>/…` and `tile/entries/…` (C2SP tlog-tiles). A web server may
 /// show it as it is.
 #[derive(Clone, Debug)]
@@ -36,6 +39,23 @@ impl Folder {
     /// It cannot be read, or is not a note.
     pub fn checkpoint(&self) -> io::Result<Option<Note>> {
         files::read_if_there(&self.checkpoint_path())?.map(|bytes| note(&bytes)).transpose()
+    }
+
+    /// The newest checkpoint that enough witnesses have signed, too, if there is one: `checkpoint.witnessed`. The log goes on
+    /// beside it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not a note.
+    pub fn witnessed(&self) -> io::Result<Option<Note>> {
+        files::read_if_there(&self.0.join(WITNESSED))?.map(|bytes| note(&bytes)).transpose()
+    }
+
+    /// Puts it in place of the one before it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn put_witnessed(&self, note: &Note) -> io::Result<()> {
+        files::replace(&self.0.join(WITNESSED), note.to_string().as_bytes(), Durable::Now)
     }
 
     /// The file of a tile or bundle that has at least this many parts: the full one, or else one that is not full yet.
@@ -71,7 +91,7 @@ impl Folder {
             let tile =
                 |tile: Tile| Tile::in_tree(tile.level, tile.index, size).is_some_and(|it| it.width >= tile.width);
             let bundle = |it: Bundle| Bundle::in_tree(it.index, size).is_some_and(|bundle| bundle.width >= it.width);
-            path == "checkpoint" || path.parse().is_ok_and(tile) || path.parse().is_ok_and(bundle)
+            path == "checkpoint" || path == WITNESSED || path.parse().is_ok_and(tile) || path.parse().is_ok_and(bundle)
         };
         let mut foreign = Vec::new();
         let mut folders = vec![self.0.clone()];

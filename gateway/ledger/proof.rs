@@ -40,7 +40,13 @@ pub enum NoProof {
 /// There is none.
 pub fn prove(log: &Path, index: u64, leaf: Hash) -> Result<Receipt, NoProof> {
     let folder = Folder::of(log);
-    let note: Note = folder.checkpoint().map_err(NoProof::Checkpoint)?.ok_or(NoProof::None)?;
+    // One that witnesses have signed says more, if it has the record.
+    let witnessed = folder.witnessed().map_err(NoProof::Checkpoint)?;
+    let covers = |note: &Note| Checkpoint::of(note).is_ok_and(|checkpoint| index < checkpoint.size);
+    let note: Note = match witnessed.filter(covers) {
+        Some(note) => note,
+        None => folder.checkpoint().map_err(NoProof::Checkpoint)?.ok_or(NoProof::None)?,
+    };
     let Checkpoint { origin: _, size, root } = Checkpoint::of(&note)?;
     if index >= size {
         return Err(NoProof::Later { index, size });

@@ -3,6 +3,7 @@
 //
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go FOLDER POLICY [RECEIPT RECORD]...
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go --bundle FOLDER POLICY
+//	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go --witnesses FOLDER POLICY
 //
 // FOLDER is that of the log (`tlog`), or of a report with its proofs. POLICY holds `log <public key>`. Every entry is hashed, every tile compared, the
 // root must be that of the signed checkpoint, and each receipt must show its record.
@@ -10,6 +11,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -28,6 +31,10 @@ const height = 8
 func main() {
 	if len(os.Args) == 4 && os.Args[1] == "--bundle" {
 		checkBundle(os.Args[2], verifierOf(os.Args[3]))
+		return
+	}
+	if len(os.Args) == 4 && os.Args[1] == "--witnesses" {
+		checkWitnesses(os.Args[2], os.Args[3], verifierOf(os.Args[3]))
 		return
 	}
 	if len(os.Args) < 3 || len(os.Args)%2 == 0 {
@@ -73,6 +80,46 @@ func open(text []byte, verifier note.Verifier) head {
 	root, err := tlog.ParseHash(lines[2])
 	check(err)
 	return head{size, root}
+}
+
+// witness verifies a cosignature/v1 (C2SP tlog-cosignature) of one of the policy's witnesses.
+type witness struct {
+	name string
+	id   uint32
+	key  ed25519.PublicKey
+}
+
+func (w witness) Name() string    { return w.name }
+func (w witness) KeyHash() uint32 { return w.id }
+func (w witness) Verify(message, signature []byte) bool {
+	if len(signature) != 8+ed25519.SignatureSize {
+		return false
+	}
+	time := binary.BigEndian.Uint64(signature)
+	signed := fmt.Sprintf("cosignature/v1\ntime %d\n%s", time, message)
+	return ed25519.Verify(w.key, []byte(signed), signature[8:])
+}
+
+// checkWitnesses counts the policy's witnesses that have signed a checkpoint, beside its log.
+func checkWitnesses(folder, policy string, log note.Verifier) {
+	verifiers := []note.Verifier{log}
+	for _, line := range strings.Split(string(read(policy)), "\n") {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != "witness" {
+			continue
+		}
+		parts := strings.SplitN(words[2], "+", 3)
+		key, err := base64.StdEncoding.DecodeString(parts[2])
+		check(err)
+		hash := sha256.Sum256(append([]byte(parts[0]+"\n"), key...))
+		if key[0] != 4 || fmt.Sprintf("%x", hash[:4]) != parts[1] {
+			fail("this is not the key of a witness: %s", words[2])
+		}
+		verifiers = append(verifiers, witness{parts[0], binary.BigEndian.Uint32(hash[:]), key[1:]})
+	}
+	signed, err := note.Open(read(filepath.Join(folder, "checkpoint.witnessed")), note.VerifierList(verifiers...))
+	check(err)
+	fmt.Printf("%d of %d witnesses have signed\n", len(signed.Sigs)-1, len(verifiers)-1)
 }
 
 // hashes are all that the tree has, by their place in Go's order.

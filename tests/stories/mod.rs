@@ -57,3 +57,4 @@ mod upstreams;
 mod vault;
 mod verifiers;
 mod walls;
+mod witnesses;

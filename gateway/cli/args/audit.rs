@@ -231,3 +231,28 @@ pub(crate) struct Proof {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
 }
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Witness {
+    /// Print the public key of the witness, which is made if there is none: for `audit.witnesses` and for auditors.
+    Key {
+        /// Where the key lies, and what the witness has seen.
+        #[arg(long, value_name = "FOLDER")]
+        dir: PathBuf,
+        /// What it is called, for example a URL without its scheme. It cannot be changed later.
+        #[arg(long)]
+        name: String,
+    },
+    /// Sign the checkpoints of these logs, as long as each goes on from the one before it.
+    Run {
+        /// Where the key lies, and what the witness has seen.
+        #[arg(long, value_name = "FOLDER")]
+        dir: PathBuf,
+        /// Where it listens. Put something in front that speaks TLS, if logs are to reach it from elsewhere.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9911")]
+        listen: std::net::SocketAddr,
+        /// Whose checkpoints: a file as `cloister audit trust` prints it.
+        #[arg(long, value_name = "FILE")]
+        logs: PathBuf,
+    },
+}

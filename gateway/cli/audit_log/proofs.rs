@@ -9,6 +9,7 @@ use serde_json::json;
 use tlog::{Receipt, TrustPolicy, leaf_hash};
 
 use crate::args::{Format, Log, Proof, Verify};
+use crate::cosigning::Witnesses;
 use crate::failure::Failure;
 use crate::load;
 use crate::print::{self, Style};
@@ -28,7 +29,8 @@ pub(super) fn verify(arguments: &Verify) -> Result<(), Failure> {
             return Ok(None);
         }
         let (settings, _) = load::config(&log.config)?;
-        own_policy(&settings.state, &directory).map(|text| text.and_then(|text| text.parse().ok()))
+        own_policy(&settings.state, &directory, settings.audit.witnesses.as_ref())
+            .map(|text| text.and_then(|text| text.parse().ok()))
     };
     let policy = match given {
         Some(policy) => Some(policy),
@@ -125,7 +127,7 @@ fn each_tenant(report: &Report) {
     print::table(&rows).iter().for_each(print::line);
 }
 
-pub(super) fn read_policy(path: &Path) -> Result<TrustPolicy, Failure> {
+pub(crate) fn read_policy(path: &Path) -> Result<TrustPolicy, Failure> {
     let text = fs::read_to_string(path).map_err(|error| Failure::setup(path.display(), &error))?;
     text.parse().map_err(|error| Failure::setup(path.display(), &error))
 }
@@ -137,14 +139,14 @@ pub(super) fn policy_for(log: &Log, directory: &Path, given: Option<&Path>) -> R
         return fs::read_to_string(path).map(Some).map_err(|error| Failure::setup(path.display(), &error));
     }
     match load::config(&log.config) {
-        Ok((settings, _)) => own_policy(&settings.state, directory),
+        Ok((settings, _)) => own_policy(&settings.state, directory, settings.audit.witnesses.as_ref()),
         Err(_) if log.dir.is_some() => Ok(None),
         Err(findings) => Err(findings.into()),
     }
 }
 
 /// What an auditor is to trust, if this state folder has the key of that log.
-fn own_policy(state: &Path, directory: &Path) -> Result<Option<String>, Failure> {
+fn own_policy(state: &Path, directory: &Path, witnesses: Option<&Witnesses>) -> Result<Option<String>, Failure> {
     let id = Reader::log_id(directory).map_err(|error| Failure::setup("the log", &error))?;
     let Some(id) = id else { return Ok(None) };
     let file = KeyFile::of(state, id);
@@ -152,12 +154,25 @@ fn own_policy(state: &Path, directory: &Path) -> Result<Option<String>, Failure>
         return Ok(None);
     }
     let key = file.read().map_err(|error| Failure::setup("the log's key", &error))?;
-    Ok(Some(format!("log {}\nquorum none\n", key.verifier())))
+    let mut policy = format!("log {}\n", key.verifier());
+    let seats = witnesses.map_or(&[][..], |witnesses| &witnesses.seats);
+    for seat in seats {
+        policy += &format!("witness {} {}\n", seat.name(), seat.key());
+    }
+    match (witnesses, seats) {
+        (Some(witnesses), [_, _, ..]) => {
+            let names: Vec<_> = seats.iter().map(witness::Seat::name).collect();
+            policy += &format!("group enough {} {}\nquorum enough\n", witnesses.quorum, names.join(" "));
+        }
+        (Some(_), [one]) => policy += &format!("quorum {}\n", one.name()),
+        (None, _) | (Some(_), []) => policy += "quorum none\n",
+    }
+    Ok(Some(policy))
 }
 
 pub(super) fn trust(config: &Path) -> Result<(), Failure> {
     let (settings, _) = load::config(config)?;
-    let policy = own_policy(&settings.state, &settings.audit.directory)?;
+    let policy = own_policy(&settings.state, &settings.audit.directory, settings.audit.witnesses.as_ref())?;
     let missing = || {
         let state = settings.state.display();
         Failure::Setup(format!(

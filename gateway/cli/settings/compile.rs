@@ -15,6 +15,7 @@ mod telling;
 mod tls;
 mod upstream;
 mod vault;
+mod witnesses;
 
 pub(crate) use defence::MOST_ATTEMPTS;
 
@@ -195,8 +196,9 @@ impl Compiler<'_> {
     }
 
     fn audit(&mut self, entry: file::Audit) -> Option<Audit> {
-        let file::Audit { directory, instance, origin, checkpoint, events } = entry;
+        let file::Audit { directory, instance, origin, checkpoint, events, witnesses } = entry;
         let events = self.event_sources(events);
+        let witnesses = witnesses.map(|witnesses| self.witnesses(witnesses));
         let origin = origin.map(|origin| self.parse(&origin));
         let checkpoint = checkpoint.map(|written| {
             let Span(span) = self.parse(&written)?;
@@ -219,6 +221,10 @@ impl Compiler<'_> {
             },
             checkpoint: checkpoint.unwrap_or(Some(Duration::from_secs(1)))?,
             events,
+            witnesses: match witnesses {
+                Some(witnesses) => Some(witnesses?),
+                None => None,
+            },
         })
     }
 

@@ -266,6 +266,36 @@ pub(super) struct Audit {
     /// Backends that may put events of their own on record: `POST /audit/events` on the admin listener.
     #[serde(default)]
     pub(super) events: Vec<EventSource>,
+    /// Others who sign the checkpoints, too, once they have seen that each goes on from the one before it (C2SP tlog-witness).
+    #[serde(default)]
+    pub(super) witnesses: Option<Witnesses>,
+}
+
+/// Others who sign the checkpoints, too.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Witnesses {
+    /// How many of them it takes: all, if it is left out.
+    #[serde(default)]
+    pub(super) quorum: Option<At<u16>>,
+    /// How often they are asked: `1m` if it is left out, and 1s to 1h.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(super) every: Option<At<String>>,
+    /// Who they are.
+    pub(super) list: Vec<WitnessSeat>,
+}
+
+/// One who signs the checkpoints, too.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WitnessSeat {
+    /// What it is called in metrics and in the trust policy: one word.
+    pub(super) name: At<String>,
+    /// Where it is asked, without `add-checkpoint`: `https://`, or `http://` on this machine.
+    pub(super) url: At<String>,
+    /// Its public key (`name+id+base64`), as `cloister witness key` prints it.
+    pub(super) key: At<String>,
 }
 
 /// A backend that may put events of its own on record.
