@@ -71,3 +71,48 @@ fn run(log: &std::path::Path, journal: &Journal, counts: &Counts, stopped: &Rece
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use audit::{Note, Order, Query, Settings, Which};
+    use terms::SystemClock;
+
+    use super::*;
+
+    fn until(what: &str, so: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !so() {
+            assert!(Instant::now() < deadline, "never came: {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_is_indexed_beside_the_log_that_grows() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("audit");
+        let settings = Settings { segment_bytes: 65_536, ..Settings::new(log.clone(), "edge-1".into()) };
+        let (journal, committer) = Journal::open(settings, Arc::new(SystemClock)).unwrap();
+        let committing = std::thread::spawn(|| committer.run());
+        let why = "x".repeat(300);
+        for _ in 0..1_000 {
+            until("there is room", || journal.note(&Note::Secret { setting: "s", refused: Some(&why) }).is_ok());
+        }
+        until("all is on disk", || journal.stats().records >= 1_000);
+        let counts = Arc::<Counts>::default();
+        let indexing = start(log.clone(), Arc::clone(&journal), Arc::clone(&counts)).unwrap();
+        until("it is indexed", || counts.records.load(Ordering::Relaxed) > 500);
+        let query = Query { which: Which::All, kind: Some("secret.refused".into()), ..Query::default() };
+        let mut matches = query.clone().run(&log).unwrap();
+        assert_eq!(matches.by_ref().count(), 1_000);
+        assert!(matches.reach().indexed > 500, "{:?}", matches.reach());
+        let last = Query { order: Order::Latest, limit: Some(1), ..query }.run(&log).unwrap().next().unwrap().unwrap();
+        assert!(last.index >= 1_000 - 1);
+        drop(indexing);
+        journal.flush_and_close(Duration::from_secs(10)).unwrap();
+        committing.join().unwrap().unwrap();
+        assert_eq!(counts.failures.load(Ordering::Relaxed), 0);
+    }
+}

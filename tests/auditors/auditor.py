@@ -3,9 +3,10 @@
 
     auditor.py FOLDER POLICY [RECEIPT RECORD]...
     auditor.py --bundle FOLDER POLICY
+    auditor.py --witnesses FOLDER POLICY
 
 FOLDER is that of the log (`tlog`), or of a report with its proofs; POLICY holds `log <public key>`. Written from RFC 6962 (tree), RFC 8032 (Ed25519) and C2SP
-signed-note, tlog-checkpoint, tlog-tiles, tlog-proof and tlog-policy. It shares no code with the gateway.
+signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles, tlog-proof and tlog-policy. It shares no code with the gateway.
 """
 
 import base64
@@ -218,7 +219,34 @@ def check_bundle(folder, key):
     print(f"{len(records)} records of {before[0]}, the last is its record {before[1]}")
 
 
+def check_witnesses(folder, lines, key):
+    """C2SP tlog-cosignature: which of the policy's witnesses have signed the checkpoint, beside its log."""
+    note = (folder / "checkpoint.witnessed").read_text()
+    open_checkpoint(note, key)
+    text, _, below = note.rpartition("\n\n")
+    witnesses = [words[2].split("+", 2) for words in lines if words[:1] == ["witness"]]
+    signed = 0
+    for name, identifier, encoded in witnesses:
+        data = decode(encoded)
+        if data[0] != 4 or hashlib.sha256(name.encode() + b"\n" + data).hexdigest()[:8] != identifier:
+            raise Wrong("this is not the key of a witness")
+        for line in below.splitlines():
+            _, who, signature = line.split(" ")
+            signature = decode(signature)
+            if who == name and signature[:4].hex() == identifier:
+                (time,) = struct.unpack(">Q", signature[4:12])
+                message = f"cosignature/v1\ntime {time}\n{text}\n".encode()
+                if not is_signed(data[1:], message, signature[12:]):
+                    raise Wrong("the signature of a witness is forged")
+                signed += 1
+    print(f"{signed} of {len(witnesses)} witnesses have signed")
+
+
 def main(folder, policy, *receipts):
+    if folder == "--witnesses":
+        lines = [line.split() for line in pathlib.Path(receipts[0]).read_text().splitlines()]
+        key = next(Key(words[1]) for words in lines if words[:1] == ["log"])
+        return check_witnesses(pathlib.Path(policy), lines, key)
     if folder == "--bundle":
         folder, policy, receipts = pathlib.Path(policy), *receipts, None
     lines = [line.split() for line in pathlib.Path(policy).read_text().splitlines()]

@@ -116,14 +116,20 @@ async fn whoever_reads_the_log_is_on_record() {
     assert_eq!((&read["found"], &read["by"]), (&1.into(), &"command".into()));
     assert!(read["uid"].is_u64() && read["tseq"].is_u64(), "it stands in the chain of the tenant: {read}");
     assert!(!read.to_string().contains("ada"), "{read}");
+    let id = gateway.records(&[]).finals()[0]["id"].as_str().unwrap().to_owned();
+    let records = gateway.metric("cloister_audit_records");
+    gateway.eventually("a checkpoint covers it", || gateway.metric("cloister_checkpoint_records") >= records);
+    assert_eq!(audit(&gateway, &["proof", "--id", &id]).0, 0);
+    gateway.eventually("the receipt is on record", || reads(&gateway).len() == 2);
+    assert_eq!(reads(&gateway)[1]["filter"], format!("proof id={id}"));
     // While no gateway runs, too; and without the file of another log.
     gateway.process().signal("TERM");
     assert!(gateway.process().wait().success());
     let log = gateway.log().display().to_string();
     assert_eq!(audit(&gateway, &["query", "--dir", &log, "--reason", "tenant.mismatch"]).0, 0);
     gateway.start_again();
-    gateway.eventually("the reading is on record", || reads(&gateway).len() == 2);
-    assert_eq!(reads(&gateway)[1]["filter"], "reason=tenant.mismatch");
+    gateway.eventually("the reading is on record", || reads(&gateway).len() == 3);
+    assert_eq!(reads(&gateway)[2]["filter"], "reason=tenant.mismatch");
     // Of a copy nobody can put it on record; it can be read all the same.
     let copy = gateway.folder.path().join("copy");
     let copied = std::process::Command::new("cp").arg("-r").arg(gateway.log()).arg(&copy).status().unwrap();

@@ -8,6 +8,7 @@ use ledger::{Checked, Folder, KeyFile, NoProof};
 use serde_json::json;
 use tlog::{Receipt, TrustPolicy, leaf_hash};
 
+use super::on_record::{self, Use};
 use crate::args::{Format, Log, Proof, Verify};
 use crate::cosigning::Witnesses;
 use crate::failure::Failure;
@@ -195,6 +196,9 @@ pub(super) fn proof(arguments: &Proof) -> Result<(), Failure> {
     let Proof { log, id, index, out } = arguments;
     let directory = super::directory(log)?;
     let stored = find(&directory, id.as_deref(), *index)?;
+    let filter = id.as_ref().map_or_else(|| format!("proof index={}", stored.index), |id| format!("proof id={id}"));
+    let tenant = stored.row().ok().and_then(|row| row.tenant?.parse().ok());
+    on_record::note(log, &directory, &Use { tenant, filter, found: Some(1), ..Use::read() });
     let receipt = ledger::prove(&directory, stored.index, leaf_hash(&stored.json)).map_err(|error| match error {
         NoProof::Wrong(..) => Failure::broke("there is no proof", &error),
         NoProof::Checkpoint(_) | NoProof::Invalid(_) | NoProof::Later { .. } | NoProof::None | NoProof::Tiles(_) => {
