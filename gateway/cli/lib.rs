@@ -22,6 +22,7 @@ mod backend_events;
 mod background;
 mod check;
 mod cosigning;
+mod delivering;
 mod demonstrate;
 mod derived;
 mod desk;

@@ -25,7 +25,7 @@ use vault::Vault;
 
 use crate::publishing::Counts;
 use crate::signing::Rings;
-use crate::{cosigning, indexing, membership};
+use crate::{cosigning, delivering, indexing, membership};
 
 /// The parts that count for themselves.
 pub(crate) struct Parts {
@@ -47,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) indexed: Arc<indexing::Counts>,
     pub(crate) witnesses: Option<Arc<cosigning::Counts>>,
     pub(crate) vault: Option<Arc<Vault>>,
+    pub(crate) sinks: Box<dyn Fn() -> Vec<sinks::Condition> + Send + Sync>,
 }
 
 impl Parts {
@@ -84,6 +85,7 @@ impl Collector for Counted {
         families.extend(of_checkpoints(&self.parts.journal.stats(), &self.parts.checkpoints));
         families.extend(of_index(&self.parts.indexed));
         families.extend(self.parts.witnesses.iter().flat_map(|witnesses| of_witnesses(witnesses)));
+        families.extend(delivering::metrics(&(self.parts.sinks)()));
         families.extend(self.parts.vault.iter().flat_map(|vault| of_vault(&vault.hearing())));
         families
     }

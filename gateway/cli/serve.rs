@@ -20,6 +20,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use proxy::{Application, Backend, Backends, Metrics, Proxy, Recorder};
 use relay::{Plaintext, Relay};
+use sinks::Feeding;
 use store::Store;
 use terms::{Clock, Live, TenantId};
 use token::Dpop;
@@ -47,7 +48,7 @@ use crate::signing::Rings;
 use crate::tasks::{Works, tasks};
 use crate::upgrade::{Old, Upgrade};
 use crate::watchdog::{self, Hearts};
-use crate::{backend_events, desk, following, indexing, membership, ready, renew, which};
+use crate::{backend_events, delivering, desk, following, indexing, membership, ready, renew, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -69,6 +70,7 @@ pub(crate) struct Gateway {
     publishing: Publishing,
     log: PathBuf,
     indexed: Arc<indexing::Counts>,
+    feeding: Feeding,
     life: Life,
     spans: Spans,
 }
@@ -151,6 +153,7 @@ impl Gateway {
         let publishing = Publishing::open(wanted, Arc::clone(&journal), Arc::clone(&clock))?;
         let cosigning =
             witnesses.map(|witnesses| Cosigning::new(log.clone(), witnesses, Arc::clone(&journal), Arc::clone(&clock)));
+        let feeding = delivering::prepare(log.clone(), state.clone(), audit.sinks, &journal, &clock)?;
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into() };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
@@ -292,6 +295,7 @@ impl Gateway {
             checkpoints: publishing.counts(),
             indexed: Arc::clone(&indexed),
             witnesses: cosigning.as_ref().map(Cosigning::counts),
+            sinks: Box::new(feeding.conditions()),
             vault: vault.as_ref().map(|(vault, _)| Arc::clone(vault)),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
@@ -350,7 +354,7 @@ impl Gateway {
         }
         tasks.push(Task::new("state", move |shutdown| tell(old, upgrade, shutdown)));
         let spans = Spans { delay: shutdown.delay, grace: shutdown.grace };
-        Ok(Self { server, tasks, front, journal, committer, publishing, log, indexed, life, spans })
+        Ok(Self { server, tasks, front, journal, committer, publishing, feeding, log, indexed, life, spans })
     }
 
     /// How far it has come, and to make it go further.
@@ -360,13 +364,15 @@ impl Gateway {
 
     /// Serves until told to stop, then drains and brings the log to its end. `more` runs beside the other tasks.
     pub(crate) fn serve(self, more: Vec<Task>) -> Result<(), Failure> {
-        let Self { mut server, mut tasks, front, journal, committer, publishing, log, indexed, life, spans } = self;
+        let Self { mut server, mut tasks, front, journal, committer, publishing, feeding, log, indexed, life, spans } =
+            self;
         let committer = std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || committer.run())
             .map_err(|error| Failure::broke("the thread of the audit log", &error))?;
         let publishing = publishing.start()?;
         let indexing = indexing::start(log, Arc::clone(&journal), indexed)?;
+        let feeding = feeding.start().map_err(|error| Failure::broke("the sinks of the audit log", &error))?;
         let cut = Arc::new(AtomicU64::new(0));
         let drain = Drain { spans, life: life.clone(), journal: Arc::clone(&journal), cut: Arc::clone(&cut) };
         tasks.extend(more);
@@ -379,6 +385,7 @@ impl Gateway {
             return Err(Failure::Broke("the thread of the audit log broke".into()));
         }
         let published = publishing.end(); // once more, for the last records
+        delivering::end(feeding);
         closed.map_err(|error| Failure::broke("the audit log", &error))?;
         published?;
         let cut = cut.load(Ordering::Acquire);

@@ -120,6 +120,8 @@ pub(crate) struct Audit {
     pub(crate) events: Vec<(crate::backend_events::Source, Kept<AdminToken>)>,
     /// Who signs the checkpoints, too.
     pub(crate) witnesses: Option<crate::cosigning::Witnesses>,
+    /// Where the records go besides.
+    pub(crate) sinks: Vec<sinks::Settings>,
 }
 
 impl Settings {

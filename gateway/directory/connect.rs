@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use rustls_pki_types::ServerName;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
@@ -32,9 +33,15 @@ pub(crate) async fn carrying<T>(
 impl Server {
     /// Connects to the first of its addresses that is no standby.
     pub(crate) async fn open(&self) -> Result<(Client, Carrier), Fault> {
+        // Before anything is asked: nothing that is asked may write, or hold up those behind it.
+        let limit = self.wait.as_millis() / 2;
+        self.open_with(&format!("SET statement_timeout = {limit}; SET default_transaction_read_only = on")).await
+    }
+
+    async fn open_with(&self, session: &str) -> Result<(Client, Carrier), Fault> {
         let mut last = Fault::Late;
         for address in &self.addresses {
-            match timeout(self.connect, self.open_at(address)).await {
+            match timeout(self.connect, self.open_at(address, session)).await {
                 Ok(Ok(opened)) => return Ok(opened),
                 Ok(Err(fault)) => last = fault,
                 Err(_) => last = Fault::Late,
@@ -43,7 +50,17 @@ impl Server {
         Err(last)
     }
 
-    async fn open_at(&self, address: &Address) -> Result<(Client, Carrier), Fault> {
+    /// Connects to the first of its addresses that is no standby, for something else than to ask who belongs where. `session`
+    /// is what every connection begins with. The client works while the second part is polled.
+    ///
+    /// # Errors
+    /// When none of them lets us in.
+    pub async fn connect(&self, session: &str) -> Result<(Client, BoxFuture<'static, ()>), Fault> {
+        let (client, carrier) = self.open_with(session).await?;
+        Ok((client, Box::pin(async move { drop(carrier.await) })))
+    }
+
+    async fn open_at(&self, address: &Address, session: &str) -> Result<(Client, Carrier), Fault> {
         let at = || address.to_string();
         let (mut config, securing) = self.config(address);
         if let Some(password) = &self.password {
@@ -52,11 +69,8 @@ impl Server {
         let wire = reach(address).await.map_err(|error| Fault::Unreachable { address: at(), error })?;
         let refused = |error| Fault::Refused { address: at(), error };
         let (client, mut carrier) = config.connect_raw(wire, securing).await.map_err(refused)?;
-        // Before anything is asked: nothing that is asked may write, or hold up those behind it.
-        let limit = self.wait.as_millis() / 2;
-        let bounds = format!("SET statement_timeout = {limit}; SET default_transaction_read_only = on");
         let settle = async {
-            client.batch_execute(&bounds).await.map_err(|error| Fault::of(&error))?;
+            client.batch_execute(session).await.map_err(|error| Fault::of(&error))?;
             if is_standby(&client).await? { Err(Fault::Standby { address: at() }) } else { Ok(()) }
         };
         carrying(&mut carrier, self.connect, settle).await?;

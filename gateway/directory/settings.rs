@@ -25,7 +25,7 @@ impl Settings {
     /// Whether others could say in its place who belongs where.
     #[must_use]
     pub fn is_open_to_all(&self) -> bool {
-        matches!(self.server.security, Security::Plain) && !self.server.addresses.iter().all(Address::is_local)
+        self.server.is_open_to_all()
     }
 }
 
@@ -46,6 +46,14 @@ pub struct Server {
     pub connect: Duration,
     /// How long one request waits, whatever it waits for.
     pub wait: Duration,
+}
+
+impl Server {
+    /// Whether others can read and change what is said.
+    #[must_use]
+    pub fn is_open_to_all(&self) -> bool {
+        matches!(self.security, Security::Plain) && !self.addresses.iter().all(Address::is_local)
+    }
 }
 
 /// How connections over the network are secured.

@@ -61,8 +61,8 @@ impl Postgres {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
             give_away(&path);
         }
-        let access =
-            "local all cloister scram-sha-256\nlocal all all trust\nhostssl all cloister 127.0.0.1/32 scram-sha-256\n";
+        let access = "local all cloister scram-sha-256\nlocal all all trust\nhostssl all cloister,cloister_audit_writer 127.0.0.1/32 \
+             scram-sha-256\n";
         std::fs::write(data.join("pg_hba.conf"), access).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Self::spawn(folder.path(), port);
@@ -127,6 +127,31 @@ impl Postgres {
         }
         self.sql(&format!("ALTER ROLE cloister PASSWORD '{PASSWORD}'"));
         self
+    }
+
+    /// Makes it a place for records, as its operator would.
+    pub fn holding_records(self) -> Self {
+        self.make_records();
+        self
+    }
+
+    /// The same where there are none any more.
+    pub fn make_records(&self) {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/postgresql/audit.sql");
+        let sql = std::fs::read_to_string(file).unwrap();
+        for _ in 0..2 {
+            self.sql(&sql); // it can be run again
+        }
+        self.sql(&format!("ALTER ROLE cloister_audit_writer PASSWORD '{PASSWORD}'"));
+    }
+
+    /// As it stands in a sink, over TLS. `DATABASE_PASSWORD` has the password.
+    pub fn sink(&self) -> String {
+        let (port, ca) = (self.port, self.folder.path().join("tls.pem"));
+        format!(
+            "postgresql: {{ addresses: [\"127.0.0.1:{port}\"], database: postgres, password: \"${{env:DATABASE_PASSWORD}}\", ca: {} }}",
+            ca.display()
+        )
     }
 
     /// As it stands in a configuration, by its socket.

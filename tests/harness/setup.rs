@@ -28,6 +28,7 @@ pub struct Setup {
     pub(super) jwks: Option<String>,
     pub(super) audit: Option<PathBuf>,
     pub(super) audit_more: String,
+    pub(super) sinks: String,
     pub(super) members: Option<String>,
     pub(super) issuer: String,
     pub(super) assertion: String,
@@ -150,6 +151,12 @@ impl Setup {
         self
     }
 
+    /// One more sink of the audit log, as YAML in one line. `FOLDER` stands for the gateway's.
+    pub fn sink(mut self, text: &str) -> Self {
+        self.sinks.push_str(&format!("{text}, "));
+        self
+    }
+
     /// More settings of the assertion, as YAML in one line: `lifetime: 2s`.
     pub fn assertion(mut self, text: &str) -> Self {
         self.assertion = format!(", {text}");
@@ -221,7 +228,7 @@ issuers:
     {protocol}
     timeouts: {timeouts}
 {defence}{upstreams}assertion: {{ issuer: "https://gateway.example.test"{assertion} }}
-audit: {{ directory: {log}{audit_more} }}
+audit: {{ directory: {log}{audit_more}{sinks} }}
 "#,
         tls = if setup.tls { tls_listener(folder, &setup.tls_more) } else { String::new() },
         admin = setup.admin.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
@@ -229,6 +236,7 @@ audit: {{ directory: {log}{audit_more} }}
         assertion = setup.assertion,
         log = log.display(),
         audit_more = setup.audit_more.replace("FOLDER", &folder_text.to_string()),
+        sinks = sinks(setup, &folder_text.to_string()),
         protocol = setup.protocol,
         addresses = addresses.join(", "),
         timeouts = setup.timeouts.as_deref().unwrap_or("{ connect: 1s, read: 5s, write: 5s, idle: 5s }"),
@@ -243,6 +251,10 @@ audit: {{ directory: {log}{audit_more} }}
     text.push_str(&setup.settings);
     text.push_str(&setup.more);
     text
+}
+
+fn sinks(setup: &Setup, folder: &str) -> String {
+    if setup.sinks.is_empty() { String::new() } else { format!(", sinks: [{}]", setup.sinks.replace("FOLDER", folder)) }
 }
 
 /// The settings of the shutdown: quick, unless a story says otherwise.

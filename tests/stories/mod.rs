@@ -44,6 +44,7 @@ mod revocations;
 mod secrets;
 mod services;
 mod shedding;
+mod sinks;
 mod soak;
 mod sockets;
 mod stepup;

@@ -11,6 +11,7 @@ mod keys;
 mod networks;
 mod redis;
 mod response;
+mod sinks;
 mod telling;
 mod tls;
 mod upstream;
@@ -196,9 +197,11 @@ impl Compiler<'_> {
     }
 
     fn audit(&mut self, entry: file::Audit) -> Option<Audit> {
-        let file::Audit { directory, instance, origin, checkpoint, events, witnesses } = entry;
+        let file::Audit { directory, instance, origin, checkpoint, events, witnesses, sinks } = entry;
         let events = self.event_sources(events);
         let witnesses = witnesses.map(|witnesses| self.witnesses(witnesses));
+        let hostname = instance.as_ref().map_or("gateway", |instance| instance.value.as_str());
+        let sinks = self.sinks(sinks, hostname);
         let origin = origin.map(|origin| self.parse(&origin));
         let checkpoint = checkpoint.map(|written| {
             let Span(span) = self.parse(&written)?;
@@ -225,6 +228,7 @@ impl Compiler<'_> {
                 Some(witnesses) => Some(witnesses?),
                 None => None,
             },
+            sinks: sinks?,
         })
     }
 

@@ -11,6 +11,7 @@ mod issuer;
 mod keys;
 mod redis;
 mod response;
+pub(super) mod sinks;
 mod upstream;
 mod vault;
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use terms::{Finding, Findings, Span};
-use yaml::{At, Kind, Named, Node, Pairs};
+use yaml::{At, Kind, Named, Node, Pairs, Tried};
 
 pub(crate) use assertion::{
     AssertionAlgorithm, Binding, Database, Field, FieldForm, FormedField, NextKey, SignatureAlgorithm,
@@ -269,6 +270,9 @@ pub(super) struct Audit {
     /// Others who sign the checkpoints, too, once they have seen that each goes on from the one before it (C2SP tlog-witness).
     #[serde(default)]
     pub(super) witnesses: Option<Witnesses>,
+    /// Where the records go besides.
+    #[serde(default)]
+    pub(super) sinks: Vec<Tried<At<sinks::Sink>>>,
 }
 
 /// Others who sign the checkpoints, too.

@@ -59,7 +59,8 @@ impl Compiler<'_> {
         }
         let read: Vec<Option<Address>> = addresses.value.iter().map(|address| self.parse(address)).collect();
         let read: Option<Vec<_>> = read.into_iter().collect();
-        let security = self.security(read.as_deref().unwrap_or_default(), ca, insecure_plaintext);
+        let is_local = read.iter().flatten().all(Address::is_local);
+        let security = self.security(is_local, ca, insecure_plaintext);
         let password = password.map(|written| {
             let given = self.secret(&written)?;
             let make = |secret, _: Option<&Secret<Vec<u8>>>| Ok(secret);
@@ -144,13 +145,12 @@ impl Compiler<'_> {
     }
 
     /// How connections are secured: by TLS, unless they stay on this machine or somebody has said that they need not be.
-    fn security(
+    pub(super) fn security(
         &mut self,
-        addresses: &[Address],
+        is_local: bool,
         ca: Option<At<String>>,
         plaintext: Option<At<bool>>,
     ) -> Option<Security> {
-        let is_local = addresses.iter().all(Address::is_local);
         let is_plain = plaintext.as_ref().is_some_and(|plaintext| plaintext.value);
         if let Some(ca) = ca.as_ref().filter(|_| is_plain) {
             self.error(ca, "without TLS there are no certificates".into(), "leave out `ca` or `insecure_plaintext`");
