@@ -118,3 +118,64 @@ impl Sink for SyslogSink {
         Box::pin(self.put(batch))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use directory::Security;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tests::batch;
+
+    fn message(hostname: &str, event: &str, tenant: &str) -> String {
+        let server = Server { address: "127.0.0.1:601".parse().unwrap(), security: Security::Plain };
+        let syslog = Syslog { server, hostname: hostname.into(), facility: 13, acknowledged: Acknowledged::ByClose };
+        let mut batch = batch(3, 1);
+        let item = &mut batch.items[0];
+        (item.event, item.tenant) = (event.into(), Some(tenant.into()));
+        SyslogSink { syslog, open: None }.message(batch.log, &batch.items[0])
+    }
+
+    /// The value of a parameter as RFC 5424 §6.3.3 reads it, and what follows its quote.
+    fn value<'a>(text: &'a str, name: &str) -> Option<(String, &'a str)> {
+        let (_, rest) = text.split_once(&format!(" {name}=\""))?;
+        let (mut value, mut letters) = (String::new(), rest.char_indices());
+        while let Some((at, letter)) = letters.next() {
+            match letter {
+                '"' => return Some((value, rest.get(at + 1..)?)),
+                '\\' => value.push(letters.next().filter(|(_, it)| matches!(it, '"' | '\\' | ']'))?.1),
+                ']' => return None,
+                other => value.push(other),
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_message_looks_like_this() {
+        let message = message("eu-1", "policy.denied", "acme");
+        let leaf = &batch(3, 1).items[0].leaf;
+        let expected = format!(
+            "<110>1 2026-09-21T14:13:20.003Z eu-1 cloister - policy.denied [cloister@32473 \
+             log=\"07070707070707070707070707070707\" index=\"3\" leaf=\"{leaf}\" tenant=\"acme\"] {{\"n\":3}}"
+        );
+        assert_eq!(message, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_leaves_its_place(host in any::<String>(), event in any::<String>(), tenant in "[\\]\\[\"\\\\ =a-z\\r\\n\u{e9}]{0,40}") {
+            let message = message(&host, &event, &tenant);
+            prop_assert!(!message.chars().any(char::is_control));
+            let words: Vec<&str> = message.splitn(7, ' ').collect();
+            prop_assert_eq!((words[0], words[3], words[4]), ("<110>1", "cloister", "-"));
+            for (word, longest) in [(words[2], 255), (words[5], 32)] {
+                prop_assert!((1..=longest).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_graphic()));
+            }
+            let (read, rest) = value(&message, "tenant").expect("a value with an end");
+            let seen: String = tenant.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+            prop_assert_eq!(read, seen);
+            prop_assert_eq!(rest, "] {\"n\":3}");
+        }
+    }
+}
