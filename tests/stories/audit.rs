@@ -94,6 +94,8 @@ async fn what_a_client_writes_is_no_formula_in_a_spreadsheet() {
     assert!(lines.next().unwrap().starts_with("log,index,leaf_hash,time,kind,tenant,"), "{out}");
     let line = lines.find(|line| line.contains(&answer.request_id())).unwrap();
     assert!(line.contains(",'-1+2,"), "{line}");
+    let hash = line.split(',').nth(2).unwrap();
+    assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
     for cell in out.lines().skip(1).flat_map(|line| line.split(',')) {
         assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
     }

@@ -112,7 +112,8 @@ fn sheet(log: &str, stored: &Stored, row: &Row<'_>) -> Vec<String> {
     vec![
         log.to_owned(),
         stored.index.to_string(),
-        leaf_hash(&stored.json).to_string(),
+        // In hexadecimal: base64 may begin with a plus, which a spreadsheet must not see.
+        leaf_hash(&stored.json).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
         row.time.to_owned(),
         text(row.kind.or(row.stage)),
         text(row.tenant),
