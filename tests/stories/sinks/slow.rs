@@ -66,3 +66,65 @@ async fn an_object_that_is_in_our_place_and_is_not_ours_is_told_of_and_not_taken
     gateway.eventually("it is told", || gateway.said().contains("another object is in the place"));
     assert!(gateway.metric("cloister_audit_sink_lag_records") > 0.0);
 }
+
+/// A receiver that answers as it likes: late, with an error, or by closing the connection.
+async fn moody(took: std::sync::Arc<std::sync::Mutex<Vec<String>>>) -> std::net::SocketAddr {
+    use axum::http::StatusCode;
+    let take = move |body: String| {
+        let took = std::sync::Arc::clone(&took);
+        async move {
+            match fastrand::u8(..8) {
+                0 => return StatusCode::INTERNAL_SERVER_ERROR,
+                1 => tokio::time::sleep(std::time::Duration::from_millis(300)).await, // later than is waited for
+                2 => {
+                    // It has it, and cannot say so.
+                    took.lock().unwrap().push(body);
+                    return StatusCode::BAD_GATEWAY;
+                }
+                _ => {}
+            }
+            took.lock().unwrap().push(body);
+            StatusCode::NO_CONTENT
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = axum::Router::new().route("/", axum::routing::post(take));
+    #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_receiver_does_and_however_often_the_gateway_is_killed_nothing_is_lost_and_the_order_is_kept() {
+    let took = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let address = moody(std::sync::Arc::clone(&took)).await;
+    let sink = format!(
+        "{{ name: siem, timeout: 150ms, batch: {{ records: 7, wait: 10ms }}, http: {{ url: \"http://{address}/\", \
+         key: \"${{env:WEBHOOK_KEY}}\" }} }}"
+    );
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let mut gateway = Gateway::test().environment("WEBHOOK_KEY", key).sink(&sink).start().await;
+    for _ in 0..10 {
+        for _ in 0..20 {
+            assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
+        }
+        gateway.process().signal("KILL");
+        gateway.process().wait();
+        gateway.start_again();
+    }
+    let indexes = || -> Vec<u64> {
+        let bodies = took.lock().unwrap().clone();
+        let events = bodies.iter().flat_map(|body| json(body).as_array().unwrap().clone());
+        events.map(|event| event["logindex"].as_str().unwrap().parse().unwrap()).collect()
+    };
+    gateway.eventually_within(std::time::Duration::from_secs(120), "everything has arrived", || {
+        gateway.metric("cloister_audit_sink_lag_records") == 0.0
+    });
+    let mut next = 0;
+    for index in indexes() {
+        assert!(index <= next, "{index} comes before {next}");
+        next = next.max(index + 1);
+    }
+    assert_eq!(next, records(&gateway).len() as u64);
+}
