@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tlog::{Hash, leaf_hash};
 
 use crate::open::OpenError;
-use crate::reader::{ReadError, Reader};
-use crate::segment::LogId;
+use crate::reader::Reader;
+use crate::segment::{LogId, sync_directory};
 
 /// How far each tenant's chain is, on disk and in the batch that is being made.
 #[derive(Debug, Default)]
@@ -41,8 +41,8 @@ impl Chains {
         let kept = Kept::read(directory).filter(|kept| kept.log == log && kept.records <= records);
         let (from, heads) = kept.map_or_else(|| (0, HashMap::new()), |kept| (kept.records, kept.heads));
         let mut chains = Self { heads, ..Self::default() };
-        for stored in Reader::from(directory, from).map_err(unreadable)? {
-            let stored = stored.map_err(unreadable)?;
+        for stored in Reader::from(directory, from)? {
+            let stored = stored?;
             if stored.index >= records {
                 break;
             }
@@ -92,14 +92,24 @@ impl Chains {
         self.batch.clear();
     }
 
-    /// Keeps them for the next start, which would have to read the whole log otherwise. They are made of the log, so they
-    /// may be lost.
+    /// Up to which record the heads are kept. Records before it may be pruned: where a chain goes on is known without them.
+    pub(crate) fn kept(directory: &Path) -> Option<u64> {
+        Kept::read(directory).map(|kept| kept.records)
+    }
+
+    /// Keeps them for the next start, which would have to read the whole log otherwise, and perhaps could not: what they were
+    /// made of may be pruned.
     pub(crate) fn save(&self, directory: &Path, log: LogId, records: u64) {
         let path = Kept::path(directory);
         let draft = path.with_extension("new");
-        let written =
-            fs::write(&draft, Kept::encode(&self.heads, log, records)).and_then(|()| fs::rename(&draft, &path));
-        if let Err(error) = written {
+        let write = || -> io::Result<()> {
+            let mut file = fs::File::create(&draft)?;
+            file.write_all(&Kept::encode(&self.heads, log, records))?;
+            file.sync_all()?;
+            fs::rename(&draft, &path)?;
+            sync_directory(directory)
+        };
+        if let Err(error) = write() {
             tracing::warn!(path = %path.display(), %error, "the next start has to read the whole audit log");
         }
     }
@@ -131,20 +141,6 @@ fn count_in(record: &[u8]) -> Option<u64> {
 fn after<'r>(record: &'r [u8], lead: &[u8]) -> Option<&'r [u8]> {
     let at = record.windows(lead.len()).position(|window| window == lead)?;
     record.get(at + lead.len()..)
-}
-
-fn unreadable(error: ReadError) -> OpenError {
-    match error {
-        ReadError::Damaged { segment, offset, index: _, damage } => {
-            OpenError::Corrupt { segment, offset, what: damage.to_string() }
-        }
-        ReadError::Header(segment, invalid) => OpenError::Corrupt { segment, offset: 0, what: invalid.to_string() },
-        ReadError::Io(path, source) => OpenError::io("read", &path, source),
-        ReadError::Missing { segment, expected, found } => {
-            let what = format!("it begins with record {found}, and {expected} was to come next");
-            OpenError::Corrupt { segment, offset: 0, what }
-        }
-    }
 }
 
 /// 16 random bytes for each record, fetched many at a time.

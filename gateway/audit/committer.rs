@@ -5,16 +5,16 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::NotClosed;
+use crate::accounts::{Accounts, Net, Told};
 use crate::beside::{Beside, Look};
 use crate::handover::Role;
 use crate::journal::{Shared, Unavailable};
 use crate::lane::slot::State;
 use crate::lane::{Lane, Owner};
 use crate::line::Line;
-use crate::log::Log;
+use crate::log::{Log, Sealed};
 use crate::segment::commit::{Commit, Run};
-use crate::{record, recover};
+use crate::{NotClosed, Settings, record, recover};
 
 /// A batch is brought to disk when it has so many bytes, even if more is waiting.
 const BATCH_BYTES: usize = 4 << 20;
@@ -39,6 +39,9 @@ pub struct Committer {
     /// Slots whose record is in the batch.
     collected: Vec<(Arc<Lane>, u32)>,
     gap: Gap,
+    pub(crate) accounts: Accounts,
+    /// What was closed for good and is not told of yet.
+    sealed: Option<Sealed>,
     failing: Option<Failing>,
     scratch: Line,
 }
@@ -50,6 +53,16 @@ struct Cursor {
     read: u64,
     /// What is in the log. INVARIANT: the lane's tail is never beyond this.
     committed: u64,
+    /// Final records in the batch.
+    finals: u64,
+    /// Those that were in the log when this committer began with the lane.
+    settled_before: u64,
+}
+
+impl Cursor {
+    fn came(&self) -> Net {
+        Net::of(&self.lane, self.settled_before)
+    }
 }
 
 /// What the log has to own up to in its next batch.
@@ -95,6 +108,8 @@ impl Committer {
             start: None,
             collected: Vec::new(),
             gap: Gap::default(),
+            accounts: Accounts::default(),
+            sealed: None,
             failing: None,
             scratch: Line::new(),
         }
@@ -224,7 +239,8 @@ impl Committer {
         for lane in lanes {
             let Owner { epoch, number, .. } = lane.owner;
             let from = self.start.as_ref().map_or(0, |start| start.position(epoch, number));
-            self.cursors.push(Cursor { lane, read: from, committed: from });
+            let settled_before = lane.settled();
+            self.cursors.push(Cursor { lane, read: from, committed: from, finals: 0, settled_before });
         }
     }
 
@@ -262,7 +278,12 @@ impl Committer {
         for (_, text) in &owed {
             self.log.record(text);
         }
-        self.gap.inherited = lanes.iter().map(|lane| lane.unrecorded()).sum();
+        let unrecorded = lanes.iter().map(|lane| lane.unrecorded()).sum();
+        let came = self.cursors.iter().filter(of_run).map(Cursor::came).sum();
+        let since = |cursor: &Cursor| cursor.lane.settled() - cursor.settled_before + cursor.finals;
+        let finals = self.cursors.iter().filter(of_run).map(since).sum::<u64>() + owed.len() as u64;
+        self.accounts.owed = owed.len() as u64;
+        self.gap.inherited = unrecorded + self.accounts.bury(came, finals, unrecorded);
         self.own_up();
         let mut runs = self.runs(Until::Read);
         runs.retain(|run| run.epoch != epoch);
@@ -294,6 +315,7 @@ impl Committer {
             match cursor.lane.ring().read(cursor.read, head, self.scratch.bytes_mut()) {
                 Some(next) => {
                     self.log.record(self.scratch.as_bytes());
+                    cursor.finals += u64::from(record::is_final(self.scratch.as_bytes()));
                     cursor.read = next;
                 }
                 None => {
@@ -332,7 +354,12 @@ impl Committer {
                 }
             };
             match held {
-                Some(_) => self.log.record(self.scratch.as_bytes()),
+                Some(_) => {
+                    self.log.record(self.scratch.as_bytes());
+                    if let Some(cursor) = self.cursors.get_mut(at) {
+                        cursor.finals += 1;
+                    }
+                }
                 None => self.gap.unreadable += 1,
             }
             self.collected.push((Arc::clone(&lane), number));
@@ -341,6 +368,35 @@ impl Committer {
 
     /// Puts into the log what is missing from it.
     fn own_up(&mut self) {
+        if let Some(Sealed { first, records, bytes }) = self.sealed {
+            self.own("segment.sealed", |line, _| {
+                line.number(r#","first":"#, first);
+                line.number(r#","records":"#, records);
+                line.number(r#","bytes":"#, bytes);
+            });
+        }
+        self.own_up_to_gaps();
+        if self.accounts.is_due(self.shared.settings.heartbeat) {
+            self.account("log.heartbeat");
+        }
+    }
+
+    /// How many requests came in, and how many final records there are with those of the batch.
+    fn account(&mut self, kind: &'static str) {
+        let batched = self.cursors.iter().map(|cursor| cursor.finals).sum();
+        // ORDER: after the batch was made, so that each of its requests is among those that came in.
+        let lanes = self.cursors.iter().map(Cursor::came).sum::<Net>();
+        let told = self.accounts.tell(batched, lanes);
+        let elsewhere = self.shared.counters.arrived.load(Ordering::Relaxed);
+        self.own(kind, |line, _| {
+            if let Some(Told { requests, finals }) = told {
+                line.number(r#","requests":"#, requests + elsewhere);
+                line.number(r#","finals":"#, finals);
+            }
+        });
+    }
+
+    fn own_up_to_gaps(&mut self) {
         let unrecorded = self.untold() + self.gap.inherited;
         if unrecorded == 0 && self.gap.unreadable == 0 && self.gap.why.is_none() {
             return;
@@ -373,7 +429,8 @@ impl Committer {
         let own: Vec<_> = self.cursors.iter().filter(|cursor| self.is_own(&cursor.lane)).collect();
         let committed = |lane: u16| own.get(usize::from(lane)).map_or(0, |cursor| cursor.committed);
         self.shared.waiters.settle(committed);
-        self.log.tip().length < self.shared.settings.segment_bytes || self.roll()
+        let Settings { segment_bytes, seal_after, .. } = self.shared.settings;
+        !self.log.is_full(segment_bytes, seal_after, self.shared.clock.now()) || self.roll()
     }
 
     /// Brings the batch to disk with a commit that names these runs.
@@ -386,16 +443,21 @@ impl Committer {
         }
         self.shared.counters.committed(started.elapsed());
         self.gap = Gap { told: unrecorded, ..Gap::default() };
+        self.sealed = None;
         self.advance();
         true
     }
 
     pub(crate) fn roll(&mut self) -> bool {
         let rolled = self.log.roll(&self.runs(Until::Committed), self.shared.clock.now());
-        if let Err(error) = &rolled {
-            self.fail(error);
+        match rolled {
+            Ok(sealed) => self.sealed = Some(sealed),
+            Err(error) => {
+                self.fail(&error);
+                return false;
+            }
         }
-        rolled.is_ok()
+        true
     }
 
     /// ORDER: after the sync. What the lanes hold up to here may be overwritten.
@@ -404,8 +466,10 @@ impl Committer {
         shared.records.store(self.log.tip().records, Ordering::Relaxed);
         for cursor in &mut self.cursors {
             cursor.committed = cursor.read;
+            cursor.lane.settle(cursor.finals);
             cursor.lane.set_tail(cursor.committed);
         }
+        self.accounts.committed(self.cursors.iter_mut().map(|cursor| std::mem::take(&mut cursor.finals)).sum());
         for (lane, number) in self.collected.drain(..) {
             if let Some(slot) = lane.slot(number) {
                 slot.set(State::Free);
@@ -442,7 +506,9 @@ impl Committer {
         self.failing = Some(Failing { tried: Instant::now() });
         for cursor in &mut self.cursors {
             cursor.read = cursor.committed;
+            cursor.finals = 0;
         }
+        self.accounts.owed = 0;
         for (lane, number) in self.collected.drain(..) {
             if let Some(slot) = lane.slot(number) {
                 slot.set(State::Done);
@@ -487,7 +553,7 @@ impl Committer {
         }
         self.collect();
         if self.beside.is_empty() {
-            self.own("log.closed", |_, _| {});
+            self.account("log.closed");
         } // or the process that lives on has the log again as soon as this one has ended, and closes it
         self.failing.is_none() && self.commit()
     }

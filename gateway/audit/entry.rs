@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use terms::{Author, IssuerId, Reason, RequestId, RouteId, TenantId, UpstreamId};
 
-use crate::Pseudonym;
+use crate::{Prunable, Pseudonym};
 
 /// What is known of a request once it has been judged: everything but how it went on.
 ///
@@ -239,6 +239,17 @@ pub enum Note<'a> {
     Event(crate::Event<'a>),
     /// Somebody read records of the log.
     Read(LogUse<'a>),
+    /// The oldest records go, as their time is over. It is on disk before they do.
+    Pruned {
+        /// Which they are.
+        gone: &'a Prunable,
+        /// How many records the checkpoint was signed for under which all of this was looked at last.
+        size: u64,
+        /// The root of the tree that they made, in base64url.
+        root: &'a str,
+        /// How long records are kept, in seconds.
+        keep: u64,
+    },
     /// New files were not taken; the old ones stay in force.
     Refused {
         /// Which files.

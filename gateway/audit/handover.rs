@@ -29,6 +29,7 @@ use std::time::{Duration, SystemTime};
 
 use terms::Clock;
 
+use crate::accounts::Accounts;
 use crate::beside::Beside;
 use crate::committer::Committer;
 use crate::journal::{Parts, Shared};
@@ -295,6 +296,7 @@ impl Committer {
         let dead = found.last.runs.iter().filter(|run| run.epoch != shared.epoch);
         self.beside = dead.map(|run| Beside::new(run.epoch, Arc::new(AtomicBool::new(true)))).collect();
         self.begin_at(&found.last);
+        self.accounts = Accounts::unknown();
         tell(&mut self.log, &shared.settings.instance, found.damage.dropped_bytes, now);
         if self.commit() {
             Ok(())

@@ -34,6 +34,11 @@ pub struct Settings {
     pub strict_timeout: Duration,
     /// How long after a failure the log is tried again.
     pub retry: Duration,
+    /// How often the log says that it is there, and counts: whoever takes records from its end, or keeps some out, is
+    /// found by that.
+    pub heartbeat: Duration,
+    /// When a segment is closed for good, however small it is.
+    pub seal_after: Duration,
 }
 
 impl Settings {
@@ -50,6 +55,8 @@ impl Settings {
             commit_interval: Duration::from_millis(20),
             strict_timeout: Duration::from_secs(2),
             retry: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(60),
+            seal_after: Duration::from_secs(24 * 3_600),
         }
     }
 }
@@ -87,6 +94,14 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// Counts a request that came in, before any of it is looked at. The log tells the count, so that whoever reads it sees
+    /// that each has its record.
+    pub fn arrived(&self) {
+        if local::with(&self.shared.me, |writer| writer.lane.one_more_arrived()).is_err() {
+            self.shared.counters.arrived.fetch_add(1, Ordering::Relaxed); // a thread that has no lane
+        }
+    }
+
     /// Writes down a request that is going to be forwarded or answered. From here on it has a final record, whatever
     /// happens: what [`Open::finish`] says, or `abandoned`, or `interrupted`.
     ///

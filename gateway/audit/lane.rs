@@ -5,8 +5,8 @@
 //! lane file lives as long as its run: the next start takes what is left in it and removes it.
 //!
 //! The committer may be that of another process, which has taken the log over while this one comes to its end. So all
-//! that the two tell each other stands in the header: `head`, `tail` (what is on disk), and how many slots wait to be
-//! collected or were closed.
+//! that the two tell each other stands in the header: `head`, `tail` (what is on disk), how many slots wait to be
+//! collected or were closed, and how many requests came in and how many final records are in the log.
 
 pub(crate) mod local;
 pub(crate) mod map;
@@ -24,10 +24,12 @@ use crate::lane::ring::Ring;
 use crate::lane::slot::{SLOT_WORDS, Slot};
 
 const MAGIC: u64 = u64::from_be_bytes(*b"clstrlan");
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 const HEADER_WORDS: usize = 64;
 const HEAD: usize = 16; // away from the other words of the header, which never change
+const ARRIVED: usize = 17; // beside what the same thread writes
 const TAIL: usize = 32;
+const SETTLED: usize = 33; // beside what the same committer writes
 const DONE: usize = 48;
 const CLOSED: usize = 49;
 const USED: usize = 50;
@@ -157,6 +159,32 @@ impl Lane {
     pub(crate) fn set_tail(&self, tail: u64) {
         if let Some(cell) = self.word(TAIL) {
             cell.store(tail, Ordering::Release);
+        }
+    }
+
+    /// Requests that came in on the thread of this lane, recorded or not.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.word(ARRIVED).map_or(0, |cell| cell.load(Ordering::Acquire))
+    }
+
+    /// One more. Only the owner calls this, so it takes no atomic read-modify-write.
+    pub(crate) fn one_more_arrived(&self) {
+        if let Some(cell) = self.word(ARRIVED) {
+            cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Release);
+        }
+    }
+
+    /// Final records from this lane that are in the log.
+    pub(crate) fn settled(&self) -> u64 {
+        self.word(SETTLED).map_or(0, |cell| cell.load(Ordering::Acquire))
+    }
+
+    /// ORDER: after the sync.
+    pub(crate) fn settle(&self, finals: u64) {
+        if finals > 0
+            && let Some(cell) = self.word(SETTLED)
+        {
+            cell.fetch_add(finals, Ordering::Release);
         }
     }
 

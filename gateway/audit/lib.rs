@@ -29,6 +29,7 @@
 //! field in [`Row`]; a property in `record.schema.json`; the test of the longest record still passes. A field may be
 //! added within version 1, none may change its meaning.
 
+mod accounts;
 mod beside;
 mod chains;
 mod committer;
@@ -42,12 +43,14 @@ mod lane;
 mod line;
 mod log;
 mod open;
+mod prune;
 mod pseudonym;
 mod query;
 mod reader;
 mod record;
 mod recover;
 mod row;
+mod runs;
 mod segment;
 mod stats;
 mod strict;
@@ -65,11 +68,13 @@ pub use handover::{Handed, NotHandedOver, Predecessor};
 pub use index::{IndexError, Indexed, Indexer};
 pub use journal::{Journal, NotClosed, Settings, Unavailable};
 pub use open::OpenError;
+pub use prune::{Prunable, prunable};
 pub use pseudonym::{LogKey, LogKeyError, Pseudonym};
 pub use query::{Matches, Order, Query, QueryError, Reach, Sieve, Which};
 pub use reader::{ReadError, Reader, Stored};
 pub use record::record_schema;
 pub use row::{InvalidRecord, Row};
+pub use runs::{Ended, Run};
 pub use segment::InvalidHeader;
 pub use segment::frame::Damage;
 pub use stats::{COMMIT_BOUNDS_MICROS, Stats};

@@ -1,11 +1,11 @@
 use std::io;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::chains::Chains;
 use crate::segment::commit::{Commit, Run};
 use crate::segment::frame::{self, Kind};
-use crate::segment::{Header, LogId, Segment};
+use crate::segment::{self, Header, LogId, Segment};
 
 /// The log as its one writer has it: everything up to the last commit is on disk, and what comes after is in memory.
 #[derive(Debug)]
@@ -19,8 +19,21 @@ pub(crate) struct Log {
     batched: u64,
     chain: u32,
     chains: Chains,
+    /// When the segment was begun, in milliseconds since the Unix epoch.
+    began: u64,
     /// Why a record could not be put into the batch: nothing of it is brought to disk then.
     spoilt: Option<io::Error>,
+}
+
+/// A segment that was closed for good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sealed {
+    /// The index of its first record.
+    pub(crate) first: u64,
+    /// How many it has.
+    pub(crate) records: u64,
+    /// How long it is.
+    pub(crate) bytes: u64,
 }
 
 /// Where the log ends on disk.
@@ -42,7 +55,7 @@ impl Log {
     /// Goes on with a log, of which the last segment is to be taken up by [`Log::heal`].
     pub(crate) const fn at(directory: PathBuf, id: LogId, tip: Tip, chains: Chains) -> Self {
         let chain = tip.chain;
-        Self { directory, id, tip, segment: None, batch: Vec::new(), batched: 0, chain, chains, spoilt: None }
+        Self { directory, id, tip, segment: None, batch: Vec::new(), batched: 0, chain, chains, began: 0, spoilt: None }
     }
 
     pub(crate) const fn tip(&self) -> Tip {
@@ -128,17 +141,25 @@ impl Log {
         written
     }
 
+    /// Whether the segment is to be closed for good: it is large, or there is something in it, and it is old.
+    pub(crate) fn is_full(&self, most: u64, longest: Duration, now: SystemTime) -> bool {
+        let old = u128::from(milliseconds(now).saturating_sub(self.began)) >= longest.as_millis();
+        self.tip.length >= most || old && self.tip.records > self.tip.first
+    }
+
     /// Seals the segment and begins the next one.
     ///
     /// # Errors
     /// As [`Log::commit`].
-    pub(crate) fn roll(&mut self, runs: &[Run], at: SystemTime) -> io::Result<()> {
+    pub(crate) fn roll(&mut self, runs: &[Run], at: SystemTime) -> io::Result<Sealed> {
+        let Tip { records, first, length, .. } = self.tip;
         match self.segment.take() {
             Some(segment) => segment.seal()?,
             None => return Err(io::Error::other("there is no segment to seal")),
         }
         self.chains.save(&self.directory, self.id, self.tip.records);
-        self.begin(runs, at)
+        self.begin(runs, at)?;
+        Ok(Sealed { first, records: records - first, bytes: length })
     }
 
     /// Opens the log from scratch after a failure: cuts what was not committed, seals, and begins a new segment.
@@ -158,6 +179,7 @@ impl Log {
 
     /// Takes up the last segment where it ends.
     pub(crate) fn resume(&mut self) -> io::Result<()> {
+        self.began = segment::header(&self.directory, self.tip.first)?.created;
         self.segment = Some(Segment::resume(&self.directory, self.tip.first, self.tip.length)?);
         Ok(())
     }
@@ -187,6 +209,7 @@ impl Log {
         };
         self.chain = chain;
         self.segment = Some(segment);
+        self.began = header.created;
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use crate::journal::{Parts, Shared};
 use crate::lane::Shape;
 use crate::line::Line;
 use crate::log::{Log, Tip};
+use crate::reader::ReadError;
 use crate::recover::{self, Damage, Found};
 use crate::segment::commit::Run;
 use crate::segment::{LogId, sync_directory};
@@ -54,6 +55,9 @@ pub enum OpenError {
     /// Another process has the log.
     #[error("another process writes to the audit log in `{0}`")]
     Locked(PathBuf),
+    /// What is in it cannot be read.
+    #[error("the audit log is damaged")]
+    Read(#[from] ReadError),
     /// A size or time in the settings is too small to work with.
     #[error("the audit log needs a ring of 64 KiB, segments of 64 KiB, a request in flight and a thread at least")]
     Small,
@@ -142,6 +146,8 @@ pub(crate) fn check(settings: &Settings) -> Result<(), OpenError> {
         commit_interval: _,
         strict_timeout: _,
         retry: _,
+        heartbeat: _,
+        seal_after: _,
     } = settings;
     let named = !instance.is_empty()
         && instance.len() <= 64

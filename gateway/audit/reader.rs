@@ -72,6 +72,9 @@ pub enum ReadError {
         /// What is wrong there.
         damage: crate::Damage,
     },
+    /// A segment is of another log than the one before it.
+    #[error("`{0}` is of another log")]
+    Foreign(PathBuf),
     /// A file does not begin as a segment does.
     #[error("`{0}` is not a readable segment")]
     Header(PathBuf, #[source] InvalidHeader),
@@ -88,6 +91,9 @@ pub enum ReadError {
         /// The record that comes.
         found: u64,
     },
+    /// The segment before this one was shortened, or changed with everything in it.
+    #[error("`{0}` does not follow the segment before it, which was shortened or changed")]
+    Order(PathBuf),
 }
 
 impl Reader {
@@ -147,6 +153,14 @@ impl Reader {
             }
         }
         Ok(reader)
+    }
+
+    /// The index of the first record that is left: those before it have been pruned. `None`, if there is no segment.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn first_index(directory: &Path) -> Result<Option<u64>, ReadError> {
+        Ok(Self::open(directory)?.segments()?.first().copied())
     }
 
     /// What names this log for good, whatever folder it lies in: 16 bytes by chance. `None`, if it has no segment.
@@ -213,13 +227,14 @@ impl Reader {
             Ok(Ok((header, chain))) => (header.log, *chain, HEADER as u64),
             Ok(Err(_)) | Err(_) => ([0; 16], 0, length), // nothing in it can be read
         };
-        let entered = self.at.is_some();
-        self.at = Some(At { first, path: path.clone(), file, log, offset, chain });
-        decoded?.map_err(|invalid| ReadError::Header(path.clone(), invalid))?;
-        if entered && expected != first {
-            return Err(ReadError::Missing { segment: path, expected, found: first });
+        let before = self.at.replace(At { first, path: path.clone(), file, log, offset, chain });
+        let (header, _) = decoded?.map_err(|invalid| ReadError::Header(path.clone(), invalid))?;
+        match before {
+            Some(before) if before.log != header.log => Err(ReadError::Foreign(path)),
+            Some(_) if expected != first => Err(ReadError::Missing { segment: path, expected, found: first }),
+            Some(before) if before.chain != header.chain => Err(ReadError::Order(path)),
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     /// Reads up to the next commit that has records before it.

@@ -95,12 +95,19 @@ pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entr
     reason
 }
 
+/// Where the stage of a request's record stands: the fields before it have fixed lengths.
+const STAGE: usize = r#"{"v":1,"id":""#.len() + 32 + r#"","time":""#.len() + 24 + r#"","#.len();
+const FINAL: &[u8] = br#""stage":"final""#;
+
+/// Whether this is the final record of a request.
+pub(crate) fn is_final(record: &[u8]) -> bool {
+    record.starts_with(br#"{"v":1,"id":""#) && record.get(STAGE..STAGE + FINAL.len()) == Some(FINAL)
+}
+
 /// Makes of the beginning of a final record, as it stands in `line`, the whole record of a request that has begun to flow.
 /// Answers whether it was one.
 pub(crate) fn opened(line: &mut Line, status: Option<u16>) -> bool {
-    const BEFORE: usize = r#"{"v":1,"id":""#.len() + 32 + r#"","time":""#.len() + 24 + r#"","#.len();
-    const FINAL: &[u8] = br#""stage":"final""#;
-    let place = BEFORE..BEFORE + FINAL.len();
+    let place = STAGE..STAGE + FINAL.len();
     if line.as_bytes().get(place.clone()) != Some(FINAL) {
         return false;
     }
@@ -181,6 +188,15 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
         }
         Note::Read(used) => log_use(line, "audit.read", used, at, instance),
         Note::Reported(used) => log_use(line, "report.generated", used, at, instance),
+        Note::Pruned { gone, size, root, keep } => {
+            own(line, "log.pruned", at, instance);
+            line.number(r#","first":"#, gone.minimum);
+            line.number(r#","records":"#, gone.records);
+            line.number(r#","bytes":"#, gone.bytes);
+            line.number(r#","size":"#, size);
+            line.text(r#","root":""#, root, 64);
+            line.number(r#","keep":"#, keep);
+        }
         Note::Refused { what, old, why } => {
             let kind = match what {
                 Files::Config => "config.refused",

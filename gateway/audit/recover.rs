@@ -8,6 +8,7 @@ use crate::lane::{Lane, this_boot};
 use crate::line::Line;
 use crate::log::Tip;
 use crate::open::OpenError;
+use crate::record;
 use crate::segment::batches::{Batch, Batches, Flaw};
 use crate::segment::commit::Commit;
 use crate::segment::{self, HEADER, Header, LogId};
@@ -216,11 +217,8 @@ fn finals_from(directory: &Path, log: LogId, from: u64) -> Result<HashSet<u128>,
     Ok(ids)
 }
 
-/// The request whose final record this is. The fields before the stage have fixed lengths.
+/// The request whose final record this is.
 fn final_id(record: &[u8]) -> Option<u128> {
-    let rest = record.strip_prefix(br#"{"v":1,"id":""#)?;
-    let (id, rest) = rest.split_at_checked(32)?;
-    let rest = rest.strip_prefix(br#"","time":""#)?.get(24..)?;
-    rest.strip_prefix(br#"","stage":"final""#)?;
+    let id = record.strip_prefix(br#"{"v":1,"id":""#).filter(|_| record::is_final(record))?.get(..32)?;
     u128::from_str_radix(std::str::from_utf8(id).ok()?, 16).ok()
 }

@@ -69,6 +69,13 @@ pub struct Row<'a> {
     pub interrupted: Option<u64>,
     pub unreadable: Option<u64>,
     pub unrecorded: Option<u64>,
+    pub requests: Option<u64>,
+    pub finals: Option<u64>,
+    pub first: Option<u64>,
+    pub bytes: Option<u64>,
+    pub size: Option<u64>,
+    pub root: Option<&'a str>,
+    pub keep: Option<u64>,
 }
 
 /// Why bytes are not a record.

@@ -104,6 +104,13 @@ pub(crate) fn path(directory: &Path, first: u64) -> PathBuf {
     directory.join("segments").join(format!("{first:020}.seg"))
 }
 
+/// The header of the segment that begins with this index.
+pub(crate) fn header(directory: &Path, first: u64) -> io::Result<Header> {
+    let mut bytes = [0; HEADER];
+    File::open(path(directory, first))?.read_exact_at(&mut bytes, 0)?;
+    Header::decode(&bytes).map(|(header, _)| header).map_err(io::Error::other)
+}
+
 /// The segments of the log in this directory by their first index, in order.
 pub(crate) fn list(directory: &Path) -> io::Result<Vec<u64>> {
     let mut segments = Vec::new();

@@ -39,6 +39,8 @@ pub(crate) struct Counters {
     /// Finals that the committer wrote itself: from slots, not from rings.
     pub(crate) finals: AtomicU64,
     pub(crate) unrecorded: AtomicU64,
+    /// Requests that came in on threads that have no lane to count them in.
+    pub(crate) arrived: AtomicU64,
     pub(crate) failures: AtomicU64,
     beats: AtomicU64,
     commits: AtomicU64,

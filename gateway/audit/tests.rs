@@ -1,5 +1,6 @@
 //! What the part promises, shown on real files.
 
+mod accounts;
 mod chains;
 mod crash;
 mod damage;

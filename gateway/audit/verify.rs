@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tlog::{Hash, leaf_hash};
 
 use crate::row::Row;
+use crate::runs::{self, Run};
 use crate::segment::batches::{Batches, Flaw};
 use crate::segment::{self, HEADER, Header, InvalidHeader, LogId};
 use crate::{Damage, row::InvalidRecord};
@@ -45,6 +46,8 @@ pub struct Report {
     pub closed: bool,
     /// An unfinished batch at the end: the gateway is at it, or was when it ended. Not a problem.
     pub torn: Option<Torn>,
+    /// What each process that wrote the log said of itself, in order.
+    pub runs: Vec<Run>,
     /// What the log has of each tenant.
     pub tenants: BTreeMap<String, Slice>,
     /// What is wrong, the first thousand.
@@ -124,12 +127,39 @@ pub enum Fault {
     /// A segment's beginning is not whole.
     #[error("the segment cannot be read")]
     Header(#[source] InvalidHeader),
-    /// A segment is missing, or does not belong to this log, or the one before it was shortened.
-    #[error("this segment does not follow the one before it")]
+    /// A segment is of another log.
+    #[error("this segment is of another log")]
+    Foreign,
+    /// A segment is missing before this one.
+    #[error("this segment begins with record {found}, and {expected} was to come next: one is missing before it")]
+    Missing {
+        /// The record that would have come next.
+        expected: u64,
+        /// The record that comes.
+        found: u64,
+    },
+    /// The segment before this one was shortened, or this one is not what its name says.
+    #[error("this segment does not follow the one before it, which was shortened or changed")]
     Order,
     /// A commit goes back, in its sequence or in a lane.
     #[error("this commit goes back behind an earlier one")]
     Back,
+    /// A process counted other final records than the log has of it.
+    #[error("the gateway counts {said} final records since it took the log up, and the log has {found}")]
+    Finals {
+        /// How many it counts.
+        said: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// A process says that more requests came in than the log has records of.
+    #[error("{requests} requests came in since the gateway took the log up, and {recorded} of them are on record")]
+    Requests {
+        /// How many came in.
+        requests: u64,
+        /// How many have their record, or are owned up to (`log.gap`).
+        recorded: u64,
+    },
     /// A record is not one.
     #[error("this is not a record")]
     Record(#[source] InvalidRecord),
@@ -200,9 +230,12 @@ impl Looking {
             }
         };
         // The first segment there is may follow others that were removed by plan.
-        let follows = self.log.is_none_or(|log| log == header.log && first == self.index)
-            && self.chain.is_none_or(|chain| chain == header.chain);
-        if !follows || header.first != first {
+        let expected = self.index;
+        if self.log.is_some_and(|log| log != header.log) {
+            self.problem(path, 0, Fault::Foreign);
+        } else if self.log.is_some() && first != expected {
+            self.problem(path, 0, Fault::Missing { expected, found: first });
+        } else if self.chain.is_some_and(|chain| chain != header.chain) || header.first != first {
             self.problem(path, 0, Fault::Order);
         }
         self.is_pruned |= self.log.is_none() && first > 0;
@@ -302,6 +335,9 @@ impl Looking {
     }
 
     fn row(&mut self, path: &Path, offset: u64, row: &Row<'_>) {
+        for what in runs::follow(&mut self.report.runs, self.index, row) {
+            self.problem(path, offset, what);
+        }
         if let Some(id) = row.request_id().map(terms::RequestId::as_u128) {
             match row.stage {
                 Some("final") => {

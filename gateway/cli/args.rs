@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::log_fault;
 use crate::which::Which;
 
 mod audit;
@@ -17,7 +18,7 @@ pub(crate) use audit::{
 /// It verifies who asks, keeps tenants apart, enforces roles and limits, tells your backends in one signed header who is
 /// there, and records every decision.
 #[derive(Debug, Parser)]
-#[command(name = "cloister", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "cloister", version, max_term_width = 100, after_help = format!("{EXIT_CODES}{}", log_fault::HELP))]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -28,7 +29,9 @@ Exit codes:
   0  done, and the answer is yes
   1  done, and the answer is no: a policy test failed, the log does not verify, a tour step went wrong
   2  not done: the command line, a file or the environment is not as it must be; each finding is on standard error
-  3  not done: something broke while running";
+  3  not done: something broke while running
+
+";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

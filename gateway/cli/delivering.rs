@@ -1,5 +1,6 @@
 //! Takes the records of the audit log to the sinks.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +8,11 @@ use std::time::Duration;
 use audit::{Journal, Reader};
 use prometheus::proto::{MetricFamily, MetricType};
 use sinks::{CLASSES, Committed, Condition, Feeding, Log, LogId, Running};
-use terms::Clock;
+use terms::{Clock, TenantId};
 
 use crate::failure::Failure;
 use crate::metrics::{family, float};
+use crate::retaining::Keeping;
 
 /// How long the sinks may go on with what there is, once the log is at its end.
 const LAST_DELIVERIES: Duration = Duration::from_secs(5);
@@ -38,6 +40,28 @@ pub(crate) fn prepare(
     // Who writes the log delivers from it, and knows what is on disk.
     let committed = Committed::new(move || journal.writes().then(|| journal.stats().records));
     Ok(Feeding::new(Log { id: LogId(id), directory, state }, committed, Arc::clone(clock), sinks))
+}
+
+/// Keeps records until each sink has had them.
+pub(crate) fn keeping(feeding: &Feeding, journal: &Arc<Journal>) -> Arc<dyn Keeping> {
+    Arc::new(UntilDelivered { conditions: Box::new(feeding.conditions()), journal: Arc::clone(journal) })
+}
+
+struct UntilDelivered {
+    conditions: Box<dyn Fn() -> Vec<Condition> + Send + Sync>,
+    journal: Arc<Journal>,
+}
+
+impl Keeping for UntilDelivered {
+    fn held(&self) -> Result<HashSet<TenantId>, Failure> {
+        Ok(HashSet::new())
+    }
+
+    fn awaited(&self) -> Result<u64, Failure> {
+        let records = self.journal.stats().records; // ORDER: first, so that what comes meanwhile makes it less, not more
+        let behind = (self.conditions)().into_iter().map(|condition| condition.lag_records).max();
+        Ok(behind.map_or(u64::MAX, |behind| records.saturating_sub(behind)))
+    }
 }
 
 /// Lets the last records go out, as far as that is quick.

@@ -3,6 +3,8 @@ use std::process::ExitCode;
 
 use terms::Findings;
 
+use crate::log_fault::LogFault;
+
 /// Why a command did not say yes.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -14,6 +16,8 @@ pub(crate) enum Failure {
     Listed,
     /// Something else is not as it must be before the command can start.
     Setup(String),
+    /// An audit log is not as it must be. What is wrong is said here, or has been printed.
+    Log(LogFault, Option<String>),
     /// Something broke while it ran.
     Broke(String),
 }
@@ -29,12 +33,21 @@ impl Failure {
         Self::Broke(format!("{what}: {}", terms::chain(error)))
     }
 
+    /// What it says, for logs.
+    pub(crate) fn as_text(&self) -> &str {
+        match self {
+            Self::Setup(text) | Self::Broke(text) | Self::Log(_, Some(text)) => text,
+            Self::Findings(_) | Self::Listed | Self::Log(_, None) | Self::No => "it has been said",
+        }
+    }
+
     /// The exit code, as the help text lists them.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::No => 1,
             Self::Findings(_) | Self::Listed | Self::Setup(_) => 2,
             Self::Broke(_) => 3,
+            Self::Log(fault, _) => fault.code(),
         })
     }
 }

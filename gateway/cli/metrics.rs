@@ -25,7 +25,7 @@ use vault::Vault;
 
 use crate::publishing::Counts;
 use crate::signing::Rings;
-use crate::{cosigning, delivering, indexing, membership};
+use crate::{cosigning, delivering, indexing, membership, retaining, scrubbing};
 
 /// The parts that count for themselves.
 pub(crate) struct Parts {
@@ -46,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) checkpoints: Arc<Counts>,
     pub(crate) indexed: Arc<indexing::Counts>,
     pub(crate) witnesses: Option<Arc<cosigning::Counts>>,
+    pub(crate) scrubbed: Arc<scrubbing::Counts>,
+    pub(crate) retained: Arc<retaining::Counts>,
     pub(crate) vault: Option<Arc<Vault>>,
     pub(crate) sinks: Box<dyn Fn() -> Vec<sinks::Condition> + Send + Sync>,
 }
@@ -86,6 +88,8 @@ impl Collector for Counted {
         families.extend(of_index(&self.parts.indexed));
         families.extend(self.parts.witnesses.iter().flat_map(|witnesses| of_witnesses(witnesses)));
         families.extend(delivering::metrics(&(self.parts.sinks)()));
+        families.extend(of_scrubbing(&self.parts.scrubbed));
+        families.extend(of_retaining(&self.parts.retained));
         families.extend(self.parts.vault.iter().flat_map(|vault| of_vault(&vault.hearing())));
         families
     }
@@ -168,6 +172,45 @@ fn of_index(counts: &indexing::Counts) -> [MetricFamily; 2] {
             "cloister_audit_index_failures_total",
             "Times that a segment could not be indexed",
             read(&counts.failures),
+        ),
+    ]
+}
+
+fn of_retaining(counts: &retaining::Counts) -> [MetricFamily; 3] {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let left = match read(&counts.seconds_left) {
+        u64::MAX => f64::INFINITY, // it was not measured yet, or does not grow
+        seconds => seconds as f64,
+    };
+    [
+        gauge(
+            "cloister_audit_bytes",
+            "Bytes that the audit log takes, with what is derived of it",
+            read(&counts.bytes),
+        ),
+        counter(
+            "cloister_audit_pruned_records_total",
+            "Records that are gone, as their time was over",
+            read(&counts.pruned),
+        ),
+        family(
+            "cloister_audit_disk_left_seconds",
+            "Until the disk is full, or what the audit log may have of it, if it grows on as it did for a day",
+            MetricType::GAUGE,
+            vec![(Vec::new(), left)],
+        ),
+    ]
+}
+
+fn of_scrubbing(counts: &scrubbing::Counts) -> [MetricFamily; 3] {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    [
+        gauge("cloister_audit_reread_records", "Records that were last read again", read(&counts.records)),
+        gauge("cloister_audit_reread_timestamp_seconds", "When they were read again", read(&counts.ended_at)),
+        gauge(
+            "cloister_audit_reread_differences",
+            "What of the audit log is not what was signed for",
+            read(&counts.differences),
         ),
     ]
 }

@@ -9,6 +9,7 @@ use terms::Clock;
 
 use crate::activation;
 use crate::failure::Failure;
+use crate::log_fault;
 use crate::notify::{Supervisor, Whose};
 use crate::upgrade::Upgrade;
 
@@ -54,9 +55,7 @@ impl Origin {
     ) -> Result<(Arc<Journal>, Committer), Failure> {
         match &mut self.upgrade {
             Some(upgrade) => upgrade.journal(settings, clock),
-            None => {
-                Journal::open(settings, clock).map_err(|error| Failure::setup("the audit log cannot be opened", &error))
-            }
+            None => Journal::open(settings, clock).map_err(|error| log_fault::unopened(&error)),
         }
     }
 }

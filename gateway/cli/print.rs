@@ -59,9 +59,11 @@ pub(crate) fn notice(text: impl std::fmt::Display) {
 pub(crate) fn failure(failure: Failure) {
     let style = Style::stderr();
     match failure {
-        Failure::Listed | Failure::No => {}
+        Failure::Listed | Failure::No | Failure::Log(_, None) => {}
         Failure::Findings(findings) => findings_to(findings, style, notice),
-        Failure::Setup(text) | Failure::Broke(text) => notice(format_args!("{} {text}", style.bad("error:"))),
+        Failure::Setup(text) | Failure::Broke(text) | Failure::Log(_, Some(text)) => {
+            notice(format_args!("{} {text}", style.bad("error:")))
+        }
     }
 }
 

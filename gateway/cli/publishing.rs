@@ -1,6 +1,7 @@
 //! Signs checkpoints of the audit log, on a thread of its own that may wait for the disk.
 
-use std::path::PathBuf;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -13,6 +14,10 @@ use terms::Clock;
 use tlog::Name;
 
 use crate::failure::Failure;
+use crate::log_fault::{self, LogFault};
+use crate::retaining::{Keeping, Retaining};
+use crate::scrubbing::Scrubbing;
+use crate::settings::Retention;
 
 /// How long after a failure it is tried again, and how often it is looked whether another process has let go.
 const RETRY: Duration = Duration::from_secs(1);
@@ -73,7 +78,10 @@ impl Publishing {
         match publishing.open_again() {
             Ok(publisher) => publishing.publisher = Some(publisher),
             Err(Failed::Ledger(LedgerError::Busy(_))) => {} // the process before this one lets go when it ends
-            Err(Failed::Ledger(error)) => return Err(failed(&error)),
+            Err(Failed::Ledger(error)) => {
+                let fault = LogFault::of_ledger(&error);
+                return Err(log_fault::failure("the audit log cannot be signed", Some(fault), &error));
+            }
             Err(Failed::Key(error)) => return Err(failed(&error)),
         }
         Ok(publishing)
@@ -81,6 +89,30 @@ impl Publishing {
 
     pub(crate) fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.counts)
+    }
+
+    /// Reads the whole log again beside it.
+    pub(crate) fn scrubbing(&self, settings: Retention, keeping: Vec<Arc<dyn Keeping>>) -> Result<Scrubbing, Failure> {
+        let failed = |error: &(dyn std::error::Error + 'static)| Failure::setup("the audit log's key", error);
+        let key = KeyFile::of(&self.state, self.id).read().map_err(|error| failed(&error))?;
+        let policy = format!("log {}\nquorum none\n", key.verifier());
+        Ok(Scrubbing {
+            log: self.log.clone(),
+            policy: policy.parse().map_err(|error| failed(&error))?,
+            retaining: Retaining {
+                log: self.log.clone(),
+                settings,
+                keeping,
+                journal: Arc::clone(&self.journal),
+                clock: Arc::clone(&self.clock),
+                published: Arc::clone(&self.counts),
+                counts: Arc::default(),
+                sizes: VecDeque::new(),
+            },
+            journal: Arc::clone(&self.journal),
+            clock: Arc::clone(&self.clock),
+            counts: Arc::default(),
+        })
     }
 
     fn open_again(&self) -> Result<Publisher, Failed> {
@@ -155,6 +187,13 @@ impl Publishing {
         tracing::error!(error = terms::chain(error), "no checkpoint of the audit log can be signed");
         false
     }
+}
+
+/// Shows that the log has all that was signed for, before it is opened: what is opened is added to.
+pub(crate) fn reaches(log: &Path, state: &Path) -> Result<(), Failure> {
+    ledger::reaches(log, state).map_err(|error| {
+        log_fault::failure("the audit log cannot be gone on with", Some(LogFault::of_ledger(&error)), &error)
+    })
 }
 
 enum Failed {

@@ -1,7 +1,7 @@
 //! Puts the parts together and runs them. Every background task there is stands in `tasks.rs`.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +20,6 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use proxy::{Application, Backend, Backends, Metrics, Proxy, Recorder};
 use relay::{Plaintext, Relay};
-use sinks::Feeding;
 use store::Store;
 use terms::{Clock, Live, TenantId};
 use token::Dpop;
@@ -37,9 +36,10 @@ use crate::hearing::Hearing;
 use crate::known_keys::{Counts, KnownKeys};
 use crate::life::{Life, Stage};
 use crate::load::Loaded;
+use crate::log_work::LogWork;
 use crate::metrics::Parts;
 use crate::origin::Origin;
-use crate::publishing::{Publishing, Wanted};
+use crate::publishing::{self, Publishing, Wanted};
 use crate::renew::Renewal;
 use crate::revoking::{Others, Revoking};
 use crate::rules::{self, Reloader};
@@ -48,7 +48,7 @@ use crate::signing::Rings;
 use crate::tasks::{Works, tasks};
 use crate::upgrade::{Old, Upgrade};
 use crate::watchdog::{self, Hearts};
-use crate::{backend_events, delivering, desk, following, indexing, membership, ready, renew, which};
+use crate::{backend_events, delivering, desk, following, membership, ready, renew, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -67,10 +67,7 @@ pub(crate) struct Gateway {
     front: Front,
     journal: Arc<Journal>,
     committer: Committer,
-    publishing: Publishing,
-    log: PathBuf,
-    indexed: Arc<indexing::Counts>,
-    feeding: Feeding,
+    log_work: LogWork,
     life: Life,
     spans: Spans,
 }
@@ -148,12 +145,16 @@ impl Gateway {
             every: audit.checkpoint,
         };
         let (sources, witnesses) = (audit.events, audit.witnesses);
+        publishing::reaches(&log, &state)?;
+        let retention = audit.retention;
         let settings = audit::Settings::new(audit.directory, audit.instance);
         let (journal, committer) = origin.journal(settings, Arc::clone(&clock))?;
         let publishing = Publishing::open(wanted, Arc::clone(&journal), Arc::clone(&clock))?;
         let cosigning =
             witnesses.map(|witnesses| Cosigning::new(log.clone(), witnesses, Arc::clone(&journal), Arc::clone(&clock)));
         let feeding = delivering::prepare(log.clone(), state.clone(), audit.sinks, &journal, &clock)?;
+        let keeping = delivering::keeping(&feeding, &journal);
+        let scrubbing = publishing.scrubbing(retention, vec![keeping])?;
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into() };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
@@ -296,6 +297,8 @@ impl Gateway {
             indexed: Arc::clone(&indexed),
             witnesses: cosigning.as_ref().map(Cosigning::counts),
             sinks: Box::new(feeding.conditions()),
+            scrubbed: Arc::clone(&scrubbing.counts),
+            retained: Arc::clone(&scrubbing.retaining.counts),
             vault: vault.as_ref().map(|(vault, _)| Arc::clone(vault)),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
@@ -354,7 +357,8 @@ impl Gateway {
         }
         tasks.push(Task::new("state", move |shutdown| tell(old, upgrade, shutdown)));
         let spans = Spans { delay: shutdown.delay, grace: shutdown.grace };
-        Ok(Self { server, tasks, front, journal, committer, publishing, feeding, log, indexed, life, spans })
+        let log_work = LogWork { log, publishing, scrubbing, indexed, feeding };
+        Ok(Self { server, tasks, front, journal, committer, log_work, life, spans })
     }
 
     /// How far it has come, and to make it go further.
@@ -364,30 +368,26 @@ impl Gateway {
 
     /// Serves until told to stop, then drains and brings the log to its end. `more` runs beside the other tasks.
     pub(crate) fn serve(self, more: Vec<Task>) -> Result<(), Failure> {
-        let Self { mut server, mut tasks, front, journal, committer, publishing, feeding, log, indexed, life, spans } =
-            self;
+        let Self { mut server, mut tasks, front, journal, committer, log_work, life, spans } = self;
         let committer = std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || committer.run())
             .map_err(|error| Failure::broke("the thread of the audit log", &error))?;
-        let publishing = publishing.start()?;
-        let indexing = indexing::start(log, Arc::clone(&journal), indexed)?;
-        let feeding = feeding.start().map_err(|error| Failure::broke("the sinks of the audit log", &error))?;
+        let log_work = log_work.start(&journal)?;
         let cut = Arc::new(AtomicU64::new(0));
         let drain = Drain { spans, life: life.clone(), journal: Arc::clone(&journal), cut: Arc::clone(&cut) };
         tasks.extend(more);
         server.add_service(background_service("background", Background::new(tasks, life)));
         server.add_service(front);
         server.run(RunArgs { shutdown_signal: Box::new(drain) });
-        drop(indexing);
+        let log_work = log_work.rest();
         let closed = journal.flush_and_close(LAST_COMMIT);
         if closed.is_ok() && committer.join().is_err() {
             return Err(Failure::Broke("the thread of the audit log broke".into()));
         }
-        let published = publishing.end(); // once more, for the last records
-        delivering::end(feeding);
+        let ended = log_work.end(); // once more, for the last records
         closed.map_err(|error| Failure::broke("the audit log", &error))?;
-        published?;
+        ended?;
         let cut = cut.load(Ordering::Acquire);
         if cut > 0 {
             return Err(Failure::Broke(format!("the grace was over, and requests were cut: {cut}")));

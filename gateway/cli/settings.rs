@@ -122,6 +122,16 @@ pub(crate) struct Audit {
     pub(crate) witnesses: Option<crate::cosigning::Witnesses>,
     /// Where the records go besides.
     pub(crate) sinks: Vec<sinks::Settings>,
+    pub(crate) retention: Retention,
+}
+
+/// How long records are kept, and how much room there is for them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Retention {
+    /// For good, if nothing is said.
+    pub(crate) keep: Option<Duration>,
+    /// In bytes. All of the disk, if nothing is said.
+    pub(crate) disk: Option<u64>,
 }
 
 impl Settings {

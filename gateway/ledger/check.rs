@@ -2,7 +2,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use audit::{ReadError, Reader};
-use tlog::{Bundle, Checkpoint, Distrust, Growth, Hash, Note, Tile, TrustPolicy, WIDTH, leaf_hash, put_entry};
+use tlog::{
+    Bundle, Checkpoint, Distrust, Growth, Hash, Note, Tile, Tiles as _, TrustPolicy, WIDTH, leaf_hash, put_entry,
+};
 
 use crate::Folder;
 
@@ -103,6 +105,10 @@ pub fn check(log: &Path, policy: Option<&TrustPolicy>) -> Result<Checked, ReadEr
         None => {}
     }
     let (mut all, mut comparing) = (Records::of(log, checkpoint.size)?, Comparing::new(&folder, checkpoint.size));
+    if !all.take_pruned(&folder, &mut comparing)? {
+        comparing.differences.into_iter().for_each(|difference| checked.differs(difference));
+        return Ok(checked);
+    }
     all.read_on(&mut comparing)?;
     let mut edge = all.compare_edge(&folder, checkpoint.size);
     for _ in 0..ROUNDS {
@@ -126,6 +132,7 @@ pub fn check(log: &Path, policy: Option<&TrustPolicy>) -> Result<Checked, ReadEr
 
 /// The records of a log, and the tree that they make.
 struct Records {
+    log: PathBuf,
     reader: Reader,
     tree: Growth,
     bundle: Entries,
@@ -137,7 +144,41 @@ struct Records {
 impl Records {
     fn of(log: &Path, size: u64) -> Result<Self, ReadError> {
         let reader = Reader::open(log)?;
-        Ok(Self { reader, tree: Growth::default(), bundle: Entries::default(), size, root: None })
+        Ok(Self { log: log.to_owned(), reader, tree: Growth::default(), bundle: Entries::default(), size, root: None })
+    }
+
+    /// Of records that were pruned the tiles have the hashes: whether these are right, the root will say. Of the bundle in
+    /// which the first record lies that is left, the others are taken. Answers whether it could be gone on.
+    fn take_pruned(&mut self, folder: &Folder, comparing: &mut Comparing<'_>) -> Result<bool, ReadError> {
+        let Some(first) = Reader::first_index(&self.log)?.filter(|first| *first > 0) else { return Ok(true) };
+        let start = first - first % WIDTH;
+        for index in 0..first.div_ceil(WIDTH) {
+            let width = first.min((index + 1) * WIDTH) - index * WIDTH;
+            let tile = Tile { level: 0, index, width: u16::try_from(width).unwrap_or(256) };
+            let unread = |error| Difference::Unread(tile.to_string(), error);
+            let hashes = match folder.tile(tile) {
+                Ok(Some(hashes)) => hashes,
+                Ok(None) => return Ok(comparing.ends_with(Difference::Missing(tile.to_string()))),
+                Err(error) => return Ok(comparing.ends_with(unread(error))),
+            };
+            for hash in hashes.iter().take(usize::from(tile.width)) {
+                self.tree.push(*hash, |tile, hashes| comparing.tile(tile, &bytes_of(hashes)));
+            }
+        }
+        if start < first {
+            let bundle = Bundle::in_tree(start / WIDTH, self.size);
+            let missing = || Difference::Missing(Bundle { index: start / WIDTH, width: 256 }.to_string());
+            let Some((bundle, bytes)) = bundle.and_then(|bundle| Some((bundle, folder.bundle(bundle).ok()??))) else {
+                return Ok(comparing.ends_with(missing()));
+            };
+            let Ok(entries) = tlog::entries(bundle, &bytes) else {
+                return Ok(comparing.ends_with(Difference::Content(bundle.to_string())));
+            };
+            for entry in entries.into_iter().take(usize::try_from(first - start).unwrap_or(0)) {
+                self.bundle.put(entry);
+            }
+        }
+        Ok(true)
     }
 
     /// Compares what is full and will never change. Answers whether there were more records.
@@ -219,6 +260,12 @@ struct Comparing<'c> {
 impl<'c> Comparing<'c> {
     const fn new(folder: &'c Folder, size: u64) -> Self {
         Self { folder, size, files: 0, differences: Vec::new() }
+    }
+
+    /// Nothing more can be compared. Answers that it is over.
+    fn ends_with(&mut self, difference: Difference) -> bool {
+        self.differences.push(difference);
+        false
     }
 
     fn tile(&mut self, tile: Tile, bytes: &[u8]) {

@@ -2,7 +2,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tlog::{Bundle, Hash, InvalidNote, Note, Tile, Tiles};
+use tlog::{Bundle, Hash, InvalidNote, Note, Tile, Tiles, put_entry};
 
 use crate::files::{self, Durable};
 
@@ -133,6 +133,22 @@ impl Folder {
 pub(crate) fn note(bytes: &[u8]) -> io::Result<Note> {
     let invalid = |why: InvalidNote| io::Error::new(io::ErrorKind::InvalidData, why);
     str::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?.parse().map_err(invalid)
+}
+
+impl Folder {
+    /// The first entries of a bundle, as they are written there.
+    pub(crate) fn bundle(&self, bundle: Bundle) -> io::Result<Option<Vec<u8>>> {
+        let Some((width, bytes)) = self.widest(|width| Bundle { width, ..bundle }.to_string(), bundle.width)? else {
+            return Ok(None);
+        };
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let entries = tlog::entries(Bundle { width, ..bundle }, &bytes).map_err(invalid)?;
+        let mut first = Vec::new();
+        for entry in entries.into_iter().take(usize::from(bundle.width)) {
+            let _it_was_short_enough = put_entry(&mut first, entry);
+        }
+        Ok(Some(first))
+    }
 }
 
 impl Tiles for Folder {

@@ -18,7 +18,9 @@ mod folder;
 mod guard;
 mod key;
 mod proof;
+mod prune;
 mod publisher;
+mod reach;
 #[cfg(test)]
 mod tests;
 
@@ -26,4 +28,6 @@ pub use check::{Checked, Difference, check};
 pub use folder::Folder;
 pub use key::{KeyError, KeyFile};
 pub use proof::{NoProof, prove};
+pub use prune::prune_bundles;
 pub use publisher::{LedgerError, NotOurs, Published, Publisher, Settings};
+pub use reach::reaches;

@@ -126,13 +126,15 @@ impl LedgerError {
     pub const fn is_of_the_log(&self) -> bool {
         match self {
             Self::Checkpoint(..) | Self::Forked { .. } | Self::Pruned(_) | Self::Shorter { .. } => true,
-            Self::Read(ReadError::Damaged { .. } | ReadError::Missing { .. }) => true,
+            Self::Read(
+                ReadError::Damaged { .. } | ReadError::Foreign(_) | ReadError::Missing { .. } | ReadError::Order(_),
+            ) => true,
             // A segment that is just being made, on a disk that is full, begins as none does.
             Self::Read(ReadError::Header(..) | ReadError::Io(..)) | Self::Busy(_) | Self::Io { .. } => false,
         }
     }
 
-    fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
     }

@@ -14,6 +14,7 @@ use crate::*;
 
 mod damage;
 mod growth;
+mod pruned;
 
 struct World {
     folder: TempDir,
@@ -35,7 +36,7 @@ impl World {
     /// Writes records until the log has so many. The last of them says that it was closed.
     fn grow_to(&self, records: u64) {
         let settings = audit::Settings {
-            segment_bytes: 65_536,
+            segment_bytes: 256 << 20, // one: that a segment was closed is a record, too
             commit_interval: Duration::from_millis(1),
             ..audit::Settings::new(self.log(), "edge-1".into())
         };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::harness::{Gateway, verify};
 
 /// Asks again and again on one connection until it breaks, and gives the ids of all answers whose head was seen.
-fn ask(address: SocketAddr, token: &str, path: &str, seen: &AtomicU64, stop: &AtomicBool) -> Vec<String> {
+pub fn ask(address: SocketAddr, token: &str, path: &str, seen: &AtomicU64, stop: &AtomicBool) -> Vec<String> {
     let Ok(stream) = TcpStream::connect(address) else { return Vec::new() };
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut writer = stream.try_clone().unwrap();

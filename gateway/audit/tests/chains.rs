@@ -85,12 +85,11 @@ fn a_record_that_is_taken_out_is_missed_though_everything_else_was_made_to_fit()
         assert_eq!(of_acme(), 4);
         let report = verify(&folder.path().join("audit")).unwrap();
         let missed: Vec<_> = report.problems.iter().map(|problem| terms::chain(&problem.what).to_string()).collect();
-        if taken == 4 {
-            assert!(missed.is_empty(), "the last of a tenant is missed by the checkpoint alone: {missed:?}");
-        } else {
-            let expected = format!("its record {}, and {} was to come", taken + 2, taken + 1);
-            assert!(missed.len() == 1 && missed[0].contains(&expected), "{taken}: {missed:?}");
-        }
+        // The last of a tenant is missed in no chain. That one is missing, the counts of the gateway say in each case.
+        let in_chain = format!("its record {}, and {} was to come", taken + 2, taken + 1);
+        assert_eq!(missed.iter().any(|missed| missed.contains(&in_chain)), taken < 4, "{taken}: {missed:?}");
+        let counted = "the gateway counts 15 final records since it took the log up, and the log has 14";
+        assert!(missed.contains(&counted.to_owned()), "{taken}: {missed:?}");
     }
     // A chain that was made to count is not the one that it was.
     let changed = forge_text(&good, r#""status":200"#, r#""status":204"#);

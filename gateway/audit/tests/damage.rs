@@ -131,7 +131,7 @@ fn a_segment_that_is_missing_or_from_another_log_is_found() {
     drop(open(&other));
     let foreign = fs::read(crate::segment::path(&other.path().join("audit"), 0)).unwrap();
     fs::write(folder.path().join("audit/segments").join(&log()[1].0), foreign).unwrap();
-    assert!(report(&folder).problems.iter().any(|problem| matches!(problem.what, Fault::Order)));
+    assert!(report(&folder).problems.iter().any(|problem| matches!(problem.what, Fault::Foreign)));
 }
 
 #[test]

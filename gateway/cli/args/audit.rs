@@ -178,7 +178,8 @@ pub(crate) struct Verify {
     /// the key in the state folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
-    /// Say for each tenant which of its records are there: first, last, how many, and that none is missing between them.
+    /// Say for each tenant which of its records are there: first, last, how many, and that none is missing between them; and
+    /// for each time that a gateway wrote the log, how many requests came in and how many of them are on record.
     #[arg(long)]
     pub(crate) complete: bool,
     /// The receipt of one record; nothing of the log is looked at.

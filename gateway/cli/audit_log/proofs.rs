@@ -13,6 +13,7 @@ use crate::args::{Format, Log, Proof, Verify};
 use crate::cosigning::Witnesses;
 use crate::failure::Failure;
 use crate::load;
+use crate::log_fault::{self, LogFault};
 use crate::print::{self, Style};
 
 pub(super) fn verify(arguments: &Verify) -> Result<(), Failure> {
@@ -41,7 +42,8 @@ pub(super) fn verify(arguments: &Verify) -> Result<(), Failure> {
     // Where frames are damaged, the tree cannot be made of them; that they are is enough.
     let checked = if report.problems.is_empty() {
         let checked = ledger::check(&directory, policy.as_ref());
-        Some(checked.map_err(|error| Failure::broke("the checkpoint of the log", &error))?)
+        let failed = |error| log_fault::failure("the checkpoint of the log", Some(LogFault::of_read(&error)), &error);
+        Some(checked.map_err(failed)?)
     } else {
         None
     };
@@ -52,10 +54,14 @@ pub(super) fn verify(arguments: &Verify) -> Result<(), Failure> {
             seen.describe();
             if *complete {
                 each_tenant(&report);
+                each_run(&report);
             }
         }
     }
-    if seen.is_sound() { Ok(()) } else { Err(Failure::No) }
+    match LogFault::of(&report, checked.as_ref()) {
+        None => Ok(()),
+        Some(fault) => Err(Failure::Log(fault, None)),
+    }
 }
 
 /// Everything that a look at a log has shown.
@@ -124,6 +130,21 @@ fn each_tenant(report: &Report) {
         [vec![tenant.clone()], numbers.to_vec()].concat()
     });
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
+    print::line("");
+    print::table(&rows).iter().for_each(print::line);
+}
+
+/// What each process that wrote the log says of itself: requests = records.
+fn each_run(report: &Report) {
+    let heading = ["gateway", "from", "to", "requests", "records", "without", "under way", "end"];
+    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let rows = report.runs.iter().map(|run| {
+        let counts = [run.requests, Some(run.finals), Some(run.unrecorded), run.under_way()].map(number);
+        let [requests, records, without, under_way] = counts;
+        let (from, to, ended) = (run.first.1.clone(), run.last.1.clone(), run.ended.as_str().to_owned());
+        vec![run.instance.clone(), from, to, requests, records, without, under_way, ended]
+    });
+    let rows: Vec<_> = std::iter::once(heading.map(str::to_owned).to_vec()).chain(rows).collect();
     print::line("");
     print::table(&rows).iter().for_each(print::line);
 }
@@ -318,6 +339,10 @@ fn as_json(report: &Report) -> serde_json::Value {
         "tenants": report.tenants.iter().map(|(tenant, slice)| {
             (tenant.clone(), json!({ "first": slice.first, "last": slice.last, "records": slice.count }))
         }).collect::<serde_json::Map<_, _>>(),
+        "runs": report.runs.iter().map(|run| json!({
+            "instance": run.instance, "first": run.first.0, "from": run.first.1, "last": run.last.0, "to": run.last.1,
+            "requests": run.requests, "finals": run.finals, "unrecorded": run.unrecorded, "ended": run.ended.as_str(),
+        })).collect::<Vec<_>>(),
         "problems": problems, "more_problems": report.more_problems,
     })
 }

@@ -30,7 +30,7 @@ use std::time::Duration;
 use admin::AdminToken;
 use assertion::Lifetime;
 use secrets::{Environment, Followed, Kept, Reference, Secret, Unfit, Use};
-use terms::{Finding, Findings, Span};
+use terms::{ByteCount, Finding, Findings, Span};
 use token::{IssuerSettings, ToldClaim};
 use yaml::At;
 
@@ -38,7 +38,7 @@ use authority::AuthorityNames;
 use vault::Values;
 
 use super::file::{self, File};
-use super::{Audit, KeySettings, Settings, Shutdown};
+use super::{Audit, KeySettings, Retention, Settings, Shutdown};
 use crate::asking::Asking;
 use crate::backend_events::Source;
 
@@ -197,11 +197,12 @@ impl Compiler<'_> {
     }
 
     fn audit(&mut self, entry: file::Audit) -> Option<Audit> {
-        let file::Audit { directory, instance, origin, checkpoint, events, witnesses, sinks } = entry;
+        let file::Audit { directory, instance, origin, checkpoint, events, witnesses, sinks, retention } = entry;
         let events = self.event_sources(events);
         let witnesses = witnesses.map(|witnesses| self.witnesses(witnesses));
         let hostname = instance.as_ref().map_or("gateway", |instance| instance.value.as_str());
         let sinks = self.sinks(sinks, hostname);
+        let retention = self.retention(retention);
         let origin = origin.map(|origin| self.parse(&origin));
         let checkpoint = checkpoint.map(|written| {
             let Span(span) = self.parse(&written)?;
@@ -229,6 +230,30 @@ impl Compiler<'_> {
                 None => None,
             },
             sinks: sinks?,
+            retention: retention?,
+        })
+    }
+
+    fn retention(&mut self, entry: file::Retention) -> Option<Retention> {
+        let file::Retention { keep, disk } = entry;
+        let keep = keep.map(|written| {
+            let Span(span) = self.parse(&written)?;
+            let fits = span >= Duration::from_secs(24 * 3_600);
+            if !fits {
+                self.error(&written, "records are kept for a day at least".into(), "write for example 400d");
+            }
+            fits.then_some(span)
+        });
+        let disk = disk.map(|written| self.parse::<ByteCount>(&written).map(|ByteCount(bytes)| bytes));
+        Some(Retention {
+            keep: match keep {
+                Some(keep) => Some(keep?),
+                None => None,
+            },
+            disk: match disk {
+                Some(disk) => Some(disk?),
+                None => None,
+            },
         })
     }
 

@@ -273,6 +273,9 @@ pub(super) struct Audit {
     /// Where the records go besides.
     #[serde(default)]
     pub(super) sinks: Vec<Tried<At<sinks::Sink>>>,
+    /// How long records are kept.
+    #[serde(default)]
+    pub(super) retention: Retention,
 }
 
 /// Others who sign the checkpoints, too.
@@ -314,6 +317,17 @@ pub(super) struct EventSource {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub(super) rate: Option<At<String>>,
+}
+
+/// How long records are kept, and how much room there is for them.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retention {
+    /// How long, at least a day (`400d`): older ones are removed, segment by segment, unless a legal hold or a sink that has not
+    /// had them yet keeps them. What remains is proven as before. For good, if it is left out.
+    pub(super) keep: Option<At<String>>,
+    /// How much the folder of the log may take (`50GiB`), for the forecast of when it is full. Nothing is removed for it.
+    pub(super) disk: Option<At<String>>,
 }
 
 /// Logs for operators: what happens to the gateway, never who asked what. That is the audit log's.

@@ -10,6 +10,7 @@ use terms::Clock;
 
 use super::channel::{self, Channel, ChannelError, Message};
 use crate::failure::Failure;
+use crate::log_fault;
 
 /// How long to wait for a process that hands over.
 const MEET: Duration = Duration::from_secs(60);
@@ -49,7 +50,7 @@ impl Upgrade {
         settings: audit::Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Journal>, Committer), Failure> {
-        let unopened = |error: audit::OpenError| Failure::setup("the audit log cannot be opened", &error);
+        let unopened = |error: audit::OpenError| log_fault::unopened(&error);
         match self.ask_for_log(&settings.directory)? {
             Some(handed) => {
                 let (journal, committer, predecessor) =

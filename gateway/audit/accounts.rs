@@ -1,0 +1,89 @@
+//! Requests in = records: what the log tells of both, so that whoever reads it later need not believe that none is missing.
+//!
+//! The thread that takes a request in counts it in its lane before it is judged; the committer counts the final records that
+//! it brings to disk. The two meet in `log.heartbeat`, every minute, and in `log.closed`, when nothing is under way any more.
+
+use std::time::{Duration, Instant};
+
+use crate::lane::Lane;
+
+/// What the log tells, since it was opened or taken over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Told {
+    /// Requests that came in, those that were under way at the beginning among them.
+    pub(crate) requests: u64,
+    /// Final records in the log.
+    pub(crate) finals: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    /// Final records in the log.
+    finals: u64,
+    /// Those of runs whose lanes are gone: what came in less what had its record before this began.
+    buried: Net,
+    /// Final records in the batch that are in no lane.
+    pub(crate) owed: u64,
+    /// Whether the lanes can be believed: what a writer before this one counted it may not have brought to disk.
+    is_exact: bool,
+    told: Instant,
+}
+
+/// What came in, less what had its final record already. A request may come in on one thread and end on another, so that of
+/// one lane it may be less than nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Net(i128);
+
+impl Net {
+    /// Of a lane that had so many final records in the log when this began.
+    pub(crate) fn of(lane: &Lane, settled_before: u64) -> Self {
+        Self(i128::from(lane.arrived()) - i128::from(settled_before))
+    }
+}
+
+impl std::iter::Sum for Net {
+    fn sum<I: Iterator<Item = Self>>(nets: I) -> Self {
+        Self(nets.map(|net| net.0).sum())
+    }
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self { finals: 0, buried: Net::default(), owed: 0, is_exact: true, told: Instant::now() }
+    }
+}
+
+impl Accounts {
+    /// The counts begin anew, and those of the lanes are not to be believed.
+    pub(crate) fn unknown() -> Self {
+        Self { is_exact: false, ..Self::default() }
+    }
+
+    /// The batch with so many final records from lanes is on disk.
+    pub(crate) fn committed(&mut self, finals: u64) {
+        self.finals += finals + std::mem::take(&mut self.owed);
+    }
+
+    /// The lanes of a run are gone. Answers how many requests came in there of which the log has no word: they were being
+    /// judged when their process died, and nobody was answered.
+    pub(crate) fn bury(&mut self, came: Net, finals: u64, unrecorded: u64) -> u64 {
+        self.buried = Net(self.buried.0 + came.0);
+        let without = came.0 - i128::from(finals) - i128::from(unrecorded);
+        if self.is_exact { u64::try_from(without).unwrap_or(0) } else { 0 }
+    }
+
+    /// Whether it is time to tell. If so, it counts as told.
+    pub(crate) fn is_due(&mut self, every: Duration) -> bool {
+        let due = self.told.elapsed() >= every;
+        if due {
+            self.told = Instant::now();
+        }
+        due
+    }
+
+    /// What there is to tell, with so many final records in the batch, and this of the lanes that there are.
+    pub(crate) fn tell(&self, batched: u64, lanes: Net) -> Option<Told> {
+        let requests = u64::try_from(self.buried.0 + lanes.0).unwrap_or(0);
+        self.is_exact.then_some(Told { requests, finals: self.finals + self.owed + batched })
+    }
+}

@@ -1,0 +1,144 @@
+//! Lets records go whose time is over, and says how long the disk will do.
+
+use std::collections::{HashSet, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use audit::{Journal, Note};
+use ledger::Checked;
+use terms::{Clock, TenantId};
+
+use crate::failure::Failure;
+use crate::publishing;
+use crate::settings::Retention;
+
+/// How long it is waited for the record that says that others go.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Over how long the growth of the log is measured.
+const GROWTH: usize = 24;
+
+/// What keeps records beyond their time.
+pub(crate) trait Keeping: Send + Sync {
+    /// Tenants of whom nothing may go: somebody has said so, and why.
+    fn held(&self) -> Result<HashSet<TenantId>, Failure>;
+
+    /// The first record that somebody has yet to take.
+    fn awaited(&self) -> Result<u64, Failure>;
+}
+
+pub(crate) struct Retaining {
+    pub(crate) log: PathBuf,
+    pub(crate) settings: Retention,
+    pub(crate) keeping: Vec<Arc<dyn Keeping>>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) published: Arc<publishing::Counts>,
+    pub(crate) counts: Arc<Counts>,
+    /// How many bytes the log had, each time that it was looked at.
+    pub(crate) sizes: VecDeque<(Instant, u64)>,
+}
+
+/// How it goes.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    pub(crate) pruned: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    /// Until the disk, or what the log may have of it, is full, in seconds; `u64::MAX` where it cannot be told.
+    pub(crate) seconds_left: AtomicU64,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { pruned: AtomicU64::new(0), bytes: AtomicU64::new(0), seconds_left: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl Retaining {
+    /// Lets go what may. `checked` is what a look at the whole log has just shown: nothing goes that was not looked at.
+    pub(crate) fn prune(&self, checked: &Checked) -> Result<(), Failure> {
+        let Some(keep) = self.settings.keep else { return Ok(()) };
+        let Some(checkpoint) = checked.checkpoint.as_ref() else { return Ok(()) };
+        let (mut held, mut keep_from) = (HashSet::new(), checkpoint.size);
+        for keeping in &self.keeping {
+            held.extend(keeping.held()?);
+            keep_from = keep_from.min(keeping.awaited()?);
+        }
+        let before = self.clock.now() - keep;
+        let is_held = |tenant: &str| held.iter().any(|held| held.as_str() == tenant);
+        let gone = audit::prunable(&self.log, before, keep_from, is_held);
+        let gone = gone.map_err(|error| Failure::broke("the audit log", &error))?;
+        let Some(gone) = gone else { return Ok(()) };
+        let root = checkpoint.root.to_string();
+        let note = Note::Pruned { gone: &gone, size: checkpoint.size, root: &root, keep: keep.as_secs() };
+        self.say(&note)?;
+        let failed = |error: std::io::Error| Failure::broke("old records cannot be removed", &error);
+        gone.remove().map_err(failed)?;
+        ledger::prune_bundles(&self.log, gone.minimum).map_err(failed)?;
+        self.counts.pruned.fetch_add(gone.records, Ordering::Relaxed);
+        tracing::info!(records = gone.records, bytes = gone.bytes, first = gone.minimum, "old records were removed");
+        Ok(())
+    }
+
+    /// Records it, and waits until that is signed for.
+    fn say(&self, note: &Note<'_>) -> Result<(), Failure> {
+        let before = self.journal.stats().records;
+        self.journal.note(note).map_err(|error| Failure::broke("the audit log", &error))?;
+        let deadline = Instant::now() + PATIENCE;
+        while self.published.size.load(Ordering::Relaxed) <= before {
+            if Instant::now() > deadline {
+                return Err(Failure::Broke("that old records go could not be recorded in time".into()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// How large the log is, and until when there is room for more of it.
+    pub(crate) fn measure(&mut self) {
+        let (now, bytes) = (Instant::now(), below(&self.log));
+        self.sizes.push_back((now, bytes));
+        if self.sizes.len() > GROWTH {
+            self.sizes.pop_front();
+        }
+        let free = rustix::fs::statvfs(&self.log).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let allowed = self.settings.disk.map_or(u64::MAX, |disk| disk.saturating_sub(bytes));
+        let left = self.sizes.front().and_then(|(since, then)| {
+            let grown = bytes.checked_sub(*then).filter(|grown| *grown > 0)?;
+            let seconds = now.saturating_duration_since(*since).as_secs().max(1);
+            Some(u128::from(free.min(allowed)) * u128::from(seconds) / u128::from(grown))
+        });
+        let left = left.map_or(u64::MAX, |left| u64::try_from(left).unwrap_or(u64::MAX));
+        self.counts.bytes.store(bytes, Ordering::Relaxed);
+        self.counts.seconds_left.store(left, Ordering::Relaxed);
+    }
+}
+
+/// How much the files of a folder take. What goes meanwhile counts for nothing.
+fn below(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => below(&entry.path()),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    };
+    entries.map(size).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_a_folder_are_counted_with_those_below() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("a")).unwrap();
+        fs::write(folder.path().join("a/b"), [0; 100]).unwrap();
+        fs::write(folder.path().join("c"), [0; 11]).unwrap();
+        assert_eq!(below(folder.path()), 111);
+        assert_eq!(below(&folder.path().join("nowhere")), 0);
+    }
+}
