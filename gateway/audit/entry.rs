@@ -17,8 +17,10 @@ pub struct Entry<'a> {
     pub at: SystemTime,
     /// The tenant that it acts for, once that is proved.
     pub tenant: Option<&'a TenantId>,
-    /// Who acts, as [`crate::Journal::pseudonym`] hides it.
+    /// Who acts: a surrogate, or as [`crate::Journal::pseudonym`] hides it.
     pub subject: Option<Pseudonym>,
+    /// What is personal, sealed.
+    pub personal: Option<Personal<'a>>,
     /// Which issuer vouched for the subject.
     pub issuer: Option<&'a IssuerId>,
     /// What the API key is called that was shown. No secret. At most 12 characters are kept.
@@ -58,6 +60,7 @@ impl<'a> Entry<'a> {
             at,
             tenant: None,
             subject: None,
+            personal: None,
             issuer: None,
             key: None,
             client: None,
@@ -75,6 +78,18 @@ impl<'a> Entry<'a> {
         }
     }
 }
+
+/// What is personal in a record, under a key that can be destroyed.
+#[derive(Clone, Copy, Debug)]
+pub struct Personal<'a> {
+    /// What the key is called, in letters, digits, `-` and `_`. At most 8 characters.
+    pub key: &'a str,
+    /// Nonce, ciphertext and tag of XChaCha20-Poly1305. At most [`PERSONAL_MAX`] bytes.
+    pub sealed: &'a [u8],
+}
+
+/// The longest that is sealed of a person, in bytes.
+pub const PERSONAL_MAX: usize = 320;
 
 /// How a request went on after it was judged.
 #[derive(Clone, Copy, Debug, Default)]
@@ -237,6 +252,8 @@ pub enum Note<'a> {
     },
     /// A backend says that something has happened.
     Event(crate::Event<'a>),
+    /// Something was done with what the log holds of persons.
+    Persons(PersonsChange<'a>),
     /// Somebody read records of the log.
     Read(LogUse<'a>),
     /// The oldest records go, as their time is over. It is on disk before they do.
@@ -290,6 +307,33 @@ pub struct LogUse<'a> {
     pub filter: &'a str,
     /// How many, if that was known.
     pub found: Option<u64>,
+    /// Who did it.
+    pub by: Author,
+    /// When it was done, in seconds since the Unix epoch: perhaps no gateway ran.
+    pub done: u64,
+}
+
+/// What was done with what the log holds of persons.
+#[derive(Clone, Copy, Debug)]
+pub struct PersonsChange<'a> {
+    /// What: `subject.erased` or another kind of the schema.
+    pub kind: &'static str,
+    /// In which tenant.
+    pub tenant: &'a TenantId,
+    /// To whom; nobody in particular, where it was about the tenant.
+    pub subject: Option<Pseudonym>,
+    /// What the key was called that was destroyed. At most 8 characters.
+    pub key: Option<&'a str>,
+    /// How many persons or records it was about.
+    pub count: Option<u64>,
+    /// The hold that it was about.
+    pub hold: Option<u64>,
+    /// The SHA-256 of what was handed out, in hexadecimal digits.
+    pub sha256: Option<&'a str>,
+    /// Why. At most 400 characters are kept.
+    pub why: &'a str,
+    /// What the request for it is called. At most 200 characters are kept.
+    pub reference: Option<&'a str>,
     /// Who did it.
     pub by: Author,
     /// When it was done, in seconds since the Unix epoch: perhaps no gateway ran.

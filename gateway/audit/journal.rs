@@ -24,7 +24,7 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// How many bytes of records a thread may be ahead of the committer. Taken on the disk for each thread.
     pub ring_bytes: u32,
-    /// How many requests a thread may have in flight. Each takes 1.5 KiB on the disk, for each thread.
+    /// How many requests a thread may have in flight. Each takes 2 KiB on the disk, for each thread.
     pub in_flight: u32,
     /// How many threads may write records.
     pub threads: u16,
@@ -79,6 +79,9 @@ pub enum Unavailable {
     /// The committer does not keep up.
     #[error("too much waits for the audit log's disk")]
     Ring,
+    /// The subject vault does not say what the log has of somebody.
+    #[error("the subject vault cannot be asked")]
+    Subjects,
     /// Too many requests are in flight on this thread.
     #[error("too many requests are in flight for the audit log")]
     Slots,

@@ -60,7 +60,8 @@ mod verify;
 
 pub use committer::Committer;
 pub use entry::{
-    Decision, Digest, Echo, End, Entry, Files, KeyChange, KeyTurn, LogUse, Note, Outcome, Protocol, TokensOf, Turn,
+    Decision, Digest, Echo, End, Entry, Files, KeyChange, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX, Personal,
+    PersonsChange, Protocol, TokensOf, Turn,
 };
 pub use event::{Detail, DetailName, Event, EventOutcome, InvalidDetailName};
 pub use handle::{Open, Witness};

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use terms::{IssuerId, Subject};
+use terms::{IssuerId, Subject, Surrogate};
 
-/// Who acts, as the log says it: `x_` and 16 characters that only the holder of the log's key can compute. One subject
-/// has one pseudonym within one log, so that its records can be found and counted without its name.
+/// Who acts, as the log says it. A member of a tenant has the surrogate that the subject vault made for it (`s_`). Whoever is
+/// none has `x_` and 16 characters that only the holder of the log's key can compute. One subject has one of each within one
+/// log, so that its records can be found and counted without its name.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Pseudonym([u8; 18]);
 
@@ -18,6 +19,13 @@ impl Pseudonym {
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("x_")
+    }
+}
+
+/// What the subject vault made.
+impl From<Surrogate> for Pseudonym {
+    fn from(surrogate: Surrogate) -> Self {
+        Self(*surrogate.as_bytes())
     }
 }
 

@@ -1,10 +1,14 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use crate::line::Line;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use terms::Author;
 
-use crate::{Entry, Files, KeyChange, KeyTurn, LogUse, Note, Outcome, TokensOf, Turn};
+use crate::line::Line;
+use crate::{
+    Entry, Files, KeyChange, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX, Personal, PersonsChange, TokensOf, Turn,
+};
 
 /// The JSON Schema of every record that the log holds: requests (`stage`) and the log's own (`kind`).
 #[must_use]
@@ -13,7 +17,7 @@ pub const fn record_schema() -> &'static str {
 }
 
 /// The longest request record up to its reason, in bytes.
-pub(crate) const PREFIX_MAX: usize = 1216;
+pub(crate) const PREFIX_MAX: usize = 1680;
 /// The longest rest of a request record, in bytes.
 pub(crate) const SUFFIX_MAX: usize = 256;
 
@@ -88,6 +92,9 @@ pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entr
     }
     if let Some(trace) = entry.trace {
         line.hex(r#","trace":""#, trace, 32);
+    }
+    if let Some(personal) = &entry.personal {
+        self::personal(line, personal);
     }
     line.word(r#","decision":""#, entry.decision.as_str());
     let reason = line.len();
@@ -186,6 +193,31 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             own(line, "event", at, instance);
             crate::event::put(line, event);
         }
+        Note::Persons(PersonsChange { kind, tenant, subject, key, count, hold, sha256, why, reference, by, done }) => {
+            own(line, kind, at, instance);
+            line.word(r#","tenant":""#, tenant.as_str());
+            if let Some(subject) = subject {
+                line.word(r#","sub":""#, subject.as_str());
+            }
+            if let Some(key) = key {
+                line.text(r#","dek":""#, key, 8);
+            }
+            if let Some(count) = count {
+                line.number(r#","count":"#, count);
+            }
+            if let Some(hold) = hold {
+                line.number(r#","hold":"#, hold);
+            }
+            if let Some(sha256) = sha256 {
+                line.text(r#","sha256":""#, sha256, 64);
+            }
+            line.text(r#","why":""#, why, 400);
+            if let Some(reference) = reference {
+                line.text(r#","ref":""#, reference, 200);
+            }
+            author(line, Some(by));
+            line.number(r#","done":"#, done);
+        }
         Note::Read(used) => log_use(line, "audit.read", used, at, instance),
         Note::Reported(used) => log_use(line, "report.generated", used, at, instance),
         Note::Pruned { gone, size, root, keep } => {
@@ -268,6 +300,17 @@ fn author(line: &mut Line, by: Option<Author>) {
         Some(Author::Issuer) => line.raw(r#","by":"issuer""#),
         None => {}
     }
+}
+
+/// `v1.xc20p.`, what the key is called, a full stop, and what is sealed in base64url.
+fn personal(line: &mut Line, Personal { key, sealed }: &Personal<'_>) {
+    let mut text = [0; PERSONAL_MAX.div_ceil(3) * 4];
+    let length = URL_SAFE_NO_PAD.encode_slice(sealed, &mut text);
+    // What is longer, which the types of those who seal rule out, opens for nobody.
+    let text = length.ok().and_then(|length| std::str::from_utf8(text.get(..length)?).ok());
+    line.word(r#","pii":"v1.xc20p."#, key);
+    line.truncate(line.len() - 1);
+    line.word(".", text.unwrap_or_default());
 }
 
 /// The client's network: precise enough to see an attack, too coarse to be a person.

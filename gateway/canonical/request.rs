@@ -194,6 +194,12 @@ impl<'h> CanonicalRequest<'h> {
         self.fields.single(name)
     }
 
+    /// The first `User-Agent`, as it was sent. Nothing is decided by it.
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&'h [u8]> {
+        self.fields.all.get(http::header::USER_AGENT).map(HeaderValue::as_bytes)
+    }
+
     /// The cookies as one field, where they came as several (RFC 9113 §8.2.3): to be forwarded in their place.
     #[must_use]
     pub fn joined_cookie(&self) -> Option<HeaderValue> {

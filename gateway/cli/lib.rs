@@ -44,6 +44,7 @@ mod metrics;
 mod notify;
 mod operator;
 mod origin;
+mod persons;
 mod print;
 mod probe;
 mod publishing;

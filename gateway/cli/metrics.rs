@@ -23,6 +23,7 @@ use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
 use vault::Vault;
 
+use crate::persons::Persons;
 use crate::publishing::Counts;
 use crate::signing::Rings;
 use crate::{cosigning, delivering, indexing, membership, retaining, scrubbing};
@@ -50,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) retained: Arc<retaining::Counts>,
     pub(crate) vault: Option<Arc<Vault>>,
     pub(crate) sinks: Box<dyn Fn() -> Vec<sinks::Condition> + Send + Sync>,
+    pub(crate) persons: Arc<Persons>,
 }
 
 impl Parts {
@@ -82,6 +84,7 @@ impl Collector for Counted {
         families.extend(self.parts.of_defences());
         families.extend(self.parts.relay.iter().flat_map(|relay| of_relay(&relay.hearing())));
         families.extend(self.parts.directory.iter().flat_map(|directory| membership::metrics(&directory.state())));
+        families.extend(self.parts.persons.metrics());
         families.extend(self.parts.of_keys());
         families.push(self.parts.of_secrets());
         families.extend(of_checkpoints(&self.parts.journal.stats(), &self.parts.checkpoints));

@@ -39,6 +39,7 @@ use crate::load::Loaded;
 use crate::log_work::LogWork;
 use crate::metrics::Parts;
 use crate::origin::Origin;
+use crate::persons::Persons;
 use crate::publishing::{self, Publishing, Wanted};
 use crate::renew::Renewal;
 use crate::revoking::{Others, Revoking};
@@ -48,7 +49,7 @@ use crate::signing::Rings;
 use crate::tasks::{Works, tasks};
 use crate::upgrade::{Old, Upgrade};
 use crate::watchdog::{self, Hearts};
-use crate::{backend_events, delivering, desk, following, membership, ready, renew, which};
+use crate::{backend_events, delivering, desk, following, membership, persons, ready, renew, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -135,6 +136,7 @@ impl Gateway {
         let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
         warn_of_believed(&backends);
         let resolver = resolver(&upstreams, dns)?;
+        let (persons, subjects) = persons::open(&state, &audit.privacy, &clock)?;
         // ORDER: last of what may fail, so that a process which hands its log over gets it back only for good reasons.
         let log = audit.directory.clone();
         let wanted = Wanted {
@@ -155,6 +157,7 @@ impl Gateway {
         let feeding = delivering::prepare(log.clone(), state.clone(), audit.sinks, &journal, &clock)?;
         let keeping = delivering::keeping(&feeding, &journal);
         let scrubbing = publishing.scrubbing(retention, vec![keeping])?;
+        let persons = Arc::new(Persons::new(persons, subjects.clone(), Arc::clone(&journal)));
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into() };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
@@ -244,7 +247,8 @@ impl Gateway {
             .demanding_certificates(demanding(&listeners))
             .revoking(revoking.live())
             .knowing(known_keys.live())
-            .asking(directory.clone().filter(Directory::knows_members));
+            .asking(directory.clone().filter(Directory::knows_members))
+            .veiling(Some(subjects));
         let proxy = Arc::new(Proxy::new(
             gate,
             Backends::new(backends),
@@ -273,6 +277,7 @@ impl Gateway {
         let life = Life::new();
         let mut readiness =
             ready::checks(&tokens, &journal, &upstreams, &revoking, relay.as_ref(), &following.followed, &life);
+        readiness.push(Arc::<Persons>::clone(&persons));
         readiness.extend(directory.clone().map(membership::check));
         if let Some((vault, _)) = &vault {
             readiness.push(Arc::new(ready::Answering(Arc::clone(vault))));
@@ -300,6 +305,7 @@ impl Gateway {
             scrubbed: Arc::clone(&scrubbing.counts),
             retained: Arc::clone(&scrubbing.retaining.counts),
             vault: vault.as_ref().map(|(vault, _)| Arc::clone(vault)),
+            persons: Arc::clone(&persons),
         };
         parts.register(&registry).map_err(|error| Failure::setup("metrics", &error))?;
         let admin = Admin {
@@ -338,6 +344,7 @@ impl Gateway {
             proxy,
             revoking,
             known_keys,
+            persons,
             relay,
             directory,
             keys,

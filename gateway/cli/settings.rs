@@ -123,6 +123,7 @@ pub(crate) struct Audit {
     /// Where the records go besides.
     pub(crate) sinks: Vec<sinks::Settings>,
     pub(crate) retention: Retention,
+    pub(crate) privacy: Privacy,
 }
 
 /// How long records are kept, and how much room there is for them.
@@ -132,6 +133,14 @@ pub(crate) struct Retention {
     pub(crate) keep: Option<Duration>,
     /// In bytes. All of the disk, if nothing is said.
     pub(crate) disk: Option<u64>,
+}
+
+/// What the audit log holds of persons.
+#[derive(Debug)]
+pub(crate) struct Privacy {
+    /// What opens the subject vault; `None`: it lies beside it.
+    pub(crate) root: Option<secrets::Secret<Vec<u8>>>,
+    pub(crate) fields: subjects::Fields,
 }
 
 impl Settings {

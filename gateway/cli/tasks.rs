@@ -18,6 +18,7 @@ use crate::cosigning::Cosigning;
 use crate::following::{self, Following};
 use crate::known_keys::KnownKeys;
 use crate::life::Stage;
+use crate::persons::Persons;
 use crate::renew::{self, Renewal};
 use crate::revoking::Revoking;
 use crate::rules::Reloader;
@@ -37,6 +38,7 @@ pub(crate) struct Works {
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) revoking: Arc<Revoking>,
     pub(crate) known_keys: Arc<KnownKeys>,
+    pub(crate) persons: Arc<Persons>,
     pub(crate) relay: Option<Arc<Relay>>,
     pub(crate) directory: Option<Directory>,
     pub(crate) keys: Rings,
@@ -60,6 +62,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         proxy,
         revoking,
         known_keys,
+        persons,
         relay,
         directory,
         keys,
@@ -122,6 +125,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         }),
         Task::new("secrets", move |shutdown| following::run(following, shutdown)),
         Task::new("store", move |shutdown| watch_store::run(revoking, known_keys, uses, shutdown)),
+        Task::new("subjects", move |shutdown| persons.run(shutdown)),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];

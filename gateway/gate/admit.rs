@@ -5,6 +5,7 @@ use audit::Journal;
 use canonical::CanonicalRequest;
 use directory::Directory;
 use policy::Access;
+use subjects::Subjects;
 use tenancy::Revocations;
 use terms::{Clients, Live};
 use token::{Dpop, Verifier};
@@ -19,6 +20,7 @@ use crate::origin::{Present, Welcome};
 use crate::room::Room;
 use crate::route::Routed;
 use crate::valid::Valid;
+use crate::veil::Veiled;
 use crate::{Arrival, Cause, Permit, Preflight, Refusal, Rooms, Rules, Seen};
 
 /// Judges requests, by the rules that are in force when they arrive.
@@ -32,6 +34,7 @@ pub struct Gate {
     dpop: Arc<Dpop>,
     keys: Arc<Live<ApiKeys>>,
     directory: Option<Directory>,
+    subjects: Option<Subjects>,
     revocations: Arc<Live<Revocations>>,
     journal: Arc<Journal>,
 }
@@ -62,7 +65,19 @@ impl Gate {
     ) -> Self {
         let (demanding, keys) = (DemandingHosts::default(), Arc::new(Live::new(ApiKeys::default())));
         let revocations = Arc::new(Live::new(Revocations::default()));
-        Self { clients, rooms, demanding, rules, tokens, dpop, keys, directory: None, revocations, journal }
+        Self {
+            clients,
+            rooms,
+            demanding,
+            rules,
+            tokens,
+            dpop,
+            keys,
+            directory: None,
+            subjects: None,
+            revocations,
+            journal,
+        }
     }
 
     /// The same gate, for listeners that demand certificates of the clients of these hosts.
@@ -81,6 +96,13 @@ impl Gate {
     #[must_use]
     pub fn asking(self, directory: Option<Directory>) -> Self {
         Self { directory, ..self }
+    }
+
+    /// The same gate, whose records have of members what this says. Without it they are named by a keyed hash, and nothing of
+    /// them can be forgotten.
+    #[must_use]
+    pub fn veiling(self, subjects: Option<Subjects>) -> Self {
+        Self { subjects, ..self }
     }
 
     /// The same gate, which also knows of tokens that were taken back while it works.
@@ -113,7 +135,8 @@ impl Gate {
                     Identified::verify(fitting, &self.tokens, &self.keys.glance(), arrival, request).await?; // a token, a key or a certificate names a caller
                 let held = Held::check(identified, &self.dpop, arrival, request)?; // the token is in the hands that it was made out to
                 let entered = Entered::enter(held, self.directory.as_ref(), arrival, request).await?; // the caller is inside the tenant that all name
-                let valid = Valid::check(entered, &self.revocations.glance())?; // its token was not taken back
+                let veiled = Veiled::check(entered, self.subjects.as_ref(), arrival).await?; // the log has a name for it that can be forgotten
+                let valid = Valid::check(veiled, &self.revocations.glance())?; // its token was not taken back
                 let present = Present::check(valid, arrival)?; // its tenant lets members come from there
                 let assured = Assured::check(present, arrival)?; // its user has proven itself well enough, and lately
                 Granted::decide(assured, request)? // a role of the member grants it, and none denies it

@@ -67,4 +67,6 @@ pub struct Seen<'a> {
     pub method: Option<&'a str>,
     /// The host, once it was found to be one.
     pub host: Option<&'a str>,
+    /// The `User-Agent`, as it was sent: it goes in sealed, or not at all.
+    pub user_agent: Option<&'a [u8]>,
 }

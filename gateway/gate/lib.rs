@@ -33,6 +33,7 @@ mod route;
 mod rules;
 mod tenure;
 mod valid;
+mod veil;
 mod verdict;
 mod vouch;
 

@@ -9,6 +9,7 @@ use terms::RoleName;
 use crate::holder::Held;
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
+use crate::veil::Veil;
 use crate::vouch::Confined;
 use crate::{Arrival, Principal, Who};
 
@@ -17,6 +18,7 @@ use crate::{Arrival, Principal, Who};
 pub struct Member {
     caller: Principal,
     membership: Membership,
+    veil: Veil,
 }
 
 impl Member {
@@ -30,6 +32,15 @@ impl Member {
     #[must_use]
     pub const fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    /// What records have in place of the caller's name.
+    pub(crate) const fn veil(&self) -> &Veil {
+        &self.veil
+    }
+
+    pub(crate) fn veiled(self, veil: Veil) -> Self {
+        Self { veil, ..self }
     }
 }
 
@@ -116,7 +127,7 @@ impl<'r> Entered<'r> {
             Err(outsider) => Err(outsider),
         };
         match entered {
-            Ok(membership) => Ok(Self { routed, member: Member { caller, membership } }),
+            Ok(membership) => Ok(Self { routed, member: Member { caller, membership, veil: Veil::Unknown } }),
             Err(outsider) => Err(routed.refuse_as(Cause::Outsider(outsider), Who::Caller(caller))),
         }
     }

@@ -1,8 +1,9 @@
 use tenancy::{Credential, Revocations};
 
-use crate::member::{Entered, Member};
+use crate::member::Member;
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
+use crate::veil::Veiled;
 use crate::{Principal, Rules, Who};
 
 /// Proof that a member's token was not taken back. Only [`Valid::check`] makes one.
@@ -12,8 +13,8 @@ pub(crate) struct Valid<'r> {
 }
 
 impl<'r> Valid<'r> {
-    pub(crate) fn check(entered: Entered<'r>, kept: &Revocations) -> Result<Self, Refusal> {
-        let Entered { routed, member } = entered;
+    pub(crate) fn check(veiled: Veiled<'r>, kept: &Revocations) -> Result<Self, Refusal> {
+        let Veiled { routed, member } = veiled;
         if is_revoked(member.caller(), member.membership().tenant(), routed.rules(), kept) {
             return Err(routed.refuse_as(Cause::Revoked, Who::Member(member)));
         }

@@ -8,7 +8,7 @@ use terms::{Reason, UpstreamId};
 
 use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
-use crate::{Arrival, Member, Principal, Rules, Seen, Who};
+use crate::{Arrival, Member, Principal, Rules, Seen, Who, veil};
 
 /// Keeps the record of a request that may be forwarded, as its route promises: in the journal that survives us, or on
 /// disk. What comes back is finished when the response is.
@@ -22,9 +22,11 @@ pub(crate) async fn admitted(
     upstream: &UpstreamId,
 ) -> Result<Open, Unavailable> {
     let (route, rules) = (routed.route(), routed.rules());
+    let sealed = member.map_or(Ok(None), |member| veil::seal(member, arrival, request.user_agent()))?;
     let entry = Entry {
         tenant: member.map(|member| member.membership().tenant()),
-        subject: member.map(|member| journal.pseudonym(member.caller().vouched_by(), member.caller().subject())),
+        subject: member.and_then(|member| veil::name(member, journal)),
+        personal: member.and_then(|member| veil::personal(member, sealed.as_ref())),
         issuer: member.map(|member| member.caller().vouched_by()),
         key: member.and_then(|member| member.caller().key()).map(|key| key.id()),
         method: Some(request.method().as_str()),
@@ -49,16 +51,23 @@ pub(crate) fn refused(
     refusal: &Refusal,
     sent: u64,
 ) -> Result<(), Unavailable> {
+    let member = if let Who::Member(member) = refusal.who() { Some(member) } else { None };
     let (caller, tenant) = match (refusal.who(), refusal.cause()) {
         (Who::Member(member), _) => (Some(member.caller()), Some(member.membership().tenant())),
         (Who::Caller(caller), Cause::Outsider(outsider)) => (Some(caller), outsider.tenant()),
         (Who::Caller(caller), _) => (Some(caller), None),
         (Who::Nobody, _) => (None, None),
     };
+    // What is refused is on record in any case, also where nothing can be sealed.
+    let sealed = member.and_then(|member| veil::seal(member, arrival, seen.user_agent).ok().flatten());
     let rule = refusal.rule();
     let entry = Entry {
         tenant,
-        subject: caller.map(|caller| journal.pseudonym(caller.vouched_by(), caller.subject())),
+        subject: match member {
+            Some(member) => veil::name(member, journal),
+            None => caller.map(|caller| journal.pseudonym(caller.vouched_by(), caller.subject())),
+        },
+        personal: member.and_then(|member| veil::personal(member, sealed.as_ref())),
         issuer: caller.map(Principal::vouched_by),
         key: caller.and_then(Principal::key).map(|key| key.id()),
         method: seen.method,

@@ -158,7 +158,11 @@ impl Proxy {
         };
         let reply = to(&refusal);
         let sent = if head.method == Method::HEAD { 0 } else { reply.length() };
-        let seen = Seen { method: Some(head.method.as_str()), host: request.map(CanonicalRequest::host) };
+        let seen = Seen {
+            method: Some(head.method.as_str()),
+            host: request.map(CanonicalRequest::host),
+            user_agent: request.and_then(CanonicalRequest::user_agent),
+        };
         let refusal = self.gate.record(arrival, seen, refusal, sent);
         let reply = if refusal.reason() == reason { reply } else { to(&refusal) };
         if refusal.answer().status.is_server_error() {

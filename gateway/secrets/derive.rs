@@ -10,6 +10,10 @@ pub enum Purpose<'a> {
     DatabaseContext(&'a str),
     /// The signatures (RFC 9421) of requests to one upstream.
     RequestSignature(&'a str),
+    /// The keyed hashes by which the subject vault finds its rows.
+    SubjectNames,
+    /// What the keys of tenants are wrapped with in the subject vault.
+    TenantKeys,
 }
 
 impl Purpose<'_> {
@@ -17,6 +21,8 @@ impl Purpose<'_> {
         match self {
             Self::DatabaseContext(upstream) => ["cloister/database-context/v1/", upstream],
             Self::RequestSignature(upstream) => ["cloister/request-signature/v1/", upstream],
+            Self::SubjectNames => ["cloister/subject-names/v1", ""],
+            Self::TenantKeys => ["cloister/tenant-keys/v1", ""],
         }
     }
 }
@@ -62,7 +68,10 @@ mod tests {
                 assert!(keys.insert(derived(root, Purpose::DatabaseContext(name))));
             }
         }
-        assert!(!keys.contains(&vec![1; 32]) && keys.len() == 4 * names.len());
+        for purpose in [Purpose::SubjectNames, Purpose::TenantKeys] {
+            assert!(keys.insert(derived(&[1; 32], purpose)));
+        }
+        assert!(!keys.contains(&vec![1; 32]) && keys.len() == 4 * names.len() + 2);
     }
 
     /// What a backend's operator can compute with tools that are not ours.

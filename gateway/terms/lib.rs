@@ -34,6 +34,7 @@ mod reason;
 mod request_id;
 mod reserved;
 mod subject;
+mod surrogate;
 mod tenant_id;
 mod units;
 
@@ -60,5 +61,6 @@ pub use reason::{Reason, UnknownReason};
 pub use request_id::{InvalidRequestId, RequestId};
 pub use reserved::{reserved, reserved_in_response, same_field};
 pub use subject::{InvalidSubject, Subject};
+pub use surrogate::{InvalidSurrogate, Surrogate};
 pub use tenant_id::{InvalidTenantId, TenantId};
 pub use units::{ByteCount, InvalidUnit, Rate, Share, Span};

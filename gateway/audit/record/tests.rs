@@ -21,6 +21,7 @@ fn the_longest_record_fits_a_slot() {
         subject: Some(key.pseudonym(&issuer, &"s".repeat(255).parse().unwrap())),
         issuer: Some(&issuer),
         key: Some("ABCDEFabcdef"),
+        personal: Some(Personal { key: "AAAAAAAA", sealed: &[0xff; PERSONAL_MAX] }),
         client: Some(Ipv6Addr::from(u128::MAX).into()),
         method: Some(&wide),
         host: Some(&wide),

@@ -9,6 +9,7 @@ mod health;
 mod issuer;
 mod keys;
 mod networks;
+mod privacy;
 mod redis;
 mod response;
 mod sinks;
@@ -197,12 +198,13 @@ impl Compiler<'_> {
     }
 
     fn audit(&mut self, entry: file::Audit) -> Option<Audit> {
-        let file::Audit { directory, instance, origin, checkpoint, events, witnesses, sinks, retention } = entry;
+        let file::Audit { directory, instance, origin, checkpoint, events, witnesses, sinks, retention, privacy } = entry;
         let events = self.event_sources(events);
         let witnesses = witnesses.map(|witnesses| self.witnesses(witnesses));
         let hostname = instance.as_ref().map_or("gateway", |instance| instance.value.as_str());
         let sinks = self.sinks(sinks, hostname);
         let retention = self.retention(retention);
+        let privacy = self.privacy(privacy);
         let origin = origin.map(|origin| self.parse(&origin));
         let checkpoint = checkpoint.map(|written| {
             let Span(span) = self.parse(&written)?;
@@ -231,6 +233,7 @@ impl Compiler<'_> {
             },
             sinks: sinks?,
             retention: retention?,
+            privacy: privacy?,
         })
     }
 

@@ -9,6 +9,7 @@ mod edge;
 mod health;
 mod issuer;
 mod keys;
+mod privacy;
 mod redis;
 mod response;
 pub(super) mod sinks;
@@ -37,6 +38,7 @@ pub(crate) use edge::{
 pub(crate) use health::{Check, Ejection, Health, Statuses};
 pub(crate) use issuer::{Authentication, Discovery, Introspection, Issuer, Jwks, Members, Profile, max_stale, refresh};
 pub(crate) use keys::SigningKeys;
+pub(crate) use privacy::{PersonalField, Privacy};
 pub(crate) use redis::Redis;
 pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{Address, Balance, Pool, Protocol, Timeouts, Upstream, UpstreamTls, Weighted};
@@ -276,6 +278,9 @@ pub(super) struct Audit {
     /// How long records are kept.
     #[serde(default)]
     pub(super) retention: Retention,
+    /// What it holds of persons.
+    #[serde(default)]
+    pub(super) privacy: Privacy,
 }
 
 /// Others who sign the checkpoints, too.
