@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use limit::{KeyPart, Limit, Limits};
 use policy::{Known, Policy, Source};
 use serde_json::{Value, json};
+use subjects::{Fields, Making, SubjectVault, Subjects};
 use tempfile::TempDir;
 use tenancy::MembershipSource;
 use terms::{Clock, IssuerId, Live, RequestId, SystemClock};
@@ -34,6 +35,8 @@ pub(crate) struct World {
     gate: Gate,
     heads: Vec<HeaderMap>,
     committer: Option<JoinHandle<Result<(), audit::NotClosed>>>,
+    /// For who is not remembered any more: a bench may run longer than the subject vault lets anybody be.
+    runtime: tokio::runtime::Runtime,
     _folder: TempDir,
 }
 
@@ -78,7 +81,15 @@ impl World {
             Arc::new(token::Dpop::new(token::DpopSettings::default(), Arc::new(SystemClock))),
             journal,
         );
-        let world = Self { gate, heads, committer: Some(committer), _folder: folder };
+        let vault = || {
+            let state = folder.path().join("state");
+            SubjectVault::open(&state, None, Fields::ALL, Making::Yes).expect("a subject vault")
+        };
+        let (subjects, keeper) = Subjects::new(vault());
+        std::thread::spawn(move || keeper.run(&SystemClock));
+        let gate = gate.veiling(Some(subjects));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let world = Self { gate, heads, committer: Some(committer), runtime, _folder: folder };
         for request in &world.requests() {
             drop(world.admit(request)); // from here on each token is a hit
         }
@@ -93,7 +104,8 @@ impl World {
     /// What the proxy does once it has read a head.
     pub(crate) fn admit(&self, request: &CanonicalRequest<'_>) -> Permit {
         let arrival = arrival();
-        let admitted = self.gate.admit(&arrival, request).now_or_never().expect("an answer without waiting");
+        let admitted = self.gate.admit(&arrival, request).now_or_never();
+        let admitted = admitted.unwrap_or_else(|| self.runtime.block_on(self.gate.admit(&arrival, request)));
         match admitted.expect("an admission") {
             Admission::Forward(permit) => permit,
             Admission::Preflight(_) => unreachable!("no request here asks what a page may ask"),

@@ -24,6 +24,8 @@ pub struct Query {
     pub tenant: Option<TenantId>,
     /// Those of this subject, of whichever issuer. Needs the log's key.
     pub subject: Option<Subject>,
+    /// What else the log has for that subject, as the subject vault knows: of each tenant in which it is a member, another.
+    pub names: Vec<Pseudonym>,
     /// Those of this subject, as the records hide it.
     pub sub: Option<String>,
     /// Those of this API key, by what it is called.
@@ -185,7 +187,8 @@ impl Sieve {
         let (Some(sub), Some(issuer)) = (row.sub, row.iss) else {
             return false;
         };
-        self.hidden(issuer).is_some_and(|pseudonym| pseudonym.as_str() == sub)
+        self.query.names.iter().any(|name| name.as_str() == sub)
+            || self.hidden(issuer).is_some_and(|pseudonym| pseudonym.as_str() == sub)
     }
 
     /// The wanted subject, as records of this issuer say it.

@@ -1,3 +1,5 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 /// A record as it is read back, version 1 of the format. What a record does not say is `None`.
@@ -120,6 +122,13 @@ impl<'a> Row<'a> {
         let own = row.kind.is_some() && row.id.is_none() && row.stage.is_none();
         let fits = if row.kind.is_some() { own } else { request };
         fits.then_some(row).ok_or(InvalidRecord::Fields)
+    }
+
+    /// What is personal, sealed: what its key is called, and nonce, ciphertext and tag.
+    #[must_use]
+    pub fn personal(&self) -> Option<(&'a str, Vec<u8>)> {
+        let (key, sealed) = self.pii?.strip_prefix("v1.xc20p.")?.split_once('.')?;
+        Some((key, URL_SAFE_NO_PAD.decode(sealed).ok()?))
     }
 
     /// The request that the record is about.

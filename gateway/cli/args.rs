@@ -8,10 +8,12 @@ use crate::log_fault;
 use crate::which::Which;
 
 mod audit;
+mod privacy;
 
 pub(crate) use audit::{
     Audit, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify, Witness,
 };
+pub(crate) use privacy::{At, Hold, Ordered, Privacy, Whom};
 
 /// Cloister: a security gateway for multi-tenant SaaS.
 ///
@@ -30,6 +32,7 @@ Exit codes:
   1  done, and the answer is no: a policy test failed, the log does not verify, a tour step went wrong
   2  not done: the command line, a file or the environment is not as it must be; each finding is on standard error
   3  not done: something broke while running
+  4  not done: a hold forbids to erase whom it is about
 
 ";
 
@@ -66,6 +69,11 @@ pub(crate) enum Command {
     /// Make, list, replace and take back API keys.
     #[command(subcommand)]
     ApiKey(ApiKey),
+    /// Say what the audit log holds of a person, erase persons from it, and keep them from being erased.
+    ///
+    /// The keys are in the state folder, so this runs where the gateway does, as its user or as root.
+    #[command(subcommand)]
+    Privacy(Privacy),
     /// Ask a URL and exit 0 if the answer is 2xx: a health check for images that have no curl.
     Probe {
         /// For example http://127.0.0.1:9901/readyz

@@ -8,6 +8,7 @@ use crate::load;
 
 mod filter;
 mod index;
+mod members;
 mod on_record;
 mod proofs;
 mod query;

@@ -10,6 +10,8 @@ use crate::log_fault::LogFault;
 pub(crate) enum Failure {
     /// It was done, and the answer is no; what is wrong has been printed.
     No,
+    /// A hold forbids it.
+    Held(String),
     /// Files that a user wrote are not as they must be.
     Findings(Findings),
     /// Files are not as they must be; what is wrong has been printed.
@@ -47,6 +49,7 @@ impl Failure {
             Self::No => 1,
             Self::Findings(_) | Self::Listed | Self::Setup(_) => 2,
             Self::Broke(_) => 3,
+            Self::Held(_) => 4,
             Self::Log(fault, _) => fault.code(),
         })
     }

@@ -46,6 +46,7 @@ mod operator;
 mod origin;
 mod persons;
 mod print;
+mod privacy;
 mod probe;
 mod publishing;
 mod ready;
@@ -104,6 +105,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Demo(arguments) => demonstrate::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments, &SystemClock),
         Command::Keys(command) => keys::run(command),
+        Command::Privacy(command) => privacy::run(&command, &SystemClock),
         Command::Probe { url } => probe::run(&url),
         Command::Run(Run { files, upgrade }) => {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);

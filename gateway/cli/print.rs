@@ -61,7 +61,7 @@ pub(crate) fn failure(failure: Failure) {
     match failure {
         Failure::Listed | Failure::No | Failure::Log(_, None) => {}
         Failure::Findings(findings) => findings_to(findings, style, notice),
-        Failure::Setup(text) | Failure::Broke(text) | Failure::Log(_, Some(text)) => {
+        Failure::Setup(text) | Failure::Broke(text) | Failure::Held(text) | Failure::Log(_, Some(text)) => {
             notice(format_args!("{} {text}", style.bad("error:")))
         }
     }

@@ -26,6 +26,12 @@ pub trait Shelf: fmt::Debug + Send {
     /// See [`Shelf::mark`].
     fn tenant(&mut self, tenant: &TenantId) -> Result<Option<TenantRow>, ShelfError>;
 
+    /// All tenants that have a key.
+    ///
+    /// # Errors
+    /// See [`Shelf::mark`].
+    fn tenants(&mut self) -> Result<Vec<TenantId>, ShelfError>;
+
     /// Keeps the key of a tenant, unless it has one, and answers with the one that counts.
     ///
     /// # Errors

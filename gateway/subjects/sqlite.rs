@@ -7,7 +7,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, TransactionBehavior, named_params};
 use terms::{Surrogate, TenantId};
 
-use crate::{Destroyed, Event, EventKind, Held, Hold, Mark, Order, Print, Shelf, ShelfError, SubjectRow, TenantRow};
+mod kept;
+mod tables;
+
+use kept::{Attempt, Fresh, KeptEvent, KeptHold, KeptSubject};
+use tables::TABLES;
+
+use crate::{Destroyed, Event, EventKind, Hold, Mark, Order, Print, Shelf, ShelfError, SubjectRow, TenantRow};
 
 /// A file of SQLite, for one machine.
 #[derive(Debug)]
@@ -25,51 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const EVENTS: i64 = 256;
 
 const FORMAT: i64 = 1;
-
-const TABLES: &str = "
-    CREATE TABLE vault (
-        only INTEGER PRIMARY KEY CHECK (only = 0),
-        id BLOB NOT NULL,
-        mark BLOB NOT NULL,
-        destroyed INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE tenants (name TEXT NOT NULL PRIMARY KEY, id BLOB NOT NULL, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE subjects (
-        number INTEGER PRIMARY KEY,
-        print BLOB NOT NULL UNIQUE,
-        tenant TEXT NOT NULL,
-        tenant_key BLOB NOT NULL,
-        surrogate TEXT NOT NULL,
-        key_id TEXT NOT NULL,
-        key BLOB NOT NULL,
-        identity BLOB NOT NULL,
-        made INTEGER NOT NULL
-    ) STRICT;
-    CREATE INDEX subjects_of_tenant ON subjects (tenant);
-    CREATE TABLE holds (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        tenant TEXT NOT NULL,
-        print BLOB,
-        surrogate TEXT,
-        reason TEXT NOT NULL,
-        who TEXT NOT NULL,
-        made INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE events (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        kind TEXT NOT NULL,
-        tenant TEXT NOT NULL,
-        surrogate TEXT,
-        key_id TEXT,
-        count INTEGER,
-        hold INTEGER,
-        sha256 TEXT,
-        reason TEXT NOT NULL,
-        reference TEXT,
-        who TEXT NOT NULL,
-        done INTEGER NOT NULL
-    ) STRICT;
-";
 
 impl Sqlite {
     /// Opens the file, which is made where there is none.
@@ -120,152 +81,6 @@ impl Sqlite {
     fn damaged(&self, column: &'static str, found: &str) -> ShelfError {
         ShelfError::Damaged(self.path.clone(), column, found.to_owned())
     }
-
-    fn hold_of(&self, row: KeptHold) -> Result<Hold, ShelfError> {
-        let whom = match (row.is_for_one, row.surrogate) {
-            (false, _) => Held::All,
-            (true, None) => Held::One(None),
-            (true, Some(text)) => Held::One(Some(text.parse().map_err(|_| self.damaged("surrogate", &text))?)),
-        };
-        Ok(Hold {
-            id: row.id.cast_unsigned(),
-            tenant: row.tenant.parse().map_err(|_| self.damaged("tenant", &row.tenant))?,
-            whom,
-            reason: row.reason,
-            who: row.who.parse().map_err(|_| self.damaged("who", &row.who))?,
-            made: row.made.cast_unsigned(),
-        })
-    }
-
-    /// What came of a transaction that was to destroy something.
-    fn destroyed_of(&self, attempt: Attempt) -> Result<Destroyed, ShelfError> {
-        Ok(match attempt {
-            Attempt::Held(hold) => Destroyed::Held(self.hold_of(hold)?),
-            Attempt::Nothing => Destroyed::Nothing,
-            Attempt::One(row) => Destroyed::One(Box::new(self.subject(row)?)),
-            Attempt::Tenant(count) => Destroyed::Tenant(count),
-        })
-    }
-
-    fn subject(&self, row: KeptSubject) -> Result<SubjectRow, ShelfError> {
-        let KeptSubject { print, tenant, tenant_key, surrogate, key_id, key, identity, made } = row;
-        Ok(SubjectRow {
-            print: Print(print),
-            tenant: tenant.parse().map_err(|_| self.damaged("tenant", &tenant))?,
-            tenant_key,
-            surrogate: surrogate.parse().map_err(|_| self.damaged("surrogate", &surrogate))?,
-            key_id: key_id.as_bytes().try_into().map_err(|_| self.damaged("key_id", &key_id))?,
-            key,
-            identity,
-            made: made.cast_unsigned(),
-        })
-    }
-}
-
-enum Attempt {
-    Held(KeptHold),
-    Nothing,
-    One(KeptSubject),
-    Tenant(u64),
-}
-
-struct KeptSubject {
-    print: [u8; 32],
-    tenant: String,
-    tenant_key: [u8; 16],
-    surrogate: String,
-    key_id: String,
-    key: Vec<u8>,
-    identity: Vec<u8>,
-    made: i64,
-}
-
-impl KeptSubject {
-    const BY_PRINT: &str =
-        "SELECT print, tenant, tenant_key, surrogate, key_id, key, identity, made FROM subjects WHERE print = :print";
-
-    fn find(connection: &Connection, print: Print) -> rusqlite::Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(Self::BY_PRINT)?;
-        statement.query_row(named_params! { ":print": print.0 }, Self::read).optional()
-    }
-
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            print: row.get("print")?,
-            tenant: row.get("tenant")?,
-            tenant_key: row.get("tenant_key")?,
-            surrogate: row.get("surrogate")?,
-            key_id: row.get("key_id")?,
-            key: row.get("key")?,
-            identity: row.get("identity")?,
-            made: row.get("made")?,
-        })
-    }
-}
-
-struct KeptHold {
-    id: i64,
-    tenant: String,
-    is_for_one: bool,
-    surrogate: Option<String>,
-    reason: String,
-    who: String,
-    made: i64,
-}
-
-impl KeptHold {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get("id")?,
-            tenant: row.get("tenant")?,
-            is_for_one: row.get("is_for_one")?,
-            surrogate: row.get("surrogate")?,
-            reason: row.get("reason")?,
-            who: row.get("who")?,
-            made: row.get("made")?,
-        })
-    }
-
-    /// The first that forbids to erase this person, or anybody of the tenant.
-    fn forbidding(connection: &Connection, tenant: &TenantId, print: Option<Print>) -> rusqlite::Result<Option<Self>> {
-        let sql = "SELECT id, tenant, print IS NOT NULL AS is_for_one, surrogate, reason, who, made FROM holds
-            WHERE tenant = :tenant AND (:print IS NULL OR print IS NULL OR print = :print) ORDER BY id LIMIT 1";
-        let parameters = named_params! { ":tenant": tenant.as_str(), ":print": print.map(|print| print.0) };
-        connection.prepare_cached(sql)?.query_row(parameters, Self::read).optional()
-    }
-}
-
-/// An event as it goes into its table.
-struct Fresh<'a> {
-    kind: EventKind,
-    tenant: &'a str,
-    surrogate: Option<&'a str>,
-    key: Option<&'a str>,
-    count: Option<u64>,
-    hold: Option<i64>,
-    sha256: Option<&'a str>,
-    order: &'a Order,
-}
-
-impl<'a> Fresh<'a> {
-    const fn new(kind: EventKind, tenant: &'a str, order: &'a Order) -> Self {
-        Self { kind, tenant, surrogate: None, key: None, count: None, hold: None, sha256: None, order }
-    }
-
-    fn put(self, connection: &Connection) -> rusqlite::Result<()> {
-        let Self { kind, tenant, surrogate, key, count, hold, sha256, order } = self;
-        let Order { reason, reference, who, done } = order;
-        let mut statement = connection.prepare_cached(
-            "INSERT INTO events (kind, tenant, surrogate, key_id, count, hold, sha256, reason, reference, who, done)
-             VALUES (:kind, :tenant, :surrogate, :key, :count, :hold, :sha256, :reason, :reference, :who, :done)",
-        )?;
-        statement.execute(named_params! {
-            ":kind": kind.as_str(), ":tenant": tenant, ":surrogate": surrogate, ":key": key,
-            ":count": count.map(u64::cast_signed), ":hold": hold, ":sha256": sha256, ":reason": reason,
-            ":reference": reference, ":who": who.to_string(), ":done": done.cast_signed(),
-        })?;
-        Ok(())
-    }
 }
 
 /// A text that was written from bytes that are one.
@@ -305,6 +120,15 @@ impl Shelf for Sqlite {
         })
     }
 
+    fn tenants(&mut self) -> Result<Vec<TenantId>, ShelfError> {
+        let all = self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name FROM tenants ORDER BY name")?;
+            let all = statement.query_map([], |row| row.get(0))?;
+            all.collect::<rusqlite::Result<Vec<String>>>()
+        })?;
+        all.into_iter().map(|name| name.parse().map_err(|_| self.damaged("name", &name))).collect()
+    }
+
     fn put_tenant(&mut self, fresh: &TenantRow) -> Result<TenantRow, ShelfError> {
         let TenantRow { tenant, id, key } = fresh;
         self.change(|change| {
@@ -321,7 +145,7 @@ impl Shelf for Sqlite {
             let all = prints.iter().map(|print| KeptSubject::find(connection, *print));
             all.collect::<rusqlite::Result<Vec<_>>>()
         })?;
-        all.into_iter().map(|row| row.map(|row| self.subject(row)).transpose()).collect()
+        all.into_iter().map(|row| row.map(|row| row.subject(&self.path)).transpose()).collect()
     }
 
     fn put(&mut self, fresh: &[SubjectRow]) -> Result<Vec<Option<SubjectRow>>, ShelfError> {
@@ -344,7 +168,7 @@ impl Shelf for Sqlite {
             }
             Ok(all)
         })?;
-        all.into_iter().map(|row| row.map(|row| self.subject(row)).transpose()).collect()
+        all.into_iter().map(|row| row.map(|row| row.subject(&self.path)).transpose()).collect()
     }
 
     fn erase(&mut self, tenant: &TenantId, print: Print, order: &Order) -> Result<Destroyed, ShelfError> {
@@ -364,7 +188,7 @@ impl Shelf for Sqlite {
             one_more_destroyed(change)?;
             Ok(row.map_or(Attempt::Nothing, Attempt::One))
         })?;
-        self.destroyed_of(attempt)
+        attempt.destroyed(&self.path)
     }
 
     fn off_board(&mut self, tenant: &TenantId, order: &Order) -> Result<Destroyed, ShelfError> {
@@ -385,7 +209,7 @@ impl Shelf for Sqlite {
             one_more_destroyed(change)?;
             Ok(Attempt::Tenant(persons))
         })?;
-        self.destroyed_of(attempt)
+        attempt.destroyed(&self.path)
     }
 
     /// Deleted cells are overwritten, but trees leave copies behind when they are balanced, and the log of writes has them all:
@@ -430,7 +254,7 @@ impl Shelf for Sqlite {
                 made: order.done.cast_signed(),
             })
         })?;
-        self.hold_of(hold)
+        hold.hold(&self.path)
     }
 
     fn release(&mut self, id: u64, order: &Order) -> Result<Option<Hold>, ShelfError> {
@@ -444,7 +268,7 @@ impl Shelf for Sqlite {
             }
             Ok(hold)
         })?;
-        hold.map(|hold| self.hold_of(hold)).transpose()
+        hold.map(|hold| hold.hold(&self.path)).transpose()
     }
 
     fn holds(&mut self) -> Result<Vec<Hold>, ShelfError> {
@@ -455,7 +279,7 @@ impl Shelf for Sqlite {
             let all = statement.query_map([], KeptHold::read)?;
             all.collect::<rusqlite::Result<Vec<_>>>()
         })?;
-        all.into_iter().map(|hold| self.hold_of(hold)).collect()
+        all.into_iter().map(|hold| hold.hold(&self.path)).collect()
     }
 
     fn note(&mut self, event: &Event) -> Result<(), ShelfError> {
@@ -514,59 +338,5 @@ impl Shelf for Sqlite {
     fn is_in_place(&self) -> bool {
         let found = std::fs::metadata::<&Path>(&self.path).map(|metadata| (metadata.dev(), metadata.ino()));
         found.is_ok_and(|found| found == self.place)
-    }
-}
-
-struct KeptEvent {
-    id: i64,
-    kind: String,
-    tenant: String,
-    surrogate: Option<String>,
-    key: Option<String>,
-    count: Option<i64>,
-    hold: Option<i64>,
-    sha256: Option<String>,
-    reason: String,
-    reference: Option<String>,
-    who: String,
-    done: i64,
-}
-
-impl KeptEvent {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get("id")?,
-            kind: row.get("kind")?,
-            tenant: row.get("tenant")?,
-            surrogate: row.get("surrogate")?,
-            key: row.get("key_id")?,
-            count: row.get("count")?,
-            hold: row.get("hold")?,
-            sha256: row.get("sha256")?,
-            reason: row.get("reason")?,
-            reference: row.get("reference")?,
-            who: row.get("who")?,
-            done: row.get("done")?,
-        })
-    }
-
-    fn event(self, path: &Path) -> Result<Event, ShelfError> {
-        let damaged = |column, found: &str| ShelfError::Damaged(path.to_owned(), column, found.to_owned());
-        let surrogate = self.surrogate.map(|text| text.parse().map_err(|_| damaged("surrogate", &text)));
-        Ok(Event {
-            kind: EventKind::read(&self.kind).ok_or_else(|| damaged("kind", &self.kind))?,
-            tenant: self.tenant.parse().map_err(|_| damaged("tenant", &self.tenant))?,
-            surrogate: surrogate.transpose()?,
-            key: self.key,
-            count: self.count.map(i64::cast_unsigned),
-            hold: self.hold.map(i64::cast_unsigned),
-            sha256: self.sha256,
-            order: Order {
-                reason: self.reason,
-                reference: self.reference,
-                who: self.who.parse().map_err(|_| damaged("who", &self.who))?,
-                done: self.done.cast_unsigned(),
-            },
-        })
     }
 }

@@ -204,6 +204,14 @@ impl SubjectVault {
         row.map(|row| self.open_row(&row)).transpose()
     }
 
+    /// All tenants of which it has persons, or had some.
+    ///
+    /// # Errors
+    /// The vault cannot be used.
+    pub fn tenants(&mut self) -> Result<Vec<TenantId>, VaultError> {
+        Ok(self.shelf.tenants()?)
+    }
+
     /// Destroys the key of somebody, unless a hold forbids it.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ async fn it_says_that_it_lives_and_whether_it_is_ready() {
     assert_eq!(body["ready"], true);
     let names: Vec<_> =
         body["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["journal", "issuers", "upstreams", "store", "secrets", "staying"]);
+    assert_eq!(names, ["journal", "issuers", "upstreams", "store", "secrets", "staying", "subjects"]);
     assert_eq!(gateway.admin("/nowhere").0, 404);
 }
 

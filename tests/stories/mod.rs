@@ -35,6 +35,7 @@ mod life;
 mod limits;
 mod matrix;
 mod notices;
+mod privacy;
 mod protocols;
 mod provider;
 mod realms;

@@ -48,7 +48,8 @@ pub(super) fn of(reading: Reading, sieve: &mut Sieve) -> Option<VecDeque<Piece>>
 fn wanted(reading: &Reading, sieve: &mut Sieve) -> Option<Option<RoaringBitmap>> {
     let subs = if sieve.query.subject.is_some() {
         let issuers = reading.values(Field::Iss)?;
-        Some(issuers.iter().filter_map(|issuer| sieve.hidden(issuer)).collect::<Vec<_>>())
+        let hidden = issuers.iter().filter_map(|issuer| sieve.hidden(issuer)).collect::<Vec<_>>();
+        Some([hidden, sieve.query.names.clone()].concat())
     } else {
         None
     };

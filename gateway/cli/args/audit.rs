@@ -51,7 +51,8 @@ pub(crate) struct Filter {
     /// Only this tenant.
     #[arg(long)]
     pub(crate) tenant: Option<String>,
-    /// Only this subject, as the token names it. The log knows it by a keyed hash, so this must be able to read its key.
+    /// Only this subject, as the token names it. The log has other names for it, so this must be able to read the log's key and,
+    /// for records of members, to open the subject vault.
     #[arg(long)]
     pub(crate) subject: Option<String>,
     /// Only this subject, as the records hide it, for example x_D2W6lb2Esp597lxw

@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use audit::{Order, Query, Reach, Stored};
 use terms::{Clock as _, SystemClock};
 
+use super::members;
 use super::on_record::{self, Use};
 use super::rows::Out;
 use crate::args::{self, Limit, Records};
@@ -12,7 +13,7 @@ use crate::print;
 pub(super) fn run(arguments: &args::Query) -> Result<(), Failure> {
     let args::Query { log, filter, limit: Limit(limit), format } = arguments;
     let directory = super::directory(log)?;
-    let query = filter.query(SystemClock.now())?;
+    let query = Query { names: members::names(log, filter)?, ..filter.query(SystemClock.now())? };
     let used = |found| Use { tenant: query.tenant.clone(), filter: filter.words(), found, ..Use::read() };
     let mut out = Out::new(*format, &directory)?;
     let streams = limit.is_none() && *format != Records::Table;

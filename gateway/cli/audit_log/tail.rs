@@ -3,6 +3,7 @@ use std::time::Duration;
 use audit::{Reader, Sieve};
 use terms::{Clock as _, SystemClock};
 
+use super::members;
 use super::on_record::{self, Use};
 use super::rows::Out;
 use crate::args;
@@ -14,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) fn run(arguments: &args::Tail) -> Result<(), Failure> {
     let args::Tail { log, filter, follow: _, format } = arguments;
     let directory = super::directory(log)?;
-    let mut query = filter.query(SystemClock.now())?;
+    let mut query = audit::Query { names: members::names(log, filter)?, ..filter.query(SystemClock.now())? };
     let is_open = filter.words().is_empty();
     if is_open {
         query.which = audit::Which::All; // whoever asks for nothing in particular sees everything
