@@ -83,12 +83,10 @@ impl Persons {
             Ok(()) if seen.fault.take().is_some() => tracing::info!("the subject vault can be used again"),
             Ok(()) => {}
             Err(error) => {
-                // FAIL CLOSED: nobody can say who was erased.
-                self.subjects.is_lost();
                 seen.failures += 1;
                 let fault = terms::chain(&error).to_string();
                 if seen.fault.as_ref() != Some(&fault) {
-                    tracing::error!(error = fault, "the subject vault cannot be used: no member is served");
+                    tracing::error!(error = fault, "the subject vault cannot be used");
                     seen.fault = Some(fault);
                 }
             }
@@ -97,7 +95,8 @@ impl Persons {
 
     fn try_look(&self) -> Result<(), VaultError> {
         let mut vault = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
-        let destroyed = vault.destroyed()?;
+        // FAIL CLOSED: if nobody can say who was erased, nobody is served.
+        let destroyed = vault.destroyed().inspect_err(|_| self.subjects.is_lost())?;
         // ORDER: forgotten first. What was done is not undone because it cannot be put on record yet.
         self.subjects.is_destroyed(destroyed);
         let before = self.seen.lock().unwrap_or_else(PoisonError::into_inner).destroyed;
@@ -190,9 +189,10 @@ impl Check for Persons {
 
     fn check(&self) -> Standing {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match &seen.fault {
-            None => Standing::Up,
-            Some(_) => Standing::Down("the subject vault cannot be used: no member is served".into()),
+        match (&seen.fault, self.subjects.state().is_there) {
+            (None, _) => Standing::Up,
+            (Some(_), true) => Standing::Impaired("the subject vault cannot be used as it should, see the log".into()),
+            (Some(_), false) => Standing::Down("the subject vault cannot be used: no member is served".into()),
         }
     }
 }

@@ -4,6 +4,7 @@ mod archive;
 mod erase;
 mod export;
 mod hold;
+mod mend;
 mod receipt;
 
 use subjects::{Making, Order, Person, SubjectVault};
@@ -25,6 +26,7 @@ pub(crate) fn run(command: &Privacy, clock: &dyn Clock) -> Result<(), Failure> {
         Privacy::Hash { person, at } => hash(person, at),
         Privacy::Export { person, order, at, out } => export::run(person, &ordered(order, clock)?, at, out),
         Privacy::Hold(command) => hold::run(command, clock),
+        Privacy::Mend { at } => mend::run(at, clock),
     }
 }
 
@@ -71,15 +73,26 @@ fn ordered(Ordered { reason, request_ref }: &Ordered, clock: &dyn Clock) -> Resu
     if reason.trim().is_empty() {
         return Err(Failure::Setup("--reason: say why; whoever reads the log later will ask".into()));
     }
+    // As much of both as a record keeps.
+    let reference = request_ref.as_deref().unwrap_or_default();
+    for (what, text, most) in [("--reason", reason.as_str(), 400), ("--request-ref", reference, 200)] {
+        if text.len() > most {
+            return Err(Failure::Setup(format!("{what}: at most {most} bytes, and these are {}", text.len())));
+        }
+    }
     let (reason, reference) = (reason.trim().to_owned(), request_ref.clone());
     Ok(Order { reason, reference, who: operator::author(), done: clock.unix_seconds() })
 }
 
 /// The vault, by its root, which may be in Vault.
-fn open(At { config }: &At) -> Result<(Settings, SubjectVault), Failure> {
+fn open(at: &At) -> Result<(Settings, SubjectVault), Failure> {
+    open_as(at, Making::No)
+}
+
+fn open_as(At { config }: &At, making: Making) -> Result<(Settings, SubjectVault), Failure> {
     let (settings, _) = load::config_with(config, Asking::Vault)?;
     let privacy = &settings.audit.privacy;
-    let vault = SubjectVault::open(&settings.state, privacy.root.as_ref(), privacy.fields, Making::No);
+    let vault = SubjectVault::open(&settings.state, privacy.root.as_ref(), privacy.fields, making);
     let vault = vault.map_err(|error| Failure::setup("the subject vault", &error))?;
     Ok((settings, vault))
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use terms::TenantId;
+use terms::{Surrogate, TenantId};
 
 use crate::{Event, Hold, Mark, Order, Print, SubjectRow, TenantRow};
 
@@ -63,6 +63,19 @@ pub trait Shelf: fmt::Debug + Send {
     /// # Errors
     /// See [`Shelf::mark`].
     fn off_board(&mut self, tenant: &TenantId, order: &Order) -> Result<Destroyed, ShelfError>;
+
+    /// Destroys the rows of these persons, and of these tenants all that were made until then with their keys, and counts on
+    /// from `known`. Each person is on record again. Answers how many there were.
+    ///
+    /// # Errors
+    /// See [`Shelf::mark`].
+    fn mend(
+        &mut self,
+        persons: &[Surrogate],
+        tenants: &[(TenantId, u64)],
+        known: u64,
+        order: &Order,
+    ) -> Result<u64, ShelfError>;
 
     /// Leaves nothing behind of what was destroyed, in no file that belongs to the vault.
     ///

@@ -212,6 +212,44 @@ impl Shelf for Sqlite {
         attempt.destroyed(&self.path)
     }
 
+    fn mend(
+        &mut self,
+        persons: &[Surrogate],
+        tenants: &[(TenantId, u64)],
+        known: u64,
+        order: &Order,
+    ) -> Result<u64, ShelfError> {
+        self.change(|change| {
+            let mut gone: Vec<(String, String, String)> = Vec::new();
+            let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            for surrogate in persons {
+                let sql = "DELETE FROM subjects WHERE surrogate = :surrogate RETURNING tenant, surrogate, key_id";
+                let mut statement = change.prepare_cached(sql)?;
+                let some = statement.query_map(named_params! { ":surrogate": surrogate.as_str() }, row)?;
+                gone.extend(some.collect::<rusqlite::Result<Vec<_>>>()?);
+            }
+            for (tenant, until) in tenants {
+                let sql = "DELETE FROM subjects WHERE tenant = :tenant AND made <= :until
+                    RETURNING tenant, surrogate, key_id";
+                let (tenant, until) = (tenant.as_str(), until.cast_signed());
+                let mut statement = change.prepare_cached(sql)?;
+                let some = statement.query_map(named_params! { ":tenant": tenant, ":until": until }, row)?;
+                gone.extend(some.collect::<rusqlite::Result<Vec<_>>>()?);
+                // A tenant that came back before the backup has persons of its next key.
+                let sql = "DELETE FROM tenants WHERE name = :tenant
+                    AND id NOT IN (SELECT tenant_key FROM subjects WHERE tenant = :tenant)";
+                change.execute(sql, named_params! { ":tenant": tenant })?;
+            }
+            for (tenant, surrogate, key) in &gone {
+                let event = Fresh::new(EventKind::Erased, tenant, order);
+                Fresh { surrogate: Some(surrogate), key: Some(key), ..event }.put(change)?;
+            }
+            let sql = "UPDATE vault SET destroyed = max(destroyed, :known) + 1";
+            change.execute(sql, named_params! { ":known": known.cast_signed() })?;
+            Ok(gone.len() as u64)
+        })
+    }
+
     /// Deleted cells are overwritten, but trees leave copies behind when they are balanced, and the log of writes has them all:
     /// so the whole file is written anew, and the log is emptied.
     fn scrub(&mut self) -> Result<(), ShelfError> {

@@ -275,6 +275,39 @@ fn a_vault_that_is_not_what_it_was_is_an_error_with_its_remedy_and_left_as_it_is
 }
 
 #[test]
+fn a_vault_that_was_set_back_is_mended_by_what_the_log_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("subjects.db");
+    let (ada, bob) = (Named::of("acme", "ada"), Named::of("acme", "bob"));
+    let (eve, later) = (Named::of("globex", "eve"), Named::of("globex", "later"));
+    let mut first = vault(folder.path());
+    let (gone, stays, with_tenant) = (one(&mut first, &ada), one(&mut first, &bob), one(&mut first, &eve));
+    first.scrub().unwrap();
+    drop(first);
+    let backup = fs::read(&path).unwrap();
+    let mut second = vault(folder.path());
+    assert!(matches!(second.erase(ada.person(), &order()).unwrap(), Destroyed::One(_)));
+    assert_eq!(second.off_board(&eve.0, &order()).unwrap(), Destroyed::Tenant(1));
+    drop(second);
+    for file in ["subjects.db-wal", "subjects.db-shm"] {
+        drop(fs::remove_file(folder.path().join(file)));
+    }
+    fs::write(&path, &backup).unwrap();
+    assert!(matches!(open(folder.path(), Making::Yes), Err(VaultError::SetBack { .. })));
+
+    let mut mended = open(folder.path(), Making::SetBack).unwrap();
+    assert_eq!(mended.find(ada.person()).unwrap().unwrap().surrogate(), gone.surrogate(), "the backup has everybody");
+    assert_eq!(mended.mend(&[gone.surrogate()], &[(eve.0.clone(), 100)], &order()).unwrap(), 2);
+    mended.scrub().unwrap();
+    let mut mended = vault(folder.path());
+    assert!(mended.find(ada.person()).unwrap().is_none() && mended.find(eve.person()).unwrap().is_none());
+    assert_eq!(mended.find(bob.person()).unwrap().unwrap().surrogate(), stays.surrogate());
+    let again: Vec<_> = said(&mut mended).into_iter().map(|event| (event.kind, event.surrogate)).collect();
+    assert_eq!(again, [&gone, &with_tenant].map(|it| (EventKind::Erased, Some(it.surrogate()))));
+    assert!(mended.personas(&[later.person()], 200).unwrap()[0].is_ok());
+}
+
+#[test]
 fn a_vault_of_which_the_file_was_taken_away_while_it_is_open_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let mut vault = vault(folder.path());

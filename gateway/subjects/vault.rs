@@ -43,6 +43,8 @@ struct Root {
 pub enum Making {
     /// By a command: it must be there, since what a command makes would be another user's.
     No,
+    /// By a command that mends one which was set back.
+    SetBack,
     /// By the gateway: it is made at the first start.
     Yes,
 }
@@ -79,7 +81,7 @@ pub enum VaultError {
     Sealing(#[from] Unsealable),
     /// It is as it was before somebody was erased.
     #[error(
-        "`{}` was set back: something was destroyed in it {destroyed} times, and {known} times by what `{}` says. Whoever was erased since is in it again: take a later backup; or erase them again, whom the log's `subject.erased` and `tenant.off_boarded` records name, with `{}` removed", .path.display(), .seen.display(), .seen.display()
+        "`{}` was set back: something was destroyed in it {destroyed} times, and {known} times by what `{}` says. Whoever was erased since is in it again: take a later backup, or run `cloister privacy mend`, which erases again whom the log says was erased", .path.display(), .seen.display()
     )]
     SetBack {
         /// The vault.
@@ -122,7 +124,7 @@ impl SubjectVault {
         let is_there = path.try_exists().map_err(|error| VaultError::File(path.clone(), error))?;
         match (is_there, seen, making) {
             (false, Some(_), _) => return Err(VaultError::Gone(path, seen_at)),
-            (false, None, Making::No) => return Err(VaultError::Missing(path)),
+            (false, None, Making::No | Making::SetBack) => return Err(VaultError::Missing(path)),
             (false, None, Making::Yes) | (true, _, _) => {}
         }
         let root = match root {
@@ -139,14 +141,14 @@ impl SubjectVault {
         }
         match seen {
             Some(seen) if seen.id != mark.id => return Err(VaultError::Foreign(path, seen_at)),
-            Some(seen) if seen.destroyed > mark.destroyed => {
+            Some(seen) if seen.destroyed > mark.destroyed && making != Making::SetBack => {
                 let (destroyed, known) = (mark.destroyed, seen.destroyed);
                 return Err(VaultError::SetBack { path, seen: seen_at, destroyed, known });
             }
             Some(_) | None => {}
         }
         let this = Self { shelf, folder: folder.to_owned(), root, fields, id: mark.id, tenants: HashMap::new() };
-        if seen.is_none_or(|seen| seen.destroyed != mark.destroyed) {
+        if seen.is_none_or(|seen| seen.destroyed < mark.destroyed) {
             this.is_seen(mark.destroyed)?;
         }
         Ok(this)
@@ -230,6 +232,27 @@ impl SubjectVault {
         let destroyed = self.shelf.off_board(tenant, order)?;
         self.after(&destroyed)?;
         Ok(destroyed)
+    }
+
+    /// Erases again whom the log says was erased: these persons, and of these tenants everybody who was there until then.
+    /// Answers how many were there. From now on the vault is one that has destroyed all that was known to be destroyed.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub fn mend(
+        &mut self,
+        persons: &[Surrogate],
+        tenants: &[(TenantId, u64)],
+        order: &Order,
+    ) -> Result<u64, VaultError> {
+        let seen_at = Seen::path(&self.folder);
+        let seen = Seen::read(&self.folder).map_err(|error| VaultError::File(seen_at, error))?;
+        let known = seen.map_or(0, |seen| seen.destroyed);
+        let erased = self.shelf.mend(persons, tenants, known, order)?;
+        self.forget();
+        let destroyed = self.shelf.destroyed()?;
+        self.is_seen(destroyed)?;
+        Ok(erased)
     }
 
     fn after(&mut self, destroyed: &Destroyed) -> Result<(), VaultError> {

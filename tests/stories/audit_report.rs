@@ -46,10 +46,10 @@ async fn a_report_counts_what_is_on_record_and_holds_nothing_of_another_tenant()
         gateway.get("acme", path).await;
     }
     let canary = gateway.token("globex", "canary-of-globex", &["viewer"]);
-    gateway.send(gateway.request("GET", "globex", "/orders/9").bearer_auth(&canary)).await;
+    let theirs = gateway.send(gateway.request("GET", "globex", "/orders/9").bearer_auth(&canary)).await;
     let foreign = gateway.get("globex", "/orders/1").await;
     gateway.eventually("all are on record", || gateway.records(&[]).finals().len() == 5);
-    let hidden = gateway.records(&["--subject", "canary-of-globex"]).finals()[0]["sub"].as_str().unwrap().to_owned();
+    let hidden = gateway.records(&["--id", &theirs.request_id()]).finals()[0]["sub"].as_str().unwrap().to_owned();
 
     let (out, said) = report(&gateway, "acme", "report");
     let summary = &said["summary"];

@@ -57,6 +57,12 @@ pub(crate) enum Privacy {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Erase again whom the log says was erased, from a vault that was put back from a backup. A gateway does not start with such
+    /// a vault before.
+    Mend {
+        #[command(flatten)]
+        at: At,
+    },
     /// Keep persons from being erased as long as the law demands what the log has of them.
     #[command(subcommand)]
     Hold(Hold),

@@ -88,7 +88,10 @@ pub(super) fn run(whom: &Whom, order: &Order, at: &At, out: &Path) -> Result<(),
         sha256: Some(digest),
         order: order.clone(),
     };
-    vault.note(&event).map_err(|error| Failure::broke("that it was handed out is not on record", &error))?;
+    if let Err(error) = vault.note(&event) {
+        drop(std::fs::remove_file(out)); // nothing is handed out that is not on record
+        return Err(Failure::broke("that it is handed out cannot be put on record", &error));
+    }
     let index = awaited.record(EventKind::Exported, Some(surrogate.as_str()), order)?;
     print::line(format_args!(
         "`{}` has {records} records of `{surrogate}`. It is not sealed: look after it.",
