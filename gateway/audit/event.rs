@@ -15,7 +15,7 @@ pub struct Event<'a> {
     pub backend: &'a str,
     /// The tenant that it is about: it stands in the chain of that tenant.
     pub tenant: &'a TenantId,
-    /// Who acted, as [`crate::Journal::pseudonym`] hides it, and which issuer knows the subject.
+    /// Who acted, as records of requests have it, and which issuer knows the subject.
     pub subject: Option<(&'a IssuerId, Pseudonym)>,
     /// What was done. At most 64 characters are kept.
     pub action: &'a str,

@@ -71,7 +71,7 @@ pub(crate) enum Command {
     ApiKey(ApiKey),
     /// Say what the audit log holds of a person, erase persons from it, and keep them from being erased.
     ///
-    /// The keys are in the state folder, so this runs where the gateway does, as its user or as root.
+    /// The keys are in the state folder, so this runs where the gateway does, as its user.
     #[command(subcommand)]
     Privacy(Privacy),
     /// Ask a URL and exit 0 if the answer is 2xx: a health check for images that have no curl.

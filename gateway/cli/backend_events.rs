@@ -12,6 +12,7 @@ use limit::{Asker, KeyPart, Limit, Limits};
 use prometheus::IntCounterVec;
 use secrets::Kept;
 use serde::Deserialize;
+use subjects::{Person, Subjects};
 use terms::{Clock, IssuerId, Live, Rate, RequestId, RouteId, Subject};
 
 use crate::failure::Failure;
@@ -41,6 +42,7 @@ pub(crate) struct BackendEvents {
     issuers: Vec<IssuerId>,
     realms: Vec<IssuerId>,
     rules: Arc<Live<Rules>>,
+    subjects: Subjects,
     journal: Arc<Journal>,
     clock: Arc<dyn Clock>,
     outcomes: IntCounterVec,
@@ -82,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) issuers: Vec<IssuerId>,
     pub(crate) realms: Vec<IssuerId>,
     pub(crate) rules: Arc<Live<Rules>>,
+    pub(crate) subjects: Subjects,
     pub(crate) journal: Arc<Journal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) outcomes: IntCounterVec,
@@ -89,7 +92,7 @@ pub(crate) struct Parts {
 
 impl BackendEvents {
     pub(crate) fn new(parts: Parts) -> Result<Self, Failure> {
-        let Parts { sources, issuers, realms, rules, journal, clock, outcomes } = parts;
+        let Parts { sources, issuers, realms, rules, subjects, journal, clock, outcomes } = parts;
         let failed = |error: &(dyn std::error::Error + 'static)| Failure::setup("audit.events", error);
         let limit = |source: &Source| {
             let id = source.name.parse().map_err(|error| failed(&error))?;
@@ -99,7 +102,7 @@ impl BackendEvents {
         let limits = Limits::new(limits, 64, Instant::now()).map_err(|error| failed(&error))?;
         let nowhere = "events".parse().map_err(|error| failed(&error))?;
         let names = sources.into_iter().map(|source| source.name).collect();
-        Ok(Self { names, limits, nowhere, issuers, realms, rules, journal, clock, outcomes })
+        Ok(Self { names, limits, nowhere, issuers, realms, rules, subjects, journal, clock, outcomes })
     }
 
     async fn record(&self, backend: usize, body: &[u8]) -> Result<String, Untaken> {
@@ -124,8 +127,9 @@ impl BackendEvents {
             (Some(user), Some(issuer)) => {
                 let issuer = names.issuer(&issuer).map_err(|unclear| invalid(unclear.to_string()))?;
                 let subject: Subject = user.parse().map_err(|error| invalid(format!("`user`: {error}")))?;
-                let hidden = self.journal.pseudonym(&issuer, &subject);
-                Some((issuer, hidden))
+                let person = Person { tenant: &tenant, issuer: &issuer, subject: &subject };
+                let persona = self.subjects.of(person, now).await.map_err(|_| Untaken::Unavailable)?;
+                Some((issuer, persona.surrogate().into()))
             }
             (Some(_), None) | (None, Some(_)) => return Err(invalid("`user` and `issuer` go together".into())),
         };

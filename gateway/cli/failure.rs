@@ -38,7 +38,7 @@ impl Failure {
     /// What it says, for logs.
     pub(crate) fn as_text(&self) -> &str {
         match self {
-            Self::Setup(text) | Self::Broke(text) | Self::Log(_, Some(text)) => text,
+            Self::Setup(text) | Self::Broke(text) | Self::Held(text) | Self::Log(_, Some(text)) => text,
             Self::Findings(_) | Self::Listed | Self::Log(_, None) | Self::No => "it has been said",
         }
     }

@@ -217,6 +217,7 @@ impl Gateway {
             issuers: names.clone(),
             realms: realms.clone(),
             rules: Arc::clone(&rules),
+            subjects: subjects.clone(),
             journal: Arc::clone(&journal),
             clock: Arc::clone(&clock),
             outcomes: told,

@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
@@ -81,6 +81,9 @@ impl Seen {
         let text = format!("{} {}\n", String::from_utf8_lossy(&id), self.destroyed);
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(text.as_bytes())?;
+        // The gateway's, whoever runs the command: SQLite does the same with what it makes beside the database.
+        let of_vault = fs::metadata(folder.join("subjects.db"))?;
+        fchown(&file, Some(of_vault.uid()), Some(of_vault.gid()))?;
         file.sync_all()?;
         fs::rename(&draft, &path)?;
         fs::File::open(folder)?.sync_all()

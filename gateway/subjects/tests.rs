@@ -109,6 +109,24 @@ fn the_files_are_for_their_owner_alone_and_list_no_names_and_no_keys() {
 }
 
 #[test]
+fn what_another_user_does_leaves_the_files_to_the_gateway() {
+    use std::os::unix::fs::{MetadataExt as _, chown};
+
+    let folder = tempfile::tempdir().unwrap();
+    let (mut vault, ada) = (vault(folder.path()), Named::of("acme", "ada"));
+    drop(one(&mut vault, &ada));
+    // As root, for which the tests of a container run, or as ourselves.
+    let ours = fs::metadata(folder.path()).unwrap().uid();
+    let gateway = if ours == 0 { 65_534 } else { ours };
+    chown(folder.path().join("subjects.db"), Some(gateway), None).unwrap();
+    assert!(matches!(vault.erase(ada.person(), &order()).unwrap(), Destroyed::One(_)));
+    vault.scrub().unwrap();
+    for file in ["subjects.db", "subjects.id"] {
+        assert_eq!(fs::metadata(folder.path().join(file)).unwrap().uid(), gateway, "{file}");
+    }
+}
+
+#[test]
 fn of_whoever_is_erased_nothing_is_left_in_any_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut vault = vault(folder.path());

@@ -62,9 +62,9 @@ async fn an_event_of_a_backend_is_on_record_before_it_is_acknowledged() {
     assert!(!out.contains("ada-canary"), "{out}");
     // It is the same subject as in requests.
     let token = gateway.token("acme", "ada-canary", &["viewer"]);
-    gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(token)).await;
-    let records = gateway.records(&["--subject", "ada-canary"]);
-    assert_eq!(records.finals()[0]["sub"], record["sub"]);
+    let answer = gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(token)).await;
+    let id = answer.request_id();
+    assert_eq!(gateway.records(&["--id", &id]).of(&id)["sub"], record["sub"]);
     assert_eq!(gateway.metric("cloister_backend_events_total"), 1.0);
 }
 

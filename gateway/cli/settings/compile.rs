@@ -198,7 +198,8 @@ impl Compiler<'_> {
     }
 
     fn audit(&mut self, entry: file::Audit) -> Option<Audit> {
-        let file::Audit { directory, instance, origin, checkpoint, events, witnesses, sinks, retention, privacy } = entry;
+        let file::Audit { directory, instance, origin, checkpoint, events, witnesses, sinks, retention, privacy } =
+            entry;
         let events = self.event_sources(events);
         let witnesses = witnesses.map(|witnesses| self.witnesses(witnesses));
         let hostname = instance.as_ref().map_or("gateway", |instance| instance.value.as_str());
