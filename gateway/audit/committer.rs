@@ -43,6 +43,8 @@ pub struct Committer {
     /// What was closed for good and is not told of yet.
     sealed: Option<Sealed>,
     failing: Option<Failing>,
+    /// When it was last tried to make a lane in place of one that could not be made.
+    lanes_tried: Instant,
     scratch: Line,
 }
 
@@ -111,6 +113,7 @@ impl Committer {
             accounts: Accounts::default(),
             sealed: None,
             failing: None,
+            lanes_tried: Instant::now(),
             scratch: Line::new(),
         }
     }
@@ -206,6 +209,10 @@ impl Committer {
             return false;
         }
         shared.looks_now();
+        if shared.lanes_blocked.load(Ordering::Relaxed) && self.lanes_tried.elapsed() >= shared.settings.retry {
+            self.lanes_tried = Instant::now();
+            shared.try_lanes_again();
+        }
         if self.failing.is_some()
             && let Err(error) = self.log.heal(&self.runs(Until::Committed), shared.clock.now())
         {
@@ -482,7 +489,6 @@ impl Committer {
         }
         if self.failing.take().is_some() {
             tracing::info!("the audit log can be written again");
-            shared.lanes_blocked.store(false, Ordering::Relaxed);
             shared.counters.healthy.store(true, Ordering::Release);
             self.tell_beside(Health::Well);
         }

@@ -395,11 +395,28 @@ impl Shared {
         if let Some(writer) = lanes.vacant.pop() {
             return Ok(writer);
         }
-        let shape = Shape { slots: self.settings.in_flight, ring_words: u64::from(self.settings.ring_bytes) / 8 };
-        let most = usize::from(self.settings.threads.min(LANES_MAX - 1)) + 1; // and the one for notes
-        self.new_lane(&mut lanes, shape, most).inspect_err(|_| {
+        self.lane_to_write(&mut lanes).inspect_err(|_| {
             self.lanes_blocked.store(true, Ordering::Relaxed);
         })
+    }
+
+    /// Where a lane could not be made, the committer tries it now and then: the disk may have room again. No request waits
+    /// for that.
+    pub(crate) fn try_lanes_again(&self) {
+        let mut lanes = self.lanes();
+        if lanes.vacant.is_empty() {
+            match self.lane_to_write(&mut lanes) {
+                Ok(writer) => lanes.vacant.push(writer),
+                Err(_) => return,
+            }
+        }
+        self.lanes_blocked.store(false, Ordering::Relaxed);
+    }
+
+    fn lane_to_write(&self, lanes: &mut Lanes) -> Result<Writer, Unavailable> {
+        let shape = Shape { slots: self.settings.in_flight, ring_words: u64::from(self.settings.ring_bytes) / 8 };
+        let most = usize::from(self.settings.threads.min(LANES_MAX - 1)) + 1; // and the one for notes
+        self.new_lane(lanes, shape, most)
     }
 
     pub(crate) fn new_lane(&self, lanes: &mut Lanes, shape: Shape, most: usize) -> Result<Writer, Unavailable> {

@@ -1,14 +1,15 @@
 //! What Prometheus sees of the parts that count for themselves: read off them at each scrape, so that nothing is counted
 //! twice and nothing on the way of a request is done for the scrape's sake.
 
+mod audit_log;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use admin::Check;
 use assertion::{Keys, State};
-use audit::{COMMIT_BOUNDS_MICROS, Journal, Stats};
+use audit::{COMMIT_BOUNDS_MICROS, Journal};
 use directory::Directory;
 use gate::Rooms;
 use ingress::{Certificates, Counters, Served};
@@ -87,12 +88,12 @@ impl Collector for Counted {
         families.extend(self.parts.persons.metrics());
         families.extend(self.parts.of_keys());
         families.push(self.parts.of_secrets());
-        families.extend(of_checkpoints(&self.parts.journal.stats(), &self.parts.checkpoints));
-        families.extend(of_index(&self.parts.indexed));
-        families.extend(self.parts.witnesses.iter().flat_map(|witnesses| of_witnesses(witnesses)));
+        families.extend(audit_log::of_checkpoints(&self.parts.journal.stats(), &self.parts.checkpoints));
+        families.extend(audit_log::of_index(&self.parts.indexed));
+        families.extend(self.parts.witnesses.iter().flat_map(|witnesses| audit_log::of_witnesses(witnesses)));
         families.extend(delivering::metrics(&(self.parts.sinks)()));
-        families.extend(of_scrubbing(&self.parts.scrubbed));
-        families.extend(of_retaining(&self.parts.retained));
+        families.extend(audit_log::of_scrubbing(&self.parts.scrubbed));
+        families.extend(audit_log::of_retaining(&self.parts.retained));
         families.extend(self.parts.vault.iter().flat_map(|vault| of_vault(&vault.hearing())));
         families
     }
@@ -110,111 +111,6 @@ fn of_relay(hearing: &Hearing) -> [MetricFamily; 4] {
         counter("cloister_relay_sent_total", "Revocations that went to other gateways", hearing.sent),
         counter("cloister_relay_received_total", "Revocations that came from Redis, also our own", hearing.received),
         counter("cloister_relay_failures_total", "Times that Redis could not be used", hearing.failures),
-    ]
-}
-
-fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily; 4] {
-    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    [
-        gauge("cloister_audit_records", "Records in the audit log", journal.records),
-        gauge("cloister_checkpoint_records", "Records that the last checkpoint was signed for", read(&counts.size)),
-        gauge(
-            "cloister_checkpoint_signed_timestamp_seconds",
-            "When the last checkpoint was signed",
-            read(&counts.signed_at),
-        ),
-        counter(
-            "cloister_checkpoint_failures_total",
-            "Times that no checkpoint could be signed",
-            read(&counts.failures),
-        ),
-    ]
-}
-
-fn of_witnesses(counts: &cosigning::Counts) -> [MetricFamily; 5] {
-    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let each = |value: fn(&cosigning::OfSeat) -> &AtomicU64| {
-        let mut values = Vec::new();
-        for seat in &counts.seats {
-            values.push((vec![("witness", seat.name.as_str())], float(read(value(seat)))));
-        }
-        values
-    };
-    [
-        gauge("cloister_witnessed_records", "Records that enough witnesses have signed for", read(&counts.size)),
-        gauge("cloister_witnessed_timestamp_seconds", "When they had signed for them", read(&counts.signed_at)),
-        counter(
-            "cloister_log_forks_total",
-            "Times that a witness has seen another history of the audit log",
-            read(&counts.forks),
-        ),
-        family(
-            "cloister_witness_signed_timestamp_seconds",
-            "When each witness has signed last",
-            MetricType::GAUGE,
-            each(|seat| &seat.signed_at),
-        ),
-        family(
-            "cloister_witness_failures_total",
-            "Times that each witness has not signed",
-            MetricType::COUNTER,
-            each(|seat| &seat.failures),
-        ),
-    ]
-}
-
-fn of_index(counts: &indexing::Counts) -> [MetricFamily; 2] {
-    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    [
-        gauge(
-            "cloister_audit_indexed_records",
-            "Records up to which queries have an index; the segment that is written has none",
-            read(&counts.records),
-        ),
-        counter(
-            "cloister_audit_index_failures_total",
-            "Times that a segment could not be indexed",
-            read(&counts.failures),
-        ),
-    ]
-}
-
-fn of_retaining(counts: &retaining::Counts) -> [MetricFamily; 3] {
-    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let left = match read(&counts.seconds_left) {
-        u64::MAX => f64::INFINITY, // it was not measured yet, or does not grow
-        seconds => seconds as f64,
-    };
-    [
-        gauge(
-            "cloister_audit_bytes",
-            "Bytes that the audit log takes, with what is derived of it",
-            read(&counts.bytes),
-        ),
-        counter(
-            "cloister_audit_pruned_records_total",
-            "Records that are gone, as their time was over",
-            read(&counts.pruned),
-        ),
-        family(
-            "cloister_audit_disk_left_seconds",
-            "Until the disk is full, or what the audit log may have of it, if it grows on as it did for a day",
-            MetricType::GAUGE,
-            vec![(Vec::new(), left)],
-        ),
-    ]
-}
-
-fn of_scrubbing(counts: &scrubbing::Counts) -> [MetricFamily; 3] {
-    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    [
-        gauge("cloister_audit_reread_records", "Records that were last read again", read(&counts.records)),
-        gauge("cloister_audit_reread_timestamp_seconds", "When they were read again", read(&counts.ended_at)),
-        gauge(
-            "cloister_audit_reread_differences",
-            "What of the audit log is not what was signed for",
-            read(&counts.differences),
-        ),
     ]
 }
 

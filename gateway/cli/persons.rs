@@ -1,5 +1,6 @@
 //! What the audit log holds of persons, while the gateway runs: who is erased is forgotten, and it is put on record.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,12 +8,13 @@ use admin::{Check, Standing};
 use audit::{Journal, Note, PersonsChange};
 use prometheus::proto::{MetricFamily, MetricType};
 use subjects::{Event, SubjectVault, Subjects, VaultError};
-use terms::Clock;
+use terms::{Clock, TenantId};
 use tokio::runtime::Handle;
 
 use crate::background::Shutdown;
 use crate::failure::Failure;
 use crate::metrics::{counter, family, float, gauge};
+use crate::retaining::Keeping;
 use crate::settings::Privacy;
 
 /// How often the vault is looked at.
@@ -56,6 +58,19 @@ pub(crate) fn open(
     let thread = std::thread::Builder::new().name("subjects".into()).spawn(move || keeper.run(&*clock));
     thread.map_err(|error| Failure::broke("the thread of the subject vault", &error))?;
     Ok((watched, subjects))
+}
+
+/// Whoever is under a legal hold keeps the records of the tenant: whose they are, only the vault could say.
+impl Keeping for Persons {
+    fn held(&self) -> Result<HashSet<TenantId>, Failure> {
+        let holds = self.vault.lock().unwrap_or_else(PoisonError::into_inner).holds();
+        let holds = holds.map_err(|error| Failure::broke("the legal holds", &error))?;
+        Ok(holds.into_iter().map(|hold| hold.tenant).collect())
+    }
+
+    fn awaited(&self) -> Result<u64, Failure> {
+        Ok(u64::MAX)
+    }
 }
 
 impl Persons {

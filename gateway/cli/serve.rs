@@ -156,8 +156,8 @@ impl Gateway {
             witnesses.map(|witnesses| Cosigning::new(log.clone(), witnesses, Arc::clone(&journal), Arc::clone(&clock)));
         let feeding = delivering::prepare(log.clone(), state.clone(), audit.sinks, &journal, &clock)?;
         let keeping = delivering::keeping(&feeding, &journal);
-        let scrubbing = publishing.scrubbing(retention, vec![keeping])?;
         let persons = Arc::new(Persons::new(persons, subjects.clone(), Arc::clone(&journal)));
+        let scrubbing = publishing.scrubbing(retention, vec![keeping, Arc::<Persons>::clone(&persons)])?;
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into() };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;

@@ -96,3 +96,28 @@ async fn records_go_when_their_time_is_over_and_those_that_remain_are_proven() {
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
     gateway.leave_with_gaps();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_legal_hold_keeps_what_is_past_its_time_until_it_is_lifted() {
+    let mut gateway = with_old_records().await;
+    let config = gateway.folder.path().join("cloister.yaml").display().to_string();
+    let folder = gateway.folder.path().to_owned();
+    let hold = |arguments: &[&str]| {
+        let (code, out, err) = run(&[&["privacy", "hold"], arguments, &["--config", &config]].concat(), &folder);
+        assert_eq!(code, 0, "{out}{err}");
+    };
+    hold(&["add", "--tenant", "globex", "--reason", "case 7"]);
+    gateway.start_again();
+    gateway.eventually("all was looked at", || gateway.metric("cloister_audit_reread_records") > 1_800.0);
+    let globex = |gateway: &Gateway| {
+        gateway.records(&["--all"]).finals().iter().filter(|record| record["tenant"] == "globex").count()
+    };
+    gateway.process().signal("TERM");
+    assert!(gateway.process().wait().success());
+    assert_eq!(globex(&gateway), 1_800, "nothing goes");
+    hold(&["remove", "1", "--reason", "closed"]);
+    gateway.start_again();
+    gateway.eventually("old records go", || gateway.metric("cloister_audit_pruned_records_total") > 1_000.0);
+    assert!(globex(&gateway) < 1_100);
+    gateway.leave_with_gaps();
+}

@@ -90,3 +90,23 @@ fn a_segment_that_vanishes_under_the_writer_stops_service_until_the_log_can_be_w
     let gap = records(&folder).into_iter().find(|record| record["kind"] == "log.gap").unwrap();
     assert!(gap["why"].as_str().unwrap().contains("No such file"), "{gap}");
 }
+
+#[test]
+fn a_lane_that_could_not_be_made_is_tried_again_until_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, committer) = open(&folder);
+    let committer = start(committer);
+    let lanes = folder.path().join("audit/lanes");
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::rename(&lanes, &elsewhere).unwrap();
+    assert_eq!(journal.begin(&entry(1)).map(|_| ()), Err(Unavailable::Lanes));
+    assert!(!journal.stats().healthy);
+    std::thread::sleep(Duration::from_millis(100)); // tried in vain meanwhile
+    assert!(!journal.stats().healthy);
+    std::fs::rename(&elsewhere, &lanes).unwrap();
+    until("there is a lane", || journal.stats().healthy);
+    journal.begin(&entry(2)).unwrap().finish(&outcome());
+    journal.flush_and_close(Duration::from_secs(20)).unwrap();
+    committer.join().unwrap().unwrap();
+    assert_eq!(finals(&folder).len(), 1);
+}
