@@ -70,6 +70,8 @@ impl Scrubbing {
     }
 
     fn run(mut self, stopped: &Receiver<()>) {
+        // On Linux that is about this thread alone: requests come first, however long the log is.
+        let _as_before_if_that_is_refused = rustix::process::nice(10);
         let rests = |pause| matches!(stopped.recv_timeout(pause), Err(RecvTimeoutError::Timeout));
         let mut looked: Option<Instant> = None;
         while rests(if looked.is_some() { MEASURED } else { SOON }) {

@@ -18,7 +18,7 @@ const HEAD: usize = 1;
 /// The version of the fields, which is sealed with them.
 const VERSION: u8 = 1;
 
-/// What is known of a person behind a request and must not stand in a record as it is. It is not [`serde::Serialize`].
+/// What is known of a person behind a request and must not stand in a record as it is. It does not implement `serde::Serialize`.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Personal<'a> {
     /// The client's address, whole.
