@@ -185,6 +185,7 @@ pub fn verify(directory: &Path) -> io::Result<Report> {
         let bytes = fs::read(&path)?;
         looking.segment(&path, *first, &bytes, at + 1 == segments.len());
     }
+    looking.beginning(directory);
     looking.duplicates(directory)?;
     Ok(looking.report)
 }
@@ -195,6 +196,8 @@ struct Looking {
     log: Option<LogId>,
     /// Whether the log does not begin with its first record.
     is_pruned: bool,
+    /// Up to where the log says that records were to go (`log.pruned`).
+    pruned: u64,
     /// What the next segment's header must say of the last checksum, unless that cannot be known.
     chain: Option<u32>,
     index: u64,
@@ -212,6 +215,15 @@ impl Looking {
             self.report.problems.push(Problem { segment: segment.to_owned(), offset, index: self.index, what });
         } else {
             self.report.more_problems += 1;
+        }
+    }
+
+    /// What is missing at the beginning must be what the log says was to go: whoever removes more, or says nothing, is found.
+    fn beginning(&mut self, directory: &Path) {
+        let Some(found) = self.report.first.as_ref().map(|(index, _)| *index) else { return };
+        if found > self.pruned {
+            let expected = self.pruned;
+            self.problem(&segment::path(directory, found), 0, Fault::Missing { expected, found });
         }
     }
 
@@ -359,6 +371,7 @@ impl Looking {
         self.report.own += 1;
         self.report.unrecorded += row.unrecorded.unwrap_or(0);
         match row.kind {
+            Some("log.pruned") => self.pruned = self.pruned.max(row.first.unwrap_or(0)),
             Some("log.closed") => {
                 self.report.closed = true;
                 for id in std::mem::take(&mut self.awaited) {

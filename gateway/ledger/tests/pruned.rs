@@ -28,6 +28,16 @@ impl World {
     }
 }
 
+/// Has the log say that these go.
+fn say(world: &World, gone: &audit::Prunable) {
+    let settings = audit::Settings::new(world.log(), "edge-1".into());
+    let (journal, committer) = Journal::open(settings, Arc::new(ManualClock::at(OLD + 10 * DAY))).unwrap();
+    let committer = std::thread::spawn(|| committer.run());
+    journal.note(&audit::Note::Pruned { gone, size: 0, root: "", keep: DAY }).unwrap();
+    journal.flush_and_close(Duration::from_secs(20)).unwrap();
+    committer.join().unwrap().unwrap();
+}
+
 const OLD: u64 = 1_790_000_000;
 const DAY: u64 = 24 * 3_600;
 
@@ -52,6 +62,13 @@ fn what_is_past_its_time_goes_and_what_remains_is_proven_as_before() {
     assert_eq!(on_hold.unwrap(), None, "a legal hold keeps all of its tenant");
     let some = audit::prunable(&world.log(), at(5), u64::MAX, |_| false).unwrap().unwrap();
     assert!(some.minimum > 256 && some.minimum < 1_500, "{some:?}");
+    let silent = World::new();
+    copy(&world.log(), &silent.log());
+    audit::prunable(&silent.log(), at(5), u64::MAX, |_| false).unwrap().unwrap().remove().unwrap();
+    let problems = audit::verify(&silent.log()).unwrap().problems;
+    assert!(matches!(problems[..], [audit::Problem { what: audit::Fault::Missing { .. }, .. }]), "{problems:#?}");
+    say(&world, &some);
+    world.publish();
     some.remove().unwrap();
     assert_eq!(prune_bundles(&world.log(), some.minimum).unwrap(), some.minimum / 256);
     assert_eq!(prune_bundles(&world.log(), some.minimum).unwrap(), 0);
