@@ -81,9 +81,12 @@ impl Seen {
         let text = format!("{} {}\n", String::from_utf8_lossy(&id), self.destroyed);
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
         file.write_all(text.as_bytes())?;
-        // The gateway's, whoever runs the command: SQLite does the same with what it makes beside the database.
-        let of_vault = fs::metadata(folder.join("subjects.db"))?;
-        fchown(&file, Some(of_vault.uid()), Some(of_vault.gid()))?;
+        // The gateway's, whoever runs the command: SQLite does the same with what it makes beside the database. A service is
+        // not allowed to ask for it (`SystemCallFilter`), and need not.
+        let (of_vault, ours) = (fs::metadata(folder.join("subjects.db"))?, file.metadata()?);
+        if (ours.uid(), ours.gid()) != (of_vault.uid(), of_vault.gid()) {
+            fchown(&file, Some(of_vault.uid()), Some(of_vault.gid()))?;
+        }
         file.sync_all()?;
         fs::rename(&draft, &path)?;
         fs::File::open(folder)?.sync_all()

@@ -63,6 +63,12 @@ impl World {
             self.journal().begin(&entry).unwrap().finish(&Outcome { status: Some(200), ..Outcome::default() });
         }
         until("the records are committed", || self.journal().stats().records >= before + count);
+        // Among them may be what the log says of itself: whoever seals a segment says so afterwards.
+        until("nothing more comes", || {
+            let now = self.journal().stats();
+            until("the committer has looked again", || self.journal().stats().beats > now.beats + 2);
+            self.journal().stats().records == now.records
+        });
     }
 
     pub(crate) fn records(&self) -> Vec<String> {
