@@ -14,7 +14,7 @@ use crate::claims::push_base64url;
 
 pub use algorithm::Algorithm;
 pub use key::{Key, State};
-pub use keys::{Keys, Source};
+pub use keys::{Hand, Keys, Source, Tended};
 pub use schedule::{Change, InvalidSchedule, Schedule, Turn};
 
 /// The keys of one purpose: those that sign, and those that backends may still or already see.

@@ -77,7 +77,7 @@ pub use digest::{BodyDigest, ContentDigest, InvalidDigest};
 pub use identity::{Forwarded, Identity};
 pub use injected::Injected;
 pub use keyring::{
-    Algorithm, Change, InvalidSchedule, Key, Keyring, KeyringError, Keys, Schedule, Source, State, Turn,
+    Algorithm, Change, Hand, InvalidSchedule, Key, Keyring, KeyringError, Keys, Schedule, Source, State, Tended, Turn,
 };
 pub use minter::{MintError, Minter};
 pub use signature::{InvalidSignatureKey, InvalidSigner, SignatureKey, Signer};

@@ -249,9 +249,31 @@ pub enum Note<'a> {
         old: Option<Digest>,
         /// What is in force now.
         new: Digest,
+        /// Who or what caused it.
+        by: Cause,
     },
     /// A backend says that something has happened.
     Event(crate::Event<'a>),
+    /// A key of the log was retired: what comes from here on it does not sign.
+    KeyRetired {
+        /// The key, as those have it who verify: `name+id+key`.
+        old: &'a str,
+        /// The one that signs in its place.
+        new: &'a str,
+        /// The last checkpoint that both had signed when this was written: the old one vouches for the new one by it.
+        checkpoint: &'a str,
+    },
+    /// Another key signs from now on, or is about to.
+    KeyRotated {
+        /// What the key is for.
+        of: KeyOf,
+        /// What the one before it is called; of the log's, `name+id+key`.
+        old: Option<&'a str>,
+        /// The same of the new one.
+        new: &'a str,
+        /// Who or what caused it.
+        by: Cause,
+    },
     /// Something was done with what the log holds of persons.
     Persons(PersonsChange<'a>),
     /// Somebody read records of the log.
@@ -267,6 +289,19 @@ pub enum Note<'a> {
         /// How long records are kept, in seconds.
         keep: u64,
     },
+    /// All of the log was read again, since it was doubted, or somebody asked for it.
+    Rechecked {
+        /// How many records there were.
+        records: u64,
+        /// How often, one after the other, all of it was as it must be.
+        readings: u64,
+        /// What was not as it must be. Nothing: it is gone on with.
+        found: u64,
+        /// Why it was asked for. At most 400 characters are kept.
+        why: &'a str,
+        /// Who or what caused it.
+        by: Cause,
+    },
     /// New files were not taken; the old ones stay in force.
     Refused {
         /// Which files.
@@ -275,6 +310,8 @@ pub enum Note<'a> {
         old: Option<Digest>,
         /// Why the new ones were refused. At most 400 characters are kept.
         why: &'a str,
+        /// Who or what caused that they were looked at.
+        by: Cause,
     },
     /// A report was made of the log.
     Reported(LogUse<'a>),
@@ -284,6 +321,8 @@ pub enum Note<'a> {
         setting: &'a str,
         /// Why the last good value stays in force; nothing if the new one is. At most 400 characters are kept.
         refused: Option<&'a str>,
+        /// Who or what caused that it was looked at.
+        by: Cause,
     },
     /// Tokens were taken back before their time, or given back.
     Tokens {
@@ -394,6 +433,56 @@ pub enum TokensOf<'a> {
     Tenant(&'a TenantId),
     /// It is one, of this issuer.
     Token(&'a IssuerId),
+}
+
+/// What a key is for that was replaced.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyOf {
+    /// It signs who asks, for backends.
+    Assertion,
+    /// It signs the checkpoints of this log.
+    Log,
+    /// It signs requests, for backends.
+    Signature,
+}
+
+impl KeyOf {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Assertion => "assertion",
+            Self::Log => "log",
+            Self::Signature => "signature",
+        }
+    }
+}
+
+/// Who or what caused something. What cannot be known is said to be unknown, and is never guessed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Cause {
+    /// A user of the system, who ran a command.
+    Command(u32),
+    /// A file has another content than before. Whom it belongs to now, which need not be who wrote it.
+    File(Option<u32>),
+    /// It was time.
+    Schedule,
+    /// A signal, and who sent it, if the system says so.
+    Signal(Option<Sender>),
+    /// The gateway was started, by a process of this user.
+    Start(u32),
+    /// It is not known.
+    #[default]
+    Unknown,
+}
+
+/// Who sent a signal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Sender {
+    /// Whose process it was.
+    pub user: u32,
+    /// Which.
+    pub process: u32,
 }
 
 /// What a [`Note`] is about.

@@ -161,7 +161,7 @@ impl Journal {
             .ok_or_else(|| OpenError::io("take over", &directory, io::ErrorKind::NotFound.into()))?;
         let now = clock.now();
         let mut log = open::take_up(&directory, &found, now)?;
-        tell(&mut log, &settings.instance, found.damage.dropped_bytes, now);
+        tell(&mut log, &settings, found.damage.dropped_bytes, now);
         let own = Run { epoch, lanes: Vec::new() };
         let runs: Vec<Run> = [own].into_iter().chain(found.last.runs.iter().cloned()).collect();
         log.commit(&runs, now).map_err(|source| OpenError::io("write to the log in", &directory, source))?;
@@ -178,14 +178,15 @@ impl Journal {
 }
 
 /// Says where the one writer ends and the next one begins.
-fn tell(log: &mut Log, instance: &str, dropped_bytes: u64, now: SystemTime) {
+fn tell(log: &mut Log, settings: &Settings, dropped_bytes: u64, now: SystemTime) {
     let mut line = Line::new();
-    record::own(&mut line, "log.taken_over", now, instance);
+    record::own(&mut line, "log.taken_over", now, &settings.instance);
     line.hex(r#","log":""#, u128::from_be_bytes(log.id()), 32);
     line.number(r#","records":"#, log.tip().records);
     if dropped_bytes > 0 {
         line.number(r#","dropped_bytes":"#, dropped_bytes);
     }
+    record::cause(&mut line, settings.by);
     line.raw("}");
     log.record(line.as_bytes());
 }
@@ -297,7 +298,7 @@ impl Committer {
         self.beside = dead.map(|run| Beside::new(run.epoch, Arc::new(AtomicBool::new(true)))).collect();
         self.begin_at(&found.last);
         self.accounts = Accounts::unknown();
-        tell(&mut self.log, &shared.settings.instance, found.damage.dropped_bytes, now);
+        tell(&mut self.log, &shared.settings, found.damage.dropped_bytes, now);
         if self.commit() {
             Ok(())
         } else {

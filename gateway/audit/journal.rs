@@ -1,5 +1,5 @@
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::lane::local::{self, Writer};
 use crate::lane::{LANES_MAX, Lane, Owner, Shape};
 use crate::stats::Counters;
 use crate::strict::Waiters;
-use crate::{Entry, LogKey, Note, Open, Outcome, Pseudonym, Stats, record};
+use crate::{Cause, Entry, LogKey, Note, Open, Outcome, Pseudonym, Stats, record};
 
 /// Where the log is and how much room it may take.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// When a segment is closed for good, however small it is.
     pub seal_after: Duration,
+    /// Who or what has started this process: the log says so where it begins to write.
+    pub by: Cause,
 }
 
 impl Settings {
@@ -57,6 +59,7 @@ impl Settings {
             retry: Duration::from_secs(1),
             heartbeat: Duration::from_secs(60),
             seal_after: Duration::from_secs(24 * 3_600),
+            by: Cause::Unknown,
         }
     }
 }
@@ -88,6 +91,16 @@ pub enum Unavailable {
     /// The decision was not on disk in time.
     #[error("the audit log's disk did not answer in time")]
     Timeout,
+}
+
+/// Why a log is not gone on with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Doubt {
+    /// A look at all of it, or at its edge, has found something else than what was signed for.
+    Reread = 1,
+    /// Somebody else has seen another history of it. That what is here is whole does not refute it.
+    Witness = 2,
 }
 
 /// The request path's side of the log. Writing to it takes no lock and no system call.
@@ -200,10 +213,21 @@ impl Journal {
         self.shared.role() == Role::Writing
     }
 
-    /// Nothing more is to be added to this log: it was found to be another one than it was. No request is begun any more,
-    /// until a start finds the log right.
-    pub fn distrust(&self) {
-        self.shared.distrusted.store(true, Ordering::Release);
+    /// No request is begun any more: the log was found to be another one than it was. It ends by [`Journal::trust_again`], or
+    /// with the process.
+    pub fn distrust(&self, doubt: Doubt) {
+        self.shared.doubts.fetch_or(doubt as u8, Ordering::AcqRel);
+    }
+
+    /// Whether somebody has this doubt.
+    #[must_use]
+    pub fn is_doubted(&self, doubt: Doubt) -> bool {
+        self.shared.doubts.load(Ordering::Acquire) & doubt as u8 != 0
+    }
+
+    /// This doubt is refuted: all of the log was shown to be what was signed for. Another one may be left.
+    pub fn trust_again(&self, doubt: Doubt) {
+        self.shared.doubts.fetch_and(!(doubt as u8), Ordering::AcqRel);
     }
 
     /// Says that requests which end without a word from now on were cut by the shutdown: their records end with
@@ -264,7 +288,8 @@ pub(crate) struct Shared {
     pub(crate) closing: AtomicBool,
     /// Who is dropped now was cut by the shutdown.
     pub(crate) cut_short: AtomicBool,
-    distrusted: AtomicBool,
+    /// Of each [`Doubt`] a bit.
+    doubts: AtomicU8,
     /// How many records are in the log.
     pub(crate) records: AtomicU64,
     pub(crate) waiters: Waiters,
@@ -313,7 +338,7 @@ impl Shared {
             counters: Counters::default(),
             closing: AtomicBool::new(false),
             cut_short: AtomicBool::new(false),
-            distrusted: AtomicBool::new(false),
+            doubts: AtomicU8::new(0),
             records: AtomicU64::new(records),
             waiters: Waiters::default(),
             notes: Mutex::new(None),
@@ -357,7 +382,7 @@ impl Shared {
         if !self.counters.healthy.load(Ordering::Relaxed) {
             return Err(Unavailable::Failing); // FAIL CLOSED: no disk, no service
         }
-        if self.distrusted.load(Ordering::Relaxed) {
+        if self.doubts.load(Ordering::Relaxed) != 0 {
             return Err(Unavailable::Distrusted); // FAIL CLOSED: what cannot be proven is not gone on with
         }
         Ok(())
@@ -447,7 +472,7 @@ impl Shared {
         let mut stats = self.counters.stats();
         // Whoever has no lane can record nothing, however well the others do.
         stats.healthy &= !self.lanes_blocked.load(Ordering::Relaxed);
-        stats.healthy &= !self.distrusted.load(Ordering::Relaxed);
+        stats.healthy &= self.doubts.load(Ordering::Relaxed) == 0;
         stats.records = self.records.load(Ordering::Relaxed);
         for lane in &self.lanes().all {
             let counts = &lane.counts.0;

@@ -31,6 +31,7 @@
 
 mod accounts;
 mod beside;
+mod cached;
 mod chains;
 mod committer;
 mod entry;
@@ -58,16 +59,17 @@ mod strict;
 mod tests;
 mod verify;
 
+pub use cached::forget_cached;
 pub use committer::Committer;
 pub use entry::{
-    Decision, Digest, Echo, End, Entry, Files, KeyChange, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX, Personal,
-    PersonsChange, Protocol, TokensOf, Turn,
+    Cause, Decision, Digest, Echo, End, Entry, Files, KeyChange, KeyOf, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX,
+    Personal, PersonsChange, Protocol, Sender, TokensOf, Turn,
 };
 pub use event::{Detail, DetailName, Event, EventOutcome, InvalidDetailName};
 pub use handle::{Open, Witness};
 pub use handover::{Handed, NotHandedOver, Predecessor};
 pub use index::{IndexError, Indexed, Indexer};
-pub use journal::{Journal, NotClosed, Settings, Unavailable};
+pub use journal::{Doubt, Journal, NotClosed, Settings, Unavailable};
 pub use open::OpenError;
 pub use prune::{Prunable, prunable};
 pub use pseudonym::{LogKey, LogKeyError, Pseudonym};
@@ -79,4 +81,4 @@ pub use runs::{Ended, Run};
 pub use segment::InvalidHeader;
 pub use segment::frame::Damage;
 pub use stats::{COMMIT_BOUNDS_MICROS, Stats};
-pub use verify::{Fault, Problem, Report, Slice, Torn, verify};
+pub use verify::{Fault, Problem, Report, Slice, Torn, verify, verify_from};

@@ -98,7 +98,7 @@ impl Journal {
             log.begin(&[Run { epoch, lanes: Vec::new() }], now).map_err(failed)?;
             damage = Damage::default();
         }
-        tell(&mut log, &settings.instance, damage, now);
+        tell(&mut log, &settings, damage, now);
         log.commit(&[Run { epoch, lanes: Vec::new() }], now).map_err(failed)?;
         // ORDER: the log has the new run on disk, so what the lanes of the old one hold is not looked at again.
         for path in recover::lane_files(&directory)? {
@@ -148,6 +148,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), OpenError> {
         retry: _,
         heartbeat: _,
         seal_after: _,
+        by: _,
     } = settings;
     let named = !instance.is_empty()
         && instance.len() <= 64
@@ -178,8 +179,8 @@ fn claim(directory: &Path) -> Result<File, OpenError> {
 }
 
 /// The log's own records at its opening.
-fn tell(log: &mut Log, instance: &str, damage: Damage, now: SystemTime) {
-    let mut line = Line::new();
+fn tell(log: &mut Log, settings: &Settings, damage: Damage, now: SystemTime) {
+    let (mut line, instance) = (Line::new(), settings.instance.as_str());
     if damage != Damage::default() {
         let Damage { unclean: _, dropped_bytes, replayed, interrupted, unreadable } = damage;
         tracing::warn!(dropped_bytes, replayed, interrupted, unreadable, "the audit log was not closed; recovered");
@@ -194,6 +195,7 @@ fn tell(log: &mut Log, instance: &str, damage: Damage, now: SystemTime) {
     record::own(&mut line, "log.opened", now, instance);
     line.hex(r#","log":""#, u128::from_be_bytes(log.id()), 32);
     line.number(r#","records":"#, log.tip().records);
+    record::cause(&mut line, settings.by);
     line.raw("}");
     log.record(line.as_bytes());
 }

@@ -7,7 +7,8 @@ use terms::Author;
 
 use crate::line::Line;
 use crate::{
-    Entry, Files, KeyChange, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX, Personal, PersonsChange, TokensOf, Turn,
+    Cause, Entry, Files, KeyChange, KeyOf, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX, Personal, PersonsChange,
+    Sender, TokensOf, Turn,
 };
 
 /// The JSON Schema of every record that the log holds: requests (`stage`) and the log's own (`kind`).
@@ -177,7 +178,7 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             author(line, Some(by));
             line.number(r#","done":"#, done);
         }
-        Note::Changed { what, old, new } => {
+        Note::Changed { what, old, new, by } => {
             let kind = match what {
                 Files::Config => "config.changed",
                 Files::Keys => "keys.changed",
@@ -188,10 +189,27 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
                 line.hex(r#","old":""#, u128::from(old.as_u64()), 16);
             }
             line.hex(r#","new":""#, u128::from(new.as_u64()), 16);
+            cause(line, by);
         }
         Note::Event(ref event) => {
             own(line, "event", at, instance);
             crate::event::put(line, event);
+        }
+        Note::KeyRetired { old, new, checkpoint } => {
+            own(line, "key.retired", at, instance);
+            line.word(r#","of":""#, KeyOf::Log.as_str());
+            line.text(r#","old_key":""#, old, KEY_MAX);
+            line.text(r#","new_key":""#, new, KEY_MAX);
+            line.text(r#","checkpoint":""#, checkpoint, CHECKPOINT_MAX);
+        }
+        Note::KeyRotated { of, old, new, by } => {
+            own(line, "key.rotated", at, instance);
+            line.word(r#","of":""#, of.as_str());
+            if let Some(old) = old {
+                line.text(r#","old_key":""#, old, KEY_MAX);
+            }
+            line.text(r#","new_key":""#, new, KEY_MAX);
+            cause(line, by);
         }
         Note::Persons(PersonsChange { kind, tenant, subject, key, count, hold, sha256, why, reference, by, done }) => {
             own(line, kind, at, instance);
@@ -229,7 +247,15 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             line.text(r#","root":""#, root, 64);
             line.number(r#","keep":"#, keep);
         }
-        Note::Refused { what, old, why } => {
+        Note::Rechecked { records, readings, found, why, by } => {
+            own(line, "log.rechecked", at, instance);
+            line.number(r#","records":"#, records);
+            line.number(r#","count":"#, readings);
+            line.number(r#","found":"#, found);
+            line.text(r#","why":""#, why, 400);
+            cause(line, by);
+        }
+        Note::Refused { what, old, why, by } => {
             let kind = match what {
                 Files::Config => "config.refused",
                 Files::Keys => "keys.refused",
@@ -240,13 +266,15 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
                 line.hex(r#","old":""#, u128::from(old.as_u64()), 16);
             }
             line.text(r#","why":""#, why, 400);
+            cause(line, by);
         }
-        Note::Secret { setting, refused } => {
+        Note::Secret { setting, refused, by } => {
             own(line, if refused.is_some() { "secret.refused" } else { "secret.changed" }, at, instance);
             line.text(r#","setting":""#, setting, 200);
             if let Some(why) = refused {
                 line.text(r#","why":""#, why, 400);
             }
+            cause(line, by);
         }
         Note::Tokens { turn, of, before, by } => {
             let kind = match turn {
@@ -291,6 +319,34 @@ fn log_use(line: &mut Line, kind: &'static str, used: LogUse<'_>, at: SystemTime
     }
     author(line, Some(by));
     line.number(r#","done":"#, done);
+}
+
+/// The longest text of a public key with its name, and of a checkpoint that a few keys have signed, with every character of a
+/// name escaped. What is longer would not verify.
+const KEY_MAX: usize = 2_048;
+const CHECKPOINT_MAX: usize = 12_288;
+
+/// Who or what caused it.
+pub(crate) fn cause(line: &mut Line, by: Cause) {
+    match by {
+        Cause::Command(user) => line.number(r#","by":"command","uid":"#, u64::from(user)),
+        Cause::File(owner) => {
+            line.raw(r#","by":"file""#);
+            if let Some(owner) = owner {
+                line.number(r#","uid":"#, u64::from(owner));
+            }
+        }
+        Cause::Schedule => line.raw(r#","by":"schedule""#),
+        Cause::Signal(sender) => {
+            line.raw(r#","by":"signal""#);
+            if let Some(Sender { user, process }) = sender {
+                line.number(r#","uid":"#, u64::from(user));
+                line.number(r#","pid":"#, u64::from(process));
+            }
+        }
+        Cause::Start(user) => line.number(r#","by":"start","uid":"#, u64::from(user)),
+        Cause::Unknown => line.raw(r#","by":"unknown""#),
+    }
 }
 
 fn author(line: &mut Line, by: Option<Author>) {

@@ -303,7 +303,9 @@ pub(crate) enum Keys {
         format: Format,
     },
     /// Let the next key sign from now on, before its time. Gateways that run take it over within seconds; the key before
-    /// stays published until its last assertion has expired. Exit code 1: backends may not know the next key yet.
+    /// stays published until its last assertion has expired. Exit code 1: backends may not know the next key yet. With `--set
+    /// log`, a new key signs the checkpoints of the audit log, beside the one before for a while; whoever trusts that one can
+    /// find the new one in the log. If no gateway runs, the next start does it.
     Rotate {
         /// Which keys.
         #[arg(long, value_enum, default_value_t)]
@@ -312,7 +314,8 @@ pub(crate) enum Keys {
         #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
         config: PathBuf,
         /// The key that signs has leaked: it is not published any more, from this moment on, and the next one signs whether
-        /// backends know it or not. Requests may be refused until they have fetched the keys again.
+        /// backends know it or not. Requests may be refused until they have fetched the keys again. Of the log: it signs no
+        /// more as soon as the log says so, and whatever else it signs from then on is not believed.
         #[arg(long)]
         withdraw: bool,
     },
@@ -334,6 +337,8 @@ pub(crate) enum KeySet {
     /// Those that sign assertions.
     #[default]
     Assertion,
+    /// Those that sign the checkpoints of the audit log.
+    Log,
     /// Those that sign requests, for backends with `signature: ecdsa-p256-sha256` or `ed25519`.
     Signature,
 }
@@ -342,6 +347,7 @@ impl KeySet {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Assertion => "assertion",
+            Self::Log => "log",
             Self::Signature => "signature",
         }
     }

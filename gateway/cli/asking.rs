@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audit::Cause;
 use secrets::{Secret, VaultPlace};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, sleep_until};
 use vault::{Found, Vault, VaultError};
 
 use crate::background::Shutdown;
 use crate::following::Following;
+use crate::hangup;
 
 /// Whether Vault is asked for its values.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,7 +61,7 @@ pub(crate) async fn run(vault: Arc<Vault>, refresh: Duration, following: Arc<Fol
 }
 
 async fn keep(vault: &Vault, refresh: Duration, following: &Arc<Following>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+    let Ok(mut hangup) = hangup::listen() else {
         tracing::error!("SIGHUP cannot be awaited");
         return std::future::pending().await;
     };
@@ -101,7 +102,8 @@ async fn take_over(following: &Arc<Following>, found: Found) {
     let following = Arc::clone(following);
     // What is told of it waits for the log.
     let looking = tokio::task::spawn_blocking(move || {
-        following.look(|reference| {
+        // Whoever has changed it there is known to Vault.
+        following.look(Cause::Unknown, |reference| {
             let value = found.get(reference.vault()?)?.as_ref().map_err(|error| terms::chain(error));
             let value = value.map(|value| Secret::new(value.expose().clone()));
             Some(value.and_then(|value| secrets::accept(reference, value).map_err(|error| terms::chain(&error))))

@@ -12,6 +12,7 @@ mod members;
 mod on_record;
 mod proofs;
 mod query;
+mod recheck;
 mod report;
 mod rows;
 mod tail;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: Audit) -> Result<(), Failure> {
         Audit::Index(index) => index::run(&index),
         Audit::Report(report) => report::run(&report),
         Audit::Verify(verify) => proofs::verify(&verify),
+        Audit::Recheck { reason, config } => recheck::run(&reason, &config),
         Audit::Checkpoint { log } => proofs::checkpoint(&directory(&log)?),
         Audit::Trust { config } => proofs::trust(&config),
         Audit::Proof(proof) => proofs::proof(&proof),

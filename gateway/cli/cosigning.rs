@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use audit::Journal;
+use audit::{Doubt, Journal};
 use ledger::Folder;
 use terms::Clock;
 use tlog::{Checkpoint, Hash, Note, Signature, consistency};
@@ -131,7 +131,7 @@ impl Cosigning {
                 if size > now || size == asked.size {
                     // FAIL CLOSED: what others have seen of this log is not what is here.
                     self.counts.forks.fetch_add(1, Ordering::Relaxed);
-                    self.journal.distrust();
+                    self.journal.distrust(Doubt::Witness);
                     tracing::error!(
                         witness = seat.name,
                         seen = size,

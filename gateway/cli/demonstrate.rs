@@ -106,6 +106,7 @@ fn conclude(steps: &[demo::Step], log: &Path) -> Result<(), Failure> {
         log: verify,
         policy: None,
         complete: false,
+        from: None,
         proof: None,
         record: None,
         bundle: None,

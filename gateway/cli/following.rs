@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{Journal, Note};
+use audit::{Cause, Journal, Note};
 use notify::RecursiveMode;
 use prometheus::IntCounterVec;
 use secrets::{Followed, Outcome, ProcessEnvironment, Reference, Secret, Turn, Unfit};
@@ -35,35 +35,35 @@ pub(crate) async fn run(following: Arc<Following>, shutdown: Shutdown) {
         mode: RecursiveMode::NonRecursive,
         every: Some(EVERY),
     };
-    watch_files::run(watched, shutdown, move || following.look_at_files()).await;
+    watch_files::run(watched, shutdown, move |by| following.look_at_files(by)).await;
 }
 
 impl Following {
-    fn look_at_files(&self) {
+    fn look_at_files(&self, by: Cause) {
         // The environment of a process does not change.
-        self.look(|reference| {
+        self.look(by, |reference| {
             let resolve = || secrets::resolve(reference, &ProcessEnvironment).map_err(|error| terms::chain(&error));
             reference.is_file().then(resolve)
         });
     }
 
     /// Takes over what has changed of those that are read, and tells of it.
-    pub(crate) fn look(&self, read: impl Fn(&Reference) -> Option<Result<Secret<Vec<u8>>, Unfit>>) {
-        self.followed.look(read).iter().for_each(|turn| self.tell(turn));
+    pub(crate) fn look(&self, by: Cause, read: impl Fn(&Reference) -> Option<Result<Secret<Vec<u8>>, Unfit>>) {
+        self.followed.look(read).iter().for_each(|turn| self.tell(turn, by));
     }
 
-    fn tell(&self, Turn { name, outcome }: &Turn) {
+    fn tell(&self, Turn { name, outcome }: &Turn, by: Cause) {
         match outcome {
             Outcome::Recovered => tracing::info!(secret = &**name, "a secret is what it was again"),
             Outcome::Refused(why) => {
                 tracing::error!(secret = &**name, "a secret was not replaced, the last good one stays: {why}");
                 self.outcomes.with_label_values(&[REFUSED]).inc();
-                self.note(&Note::Secret { setting: name, refused: Some(why) });
+                self.note(&Note::Secret { setting: name, refused: Some(why), by });
             }
             Outcome::Replaced => {
                 tracing::info!(secret = &**name, "a secret was replaced");
                 self.outcomes.with_label_values(&[REPLACED]).inc();
-                self.note(&Note::Secret { setting: name, refused: None });
+                self.note(&Note::Secret { setting: name, refused: None, by });
             }
         }
     }

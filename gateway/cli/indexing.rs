@@ -98,7 +98,9 @@ mod tests {
         let committing = std::thread::spawn(|| committer.run());
         let why = "x".repeat(300);
         for _ in 0..1_000 {
-            until("there is room", || journal.note(&Note::Secret { setting: "s", refused: Some(&why) }).is_ok());
+            until("there is room", || {
+                journal.note(&Note::Secret { setting: "s", refused: Some(&why), by: audit::Cause::Unknown }).is_ok()
+            });
         }
         until("all is on disk", || journal.stats().records >= 1_000);
         let counts = Arc::<Counts>::default();

@@ -1,8 +1,10 @@
-//! `cloister keys derive|list|rotate`: the keys that sign what backends receive.
+//! `cloister keys derive|list|rotate`: the keys that sign what backends receive, and the checkpoints of the audit log.
 
 use std::path::{Path, PathBuf};
 
 use assertion::{Change, Key, Keyring, KeyringError, Keys, State, Turn};
+use audit::Reader;
+use ledger::KeyFile;
 use secrets::Purpose;
 use serde_json::json;
 use terms::{Clock as _, SystemClock};
@@ -13,7 +15,7 @@ use crate::args::{self, DerivedFor, Format, KeySet};
 use crate::asking::Asking;
 use crate::failure::Failure;
 use crate::settings::{KeySource, Settings};
-use crate::{derived, load, print, signing};
+use crate::{derived, load, operator, print, signing};
 
 /// Runs one of the commands.
 pub(crate) fn run(command: args::Keys) -> Result<(), Failure> {
@@ -22,6 +24,10 @@ pub(crate) fn run(command: args::Keys) -> Result<(), Failure> {
             derive(&load::config_with(&config, Asking::Vault)?.0, &upstream, of)
         }
         args::Keys::List { config, format } => list(&load::config(&config)?.0, format),
+        args::Keys::Rotate { set: KeySet::Log, config, withdraw } => {
+            let turn = if withdraw { ledger::Turn::Withdraw } else { ledger::Turn::Now };
+            rotate_log(&load::config(&config)?.0, turn)
+        }
         args::Keys::Rotate { set, config, withdraw } => {
             let turn = if withdraw { Turn::Withdraw } else { Turn::Now };
             rotate(&load::config(&config)?.0, set, turn)
@@ -36,6 +42,7 @@ fn file(settings: &Settings, set: KeySet) -> Result<Option<PathBuf>, Failure> {
             Err(Failure::setup("`assertion.keys.secret`", &KeyringError::Given))
         }
         (KeySet::Assertion, KeySource::State) => Ok(Some(settings.state.join(signing::ASSERTION))),
+        (KeySet::Log, _) => Ok(None),
         (KeySet::Signature, _) if signing::used(&settings.backends).1.is_empty() => Ok(None),
         (KeySet::Signature, _) => Ok(Some(settings.state.join(signing::SIGNATURE))),
     }
@@ -60,10 +67,62 @@ fn list(settings: &Settings, format: Format) -> Result<(), Failure> {
             }
         }
     }
+    let of_log = of_log(settings)?.filter(KeyFile::is_there).map(|file| file.read()).transpose();
+    for held in of_log.map_err(|error| unusable(&error))?.iter().flat_map(ledger::Keys::all) {
+        let (key, state, since) = (held.verifier(), held.state().as_str(), held.since());
+        if format == Format::Json {
+            keys.push(
+                json!({ "set": KeySet::Log.as_str(), "kid": key.to_string(), "algorithm": "Ed25519", "state": state,
+                              "since": since }),
+            );
+        } else {
+            let (set, since) = (KeySet::Log.as_str(), time(since));
+            print::line(format_args!("{key}  {set:<9}  {:<5}  {state:<8}  since {since}", "EdDSA"));
+        }
+    }
     if format == Format::Json {
         print::line(json!({ "keys": keys }));
     }
     Ok(())
+}
+
+/// The file of the keys that sign the checkpoints of the audit log, if there is one.
+fn of_log(settings: &Settings) -> Result<Option<KeyFile>, Failure> {
+    let log = &settings.audit.directory;
+    if !log.join("segments").exists() {
+        return Ok(None);
+    }
+    let id = Reader::log_id(log).map_err(|error| Failure::setup("the audit log", &error))?;
+    Ok(id.map(|id| KeyFile::of(&settings.state, id)))
+}
+
+fn unusable(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::setup("the keys that sign checkpoints", error)
+}
+
+/// Has another key sign the checkpoints of the audit log. The gateway that writes the log does it, when it finds it asked for.
+fn rotate_log(settings: &Settings, turn: ledger::Turn) -> Result<(), Failure> {
+    let file = of_log(settings)?.filter(KeyFile::is_there).ok_or_else(|| {
+        let state = settings.state.display();
+        Failure::Setup(format!(
+            "`{state}` has no key for this log: no gateway has signed for it with this state folder"
+        ))
+    })?;
+    match file.turn(turn, Some(operator::user()), SystemClock.unix_seconds()) {
+        Ok(key) => {
+            print::line(key);
+            print::notice(
+                "it signs as soon as a gateway has put it on record: one that runs does so within seconds, else the next \
+                 start. Give it to auditors and witnesses; `cloister audit trust` prints whom to trust",
+            );
+            Ok(())
+        }
+        Err(error @ ledger::KeyError::Busy(_)) => {
+            print::notice(terms::chain(&error));
+            Err(Failure::No)
+        }
+        Err(error) => Err(unusable(&error)),
+    }
 }
 
 fn rotate(settings: &Settings, set: KeySet, turn: Turn) -> Result<(), Failure> {
@@ -114,7 +173,11 @@ fn derive(settings: &Settings, upstream: &str, of: DerivedFor) -> Result<(), Fai
 }
 
 fn since(key: &Key) -> String {
-    let seconds = i64::try_from(key.since()).unwrap_or(i64::MAX);
+    time(key.since())
+}
+
+fn time(seconds: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     let time = OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|time| time.format(&Rfc3339).ok());
     time.unwrap_or_else(|| seconds.to_string())
 }

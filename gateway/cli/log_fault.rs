@@ -97,11 +97,14 @@ impl LogFault {
 
     pub(crate) fn of_difference(difference: &Difference) -> Self {
         match difference {
-            Difference::Checkpoint(_) | Difference::Unsigned => Self::Unsigned,
+            Difference::Checkpoint(_) | Difference::Stranger { .. } | Difference::Unsigned => Self::Unsigned,
             Difference::Shorter { .. } => Self::CutOff,
-            Difference::Content(_) | Difference::Foreign(_) | Difference::Missing(_) | Difference::Root { .. } => {
-                Self::Unlike
-            }
+            Difference::Content(_)
+            | Difference::Foreign(_)
+            | Difference::Forked { .. }
+            | Difference::Missing(_)
+            | Difference::Root { .. }
+            | Difference::Unproven(_) => Self::Unlike,
             Difference::Unread(_, error) => Self::of_io(error),
         }
     }

@@ -266,14 +266,14 @@ impl Parts {
 
     fn of_keys(&self) -> Vec<MetricFamily> {
         let each = |value: &dyn Fn(&Keys) -> f64| {
-            self.keys.each().map(|(set, keys)| (vec![("set", set)], value(keys))).collect::<Vec<_>>()
+            self.keys.each().map(|(set, keys)| (vec![("set", set.as_str())], value(keys))).collect::<Vec<_>>()
         };
         let states: Vec<_> = self
             .keys
             .each()
             .flat_map(|(set, keys)| {
                 [State::Active, State::Next, State::Retiring]
-                    .map(|it| (vec![("set", set), ("state", it.as_str())], keys.in_state(it)))
+                    .map(|it| (vec![("set", set.as_str()), ("state", it.as_str())], keys.in_state(it)))
             })
             .collect();
         let ages = states.iter().filter_map(|(labels, (_, age))| Some((labels.clone(), float((*age)?))));

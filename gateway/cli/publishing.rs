@@ -3,21 +3,22 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, UNIX_EPOCH};
 
-use audit::{Journal, Reader};
+use audit::{Doubt, Journal, Reader};
 use ledger::{KeyFile, LedgerError, Published, Publisher};
 use terms::Clock;
 use tlog::Name;
 
 use crate::failure::Failure;
 use crate::log_fault::{self, LogFault};
+use crate::log_keys::LogKeys;
 use crate::retaining::{Keeping, Retaining};
 use crate::scrubbing::Scrubbing;
-use crate::settings::Retention;
+use crate::settings::{Retention, Rotation};
 
 /// How long after a failure it is tried again, and how often it is looked whether another process has let go.
 const RETRY: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ pub(crate) struct Publishing {
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
     publisher: Option<Publisher>,
+    keys: LogKeys,
 }
 
 /// How far it is.
@@ -44,6 +46,14 @@ pub(crate) struct Counts {
     pub(crate) signed_at: AtomicU64,
     /// Times that none could be signed.
     pub(crate) failures: AtomicU64,
+    /// Since when the key signs that does, in seconds since the Unix epoch.
+    pub(crate) key_since: AtomicU64,
+    /// How many keys sign.
+    pub(crate) keys: AtomicU64,
+    /// After how many seconds another one should.
+    pub(crate) rotate_after: AtomicU64,
+    /// Whether the keys cannot be looked after.
+    pub(crate) keys_faulty: AtomicBool,
 }
 
 /// The thread. To drop it lets it sign once more, and end.
@@ -59,12 +69,13 @@ pub(crate) struct Wanted {
     pub(crate) instance: String,
     pub(crate) origin: Option<Name>,
     pub(crate) every: Duration,
+    pub(crate) rotation: Rotation,
 }
 
 impl Publishing {
     /// Shows that the log is the one that was signed for, before anything is added to it.
     pub(crate) fn open(wanted: Wanted, journal: Arc<Journal>, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let Wanted { log, state, instance, origin, every } = wanted;
+        let Wanted { log, state, instance, origin, every, rotation } = wanted;
         let failed =
             |error: &(dyn std::error::Error + 'static)| Failure::setup("the audit log cannot be signed", error);
         let id = Reader::log_id(&log).map_err(|error| failed(&error))?;
@@ -73,8 +84,9 @@ impl Publishing {
             Some(origin) => origin,
             None => usual_name(&instance, id).map_err(|error| failed(&error))?,
         };
-        let counts = Arc::default();
-        let mut publishing = Self { log, id, state, origin, every, journal, clock, counts, publisher: None };
+        let counts: Arc<Counts> = Arc::default();
+        let keys = LogKeys::new(KeyFile::of(&state, id), rotation, &counts);
+        let mut publishing = Self { log, id, state, origin, every, journal, clock, counts, publisher: None, keys };
         match publishing.open_again() {
             Ok(publisher) => publishing.publisher = Some(publisher),
             Err(Failed::Ledger(LedgerError::Busy(_))) => {} // the process before this one lets go when it ends
@@ -92,13 +104,13 @@ impl Publishing {
     }
 
     /// Reads the whole log again beside it.
-    pub(crate) fn scrubbing(&self, settings: Retention, keeping: Vec<Arc<dyn Keeping>>) -> Result<Scrubbing, Failure> {
-        let failed = |error: &(dyn std::error::Error + 'static)| Failure::setup("the audit log's key", error);
-        let key = KeyFile::of(&self.state, self.id).read().map_err(|error| failed(&error))?;
-        let policy = format!("log {}\nquorum none\n", key.verifier());
-        Ok(Scrubbing {
+    pub(crate) fn scrubbing(&self, settings: Retention, keeping: Vec<Arc<dyn Keeping>>) -> Scrubbing {
+        Scrubbing {
             log: self.log.clone(),
-            policy: policy.parse().map_err(|error| failed(&error))?,
+            state: self.state.clone(),
+            id: self.id,
+            key: KeyFile::of(&self.state, self.id),
+            asked: ledger::recheck_path(&self.state, self.id),
             retaining: Retaining {
                 log: self.log.clone(),
                 settings,
@@ -112,12 +124,13 @@ impl Publishing {
             journal: Arc::clone(&self.journal),
             clock: Arc::clone(&self.clock),
             counts: Arc::default(),
-        })
+        }
     }
 
     fn open_again(&self) -> Result<Publisher, Failed> {
-        let key = KeyFile::of(&self.state, self.id).read_or_make(&self.origin).map_err(Failed::Key)?;
-        let settings = ledger::Settings { log: self.log.clone(), id: self.id, state: self.state.clone(), key };
+        let keys = KeyFile::of(&self.state, self.id).read_or_make(&self.origin, self.clock.unix_seconds());
+        let keys = keys.map_err(Failed::Key)?;
+        let settings = ledger::Settings { log: self.log.clone(), id: self.id, state: self.state.clone(), keys };
         Publisher::open(settings).map_err(Failed::Ledger)
     }
 
@@ -159,7 +172,8 @@ impl Publishing {
             Ok((publisher, published))
         });
         match published {
-            Ok((publisher, published)) => {
+            Ok((mut publisher, published)) => {
+                self.keys.tend(&mut publisher, &self.journal, self.clock.unix_seconds());
                 self.publisher = Some(publisher);
                 self.tell(published);
                 true
@@ -167,7 +181,7 @@ impl Publishing {
             Err(Failed::Ledger(LedgerError::Busy(_))) => false,
             Err(Failed::Ledger(error)) => {
                 if error.is_of_the_log() {
-                    self.journal.distrust();
+                    self.journal.distrust(Doubt::Reread);
                 }
                 self.fail(&error)
             }

@@ -38,7 +38,7 @@ pub(crate) async fn run(renewal: Renewal, shutdown: Shutdown) {
         every: Some(EVERY),
     };
     let told = Mutex::new(BTreeSet::new());
-    let again = move || renewal.renew(&mut told.lock().unwrap_or_else(PoisonError::into_inner));
+    let again = move |_| renewal.renew(&mut told.lock().unwrap_or_else(PoisonError::into_inner));
     watch_files::run(watched, shutdown, again).await;
 }
 

@@ -84,7 +84,7 @@ impl Retaining {
     }
 
     /// Records it, and waits until that is signed for.
-    fn say(&self, note: &Note<'_>) -> Result<(), Failure> {
+    pub(crate) fn say(&self, note: &Note<'_>) -> Result<(), Failure> {
         let before = self.journal.stats().records;
         self.journal.note(note).map_err(|error| Failure::broke("the audit log", &error))?;
         let deadline = Instant::now() + PATIENCE;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use audit::{Digest, Journal, Note};
+use audit::{Cause, Digest, Journal, Note};
 use gate::Rules;
 use limit::{KeyPart, Limit, Limits};
 use policy::{Known, LimitRule, Policy};
@@ -72,11 +72,11 @@ pub(crate) struct Rows {
 
 impl Reloader {
     /// Loads the files anew. Either all of it comes into force, at once, or nothing changes.
-    pub(crate) fn reload(&self) {
+    pub(crate) fn reload(&self, by: Cause) {
         let rows = self.rows.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.rules.snapshot();
         let outcome = load::policies(&self.folder, &self.known)
-            .and_then(|policies| self.succeed(&before, policies, rows.as_deref()));
+            .and_then(|policies| self.succeed(&before, policies, rows.as_deref(), by));
         drop(rows);
         match outcome {
             Ok(None) => {
@@ -94,7 +94,7 @@ impl Reloader {
                 }
                 self.outcomes.with_label_values(&[REFUSED]).inc();
                 let first = findings.iter().next().map(ToString::to_string).unwrap_or_default();
-                self.note(&Note::Refused { what: audit::Files::Policy, old: Some(before.digest()), why: &first });
+                self.note(&Note::Refused { what: audit::Files::Policy, old: Some(before.digest()), why: &first, by });
             }
         }
     }
@@ -134,6 +134,7 @@ impl Reloader {
         before: &Rules,
         policies: Policies,
         rows: Option<&[TenantRow]>,
+        by: Cause,
     ) -> Result<Option<Digest>, Findings> {
         let Policies { policy, digest, .. } = policies;
         let digest = Digest::from(digest);
@@ -143,7 +144,7 @@ impl Reloader {
         let place = terms::Place::file(&self.folder.display().to_string());
         let limits = Limits::succeed(before.limits(), limits(&policy))
             .map_err(|error| terms::Finding::error(place, terms::chain(&error)))?;
-        self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest });
+        self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest, by });
         let rules = Rules::new(policy, limits, digest);
         self.rules.replace(match rows {
             Some(rows) => rules.serving(self.registry(&rules, rows)),

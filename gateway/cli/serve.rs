@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use admin::{Admin, Notices, Operations};
 use assertion::Minter;
-use audit::{Committer, Files, Journal, Note};
+use audit::{Cause, Committer, Files, Journal, Note};
 use canonical::Bounds;
 use directory::Directory;
 use gate::{DemandingHosts, Gate, Rooms};
@@ -49,7 +49,7 @@ use crate::signing::Rings;
 use crate::tasks::{Works, tasks};
 use crate::upgrade::{Old, Upgrade};
 use crate::watchdog::{self, Hearts};
-use crate::{backend_events, delivering, desk, following, membership, persons, ready, renew, which};
+use crate::{backend_events, delivering, desk, following, membership, operator, persons, ready, renew, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -145,11 +145,13 @@ impl Gateway {
             instance: audit.instance.clone(),
             origin: audit.origin,
             every: audit.checkpoint,
+            rotation: audit.rotation,
         };
         let (sources, witnesses) = (audit.events, audit.witnesses);
         publishing::reaches(&log, &state)?;
         let retention = audit.retention;
-        let settings = audit::Settings::new(audit.directory, audit.instance);
+        let by = Cause::Start(operator::user());
+        let settings = audit::Settings { by, ..audit::Settings::new(audit.directory, audit.instance) };
         let (journal, committer) = origin.journal(settings, Arc::clone(&clock))?;
         let publishing = Publishing::open(wanted, Arc::clone(&journal), Arc::clone(&clock))?;
         let cosigning =
@@ -157,9 +159,9 @@ impl Gateway {
         let feeding = delivering::prepare(log.clone(), state.clone(), audit.sinks, &journal, &clock)?;
         let keeping = delivering::keeping(&feeding, &journal);
         let persons = Arc::new(Persons::new(persons, subjects.clone(), Arc::clone(&journal)));
-        let scrubbing = publishing.scrubbing(retention, vec![keeping, Arc::<Persons>::clone(&persons)])?;
+        let scrubbing = publishing.scrubbing(retention, vec![keeping, Arc::<Persons>::clone(&persons)]);
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
-            let note = Note::Changed { what, old: None, new: new.into() };
+            let note = Note::Changed { what, old: None, new: new.into(), by };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
         }
         let reloader = Reloader {

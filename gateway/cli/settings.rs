@@ -122,8 +122,19 @@ pub(crate) struct Audit {
     pub(crate) witnesses: Option<crate::cosigning::Witnesses>,
     /// Where the records go besides.
     pub(crate) sinks: Vec<sinks::Settings>,
+    /// When another key signs them.
+    pub(crate) rotation: Rotation,
     pub(crate) retention: Retention,
     pub(crate) privacy: Privacy,
+}
+
+/// When another key signs the checkpoints of the audit log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rotation {
+    /// Only when somebody says so, if it is nothing.
+    pub(crate) after: Option<Duration>,
+    /// How long the one that is replaced signs on.
+    pub(crate) overlap: Duration,
 }
 
 /// How long records are kept, and how much room there is for them.

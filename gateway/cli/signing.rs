@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use admin::{KeySet, KeySetPage};
-use assertion::{Algorithm, Keyring, Keys, Source, State};
-use audit::{Digest, Files, Journal, Note};
+use assertion::{Algorithm, Hand, Keyring, Keys, Source, State, Tended};
+use audit::{Cause, Digest, Files, Journal, KeyOf, Note};
 use aws_lc_rs::digest::{SHA256, digest};
 use proxy::Backend;
 use secrets::{ProcessEnvironment, Secret};
 use terms::Clock;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::background::Shutdown;
 use crate::failure::Failure;
+use crate::hangup;
 use crate::settings::{KeySettings, KeySource};
 
 /// The files of the keys within the state folder: those that sign assertions, and those that sign requests.
@@ -77,8 +77,9 @@ impl Rings {
     }
 
     /// Each with what it is for.
-    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &Arc<Keys>)> {
-        iter::once(("assertion", &self.assertion)).chain(self.signature.iter().map(|keys| ("signature", keys)))
+    pub(crate) fn each(&self) -> impl Iterator<Item = (KeyOf, &Arc<Keys>)> {
+        iter::once((KeyOf::Assertion, &self.assertion))
+            .chain(self.signature.iter().map(|keys| (KeyOf::Signature, keys)))
     }
 }
 
@@ -108,7 +109,7 @@ fn page(path: &'static str, keys: &Arc<Keys>) -> KeySetPage {
 pub(crate) async fn tend(rings: Rings, journal: Arc<Journal>, mut shutdown: Shutdown) {
     let every = Duration::from_secs(rings.assertion.schedule().max_age()) / 8;
     let every = every.clamp(OFTEN, SELDOM);
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+    let Ok(mut hangup) = hangup::listen() else {
         tracing::error!("SIGHUP cannot be awaited");
         return shutdown.await;
     };
@@ -122,7 +123,7 @@ pub(crate) async fn tend(rings: Rings, journal: Arc<Journal>, mut shutdown: Shut
         let (rings, journal, told) = (rings.clone(), Arc::clone(&journal), Arc::clone(&told));
         let look = move || {
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            rings.each().for_each(|(what, keys)| look(what, keys, &journal, &mut told));
+            rings.each().for_each(|(of, keys)| look(of, keys, &journal, &mut told));
         };
         if tokio::task::spawn_blocking(look).await.is_err() {
             tracing::error!("looking after the keys broke; those in use stay");
@@ -131,25 +132,35 @@ pub(crate) async fn tend(rings: Rings, journal: Arc<Journal>, mut shutdown: Shut
 }
 
 /// `told` is what was wrong the last time, and is not told again.
-fn look(what: &'static str, keys: &Keys, journal: &Journal, told: &mut BTreeMap<&'static str, String>) {
-    let old = digest_of(&keys.glance());
+fn look(of: KeyOf, keys: &Keys, journal: &Journal, told: &mut BTreeMap<&'static str, String>) {
+    let what = of.as_str();
+    let before = Arc::clone(&keys.glance());
+    let old = digest_of(&before);
     match keys.tend() {
-        Ok(changes) => {
+        Ok(Tended { changes, by }) => {
+            let by = match by {
+                Hand::Others => Cause::File(None), // a command of somebody, another gateway, or whoever gives them
+                Hand::Ours => Cause::Schedule,
+            };
             told.remove(what);
             for change in &changes {
                 let state = change.state.map_or("gone", State::as_str);
                 tracing::info!(what, kid = &*change.kid, algorithm = %change.algorithm, state, "a key took its turn");
             }
+            for change in changes.iter().filter(|change| change.state == Some(State::Active)) {
+                let replaced = before.active(change.algorithm).map(|key| &**key.kid());
+                note(journal, &Note::KeyRotated { of, old: replaced, new: &change.kid, by });
+            }
             if !changes.is_empty() {
                 let new = digest_of(&keys.glance());
-                note(journal, &Note::Changed { what: Files::Keys, old: Some(old), new });
+                note(journal, &Note::Changed { what: Files::Keys, old: Some(old), new, by });
             }
         }
         Err(error) => {
             let why = terms::chain(&error);
             if told.get(what) != Some(&why) {
                 tracing::error!(what, "the keys that sign cannot be looked after, the last good ones stay: {why}");
-                note(journal, &Note::Refused { what: Files::Keys, old: Some(old), why: &why });
+                note(journal, &Note::Refused { what: Files::Keys, old: Some(old), why: &why, by: Cause::Unknown });
             }
             told.insert(what, why);
         }

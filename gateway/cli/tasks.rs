@@ -111,9 +111,9 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         Task::new("names", move |shutdown| upstream::keep_resolved(named, resolver, shutdown)),
         Task::new("health", move |shutdown| upstream::keep_checked(upstreams, prober, shutdown)),
         Task::new("policies", move |shutdown| {
-            watch_files::run(policies, shutdown, move || {
+            watch_files::run(policies, shutdown, move |by| {
                 supervisor.reloading();
-                reloader.reload();
+                reloader.reload(by);
                 supervisor.ready("serving");
             })
         }),

@@ -91,7 +91,15 @@ impl Folder {
             let tile =
                 |tile: Tile| Tile::in_tree(tile.level, tile.index, size).is_some_and(|it| it.width >= tile.width);
             let bundle = |it: Bundle| Bundle::in_tree(it.index, size).is_some_and(|bundle| bundle.width >= it.width);
-            path == "checkpoint" || path == WITNESSED || path.parse().is_ok_and(tile) || path.parse().is_ok_and(bundle)
+            let key = |path: &str| {
+                let index = path.strip_prefix("keys/").and_then(|name| name.split('.').next()?.parse::<u64>().ok());
+                index.is_some_and(|index| index < size && Self::change_name(index) == path)
+            };
+            path == "checkpoint"
+                || path == WITNESSED
+                || key(path)
+                || path.parse().is_ok_and(tile)
+                || path.parse().is_ok_and(bundle)
         };
         let mut foreign = Vec::new();
         let mut folders = vec![self.0.clone()];

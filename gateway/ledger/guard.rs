@@ -32,6 +32,12 @@ impl Guard {
     }
 }
 
+/// Where it is asked for that all of a log is read again: `ledger/<id of the log>.recheck` in the state folder.
+#[must_use]
+pub fn recheck_path(state: &Path, log: [u8; 16]) -> PathBuf {
+    place(state, log, "recheck")
+}
+
 /// What is kept about a log in the state folder. Another log, in the same folder or another, has files of its own.
 pub(crate) fn place(state: &Path, log: [u8; 16], what: &str) -> PathBuf {
     state.join("ledger").join(format!("{:032x}.{what}", u128::from_be_bytes(log)))

@@ -12,11 +12,13 @@
 //! make proofs ([`prove`]) and look at all of it ([`check`]).
 #![forbid(unsafe_code)]
 
+mod changes;
 mod check;
 mod files;
 mod folder;
 mod guard;
 mod key;
+mod keys;
 mod proof;
 mod prune;
 mod publisher;
@@ -24,10 +26,13 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Checked, Difference, check};
+pub use changes::KeyChanges;
+pub use check::{Against, Checked, Difference, check, check_against, guarded};
 pub use folder::Folder;
-pub use key::{KeyError, KeyFile};
+pub use guard::recheck_path;
+pub use key::{KeyError, KeyFile, Turn};
+pub use keys::{Held, Keys, State};
 pub use proof::{NoProof, prove};
 pub use prune::prune_bundles;
-pub use publisher::{LedgerError, NotOurs, Published, Publisher, Settings};
+pub use publisher::{Due, LedgerError, NotOurs, Published, Publisher, Settings};
 pub use reach::reaches;

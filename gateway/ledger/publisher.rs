@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use audit::{ReadError, Reader, Stored};
 use rustix::fs::{FlockOperation, flock};
 use tlog::{
-    Bundle, Checkpoint, Growth, Hash, InvalidCheckpoint, Name, Note, SigningKey, Untrusted, WIDTH, leaf_hash, put_entry,
+    Bundle, Checkpoint, Growth, Hash, InvalidCheckpoint, Name, Note, Receipt, SigningKey, Untrusted, VerifierKey,
+    WIDTH, leaf_hash, put_entry,
 };
 
+use crate::changes::{Change, Said};
 use crate::files::{self, Durable};
 use crate::folder::Folder;
 use crate::guard::Guard;
+use crate::keys::{Held, Keys, State};
 
 /// So many records are taken up before a checkpoint is signed that covers them, even if more are waiting.
 const AT_ONCE: usize = 200_000;
@@ -24,8 +27,8 @@ pub struct Settings {
     pub id: [u8; 16],
     /// Where the newest checkpoint is kept a second time.
     pub state: PathBuf,
-    /// What signs. Its name is that of the log.
-    pub key: SigningKey,
+    /// What signs. Their name is that of the log.
+    pub keys: Keys,
 }
 
 /// Makes tiles, bundles and checkpoints of the records of a log. One process at a time does that for one log.
@@ -33,7 +36,15 @@ pub struct Settings {
 pub struct Publisher {
     folder: Folder,
     guard: Guard,
-    key: SigningKey,
+    keys: Keys,
+    /// The keys that the log says are retired, of those that there are.
+    retired: Vec<VerifierKey>,
+    /// What it says of keys, and of which there is no receipt yet.
+    changes: Vec<(Stored, Said)>,
+    /// The key whose record is in the tree, and which is to sign.
+    named: Option<VerifierKey>,
+    /// The last checkpoint, as it was signed.
+    note: Option<Note>,
     reader: Reader,
     tree: Growth,
     /// The entries beside the tile of level 0 that is not full.
@@ -50,6 +61,33 @@ pub struct Published {
     pub size: u64,
     /// The root over them.
     pub root: Hash,
+}
+
+/// What there is to do for the keys of a log. It may be asked for again and again until it has come about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Due {
+    /// The log is to say which key signs next, and who asked for it ([`audit::Note::KeyRotated`]).
+    Announce {
+        /// The key that signs.
+        old: VerifierKey,
+        /// The one that is to sign.
+        new: VerifierKey,
+        /// Which user asked for it, if it was not time.
+        asked: Option<u32>,
+    },
+    /// The key file is to forget this key: the log says that it is retired.
+    Forget(VerifierKey),
+    /// The log is to say that a key is retired ([`audit::Note::KeyRetired`]).
+    Retire {
+        /// The key.
+        old: VerifierKey,
+        /// The one that signs.
+        new: VerifierKey,
+        /// The last checkpoint that both have signed, and every other key of that time.
+        checkpoint: Note,
+    },
+    /// The key file is to say that this key signs: its record has a checkpoint that it has signed.
+    TakeOver(VerifierKey),
 }
 
 /// Why nothing is signed.
@@ -146,16 +184,17 @@ impl Publisher {
     /// # Errors
     /// They are not, or another process is at it, or the disk fails.
     pub fn open(settings: Settings) -> Result<Self, LedgerError> {
-        let Settings { log, id, state, key } = settings;
+        let Settings { log, id, state, keys } = settings;
         let (folder, guard) = (Folder::of(&log), Guard::of(&state, id));
         files::make_folder(folder.path()).map_err(LedgerError::io("make", folder.path()))?;
         let lock = lock(folder.path())?;
 
         let path = folder.checkpoint_path();
         let shown = folder.checkpoint().map_err(LedgerError::io("read", &path))?;
-        let shown = shown.map(|note| ours(&note, &key, &path)).transpose()?;
+        let note = shown.clone();
+        let shown = shown.map(|note| ours(&note, &keys, &path)).transpose()?;
         let kept = guard.last().map_err(LedgerError::io("read", guard.path()))?;
-        let kept = kept.map(|note| ours(&note, &key, guard.path())).transpose()?;
+        let kept = kept.map(|note| ours(&note, &keys, guard.path())).transpose()?;
 
         let shown = shown.map(|checkpoint| (checkpoint, path.as_path()));
         let kept = kept.map(|checkpoint| (checkpoint, guard.path()));
@@ -164,6 +203,7 @@ impl Publisher {
         let resumed = Growth::resume(&folder, size).ok().filter(|tree| tree.root() == root);
         // Tiles that are not whole are made again, all of them, and signed for again.
         let published = resumed.as_ref().map_or(0, |_| size);
+        let note = note.filter(|_| resumed.is_some());
         let tree = resumed.unwrap_or_default();
         // Records of the last bundle are read again: they are needed, and shown to be those of the tile.
         let start = tree.size() - tree.size() % WIDTH;
@@ -171,7 +211,11 @@ impl Publisher {
         let mut publisher = Self {
             folder,
             guard: guard.clone(),
-            key,
+            keys,
+            retired: Vec::new(),
+            changes: Vec::new(),
+            named: None,
+            note,
             reader,
             tree,
             bundle: Vec::new(),
@@ -271,6 +315,103 @@ impl Publisher {
             folder.put_bundle(bundle, &self.bundle).map_err(failed)?;
             self.bundle.clear();
         }
+        if let Some(said) = Said::of(&stored.json) {
+            self.hear(stored.clone(), said);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, stored: Stored, said: Said) {
+        match &said {
+            Said::Retired { old, .. } => self.retired.push(old.clone()),
+            Said::Rotated { new, .. } => self.named = Some(new.clone()),
+        }
+        self.changes.push((stored, said));
+    }
+
+    /// Those whose time it is. ORDER: a key signs once its record is in the tree, and no tree that says that it is retired.
+    fn signers(&self) -> impl Iterator<Item = &SigningKey> {
+        let next = self.keys.next().map(Held::verifier);
+        let is_named = |key: &VerifierKey| {
+            self.named.as_ref() == Some(key) || self.note.as_ref().is_some_and(|note| note.names(key))
+        };
+        self.keys
+            .all()
+            .iter()
+            .filter(move |held| next != Some(held.verifier()) || is_named(held.verifier()))
+            .filter(|held| !self.retired.contains(held.verifier()))
+            .map(|held| &held.key)
+    }
+
+    /// Other keys, or the same in other states. They take effect with the next checkpoint.
+    pub fn hold(&mut self, keys: Keys) {
+        self.keys = keys;
+    }
+
+    /// What there is to do for the keys, now that everything in the log is published. `overlap` is how long one that is replaced
+    /// signs on.
+    #[must_use]
+    pub fn due(&self, now: u64, overlap: u64) -> Option<Due> {
+        let note = self.note.as_ref()?;
+        let signing = self.keys.signing().verifier();
+        if let Some(next) = self.keys.next() {
+            let (new, asked) = (next.verifier().clone(), next.asked());
+            return Some(if note.names(&new) {
+                Due::TakeOver(new)
+            } else {
+                Due::Announce { old: signing.clone(), new, asked }
+            });
+        }
+        self.keys.retiring().find_map(|held| {
+            let old = held.verifier();
+            if !note.names(old) {
+                return Some(Due::Forget(old.clone()));
+            }
+            let over = held.state() == State::Leaving || now >= held.since().saturating_add(overlap);
+            over.then(|| Due::Retire { old: old.clone(), new: signing.clone(), checkpoint: note.clone() })
+        })
+    }
+
+    /// Keeps a receipt of each change of the key, as soon as a checkpoint covers it that shows what it must show.
+    fn keep_changes(&mut self, note: &Note) -> Result<(), LedgerError> {
+        let size = self.tree.size();
+        let mut left = Vec::new();
+        let last: Vec<(VerifierKey, Note)> = self
+            .changes
+            .iter()
+            .filter_map(|(_, said)| match said {
+                Said::Retired { old, checkpoint, .. } => Some((old.clone(), checkpoint.clone())),
+                Said::Rotated { .. } => None,
+            })
+            .collect();
+        for (stored, said) in std::mem::take(&mut self.changes) {
+            if self.folder.has_change(stored.index) {
+                continue;
+            }
+            // Where all of it is made again, the old key is not there any more; what it has signed is in the log.
+            let vouching = match &said {
+                Said::Retired { new, .. } => new,
+                Said::Rotated { old, .. } => old,
+            };
+            let checkpoint = if note.names(vouching) {
+                Some(note)
+            } else {
+                last.iter().find(|(key, _)| key == vouching).map(|(_, note)| note)
+            };
+            let covered = checkpoint.and_then(|note| Checkpoint::of(note).ok().map(|it| (note, it.size)));
+            match covered.filter(|(_, of)| (stored.index + 1..=size).contains(of)) {
+                Some((note, of)) => {
+                    let below = self.folder.path().to_owned();
+                    let unread = |error| LedgerError::io("read below", &below)(io::Error::other(error));
+                    let proof = tlog::inclusion(&self.folder, stored.index, of).map_err(unread)?;
+                    let receipt = Receipt { extra: None, index: stored.index, proof, checkpoint: note.clone() };
+                    let change = Change::of(stored.json, said, receipt);
+                    self.folder.put_change(&change).map_err(LedgerError::io("write below", &below))?;
+                }
+                None => left.push((stored, said)),
+            }
+        }
+        self.changes = left;
         Ok(())
     }
 
@@ -284,13 +425,17 @@ impl Publisher {
             self.folder.put_bundle(bundle, &self.bundle).map_err(LedgerError::io("write below", below))?;
         }
         files::sync_all_of(below).map_err(LedgerError::io("bring to disk", below))?;
-        let checkpoint = Checkpoint { origin: self.key.verifier().name().clone(), size, root };
-        let note = self.key.sign(&checkpoint.to_string()).to_string();
+        let origin = self.keys.signing().verifier().name().clone();
+        let text = Checkpoint { origin, size, root }.to_string();
+        let mut signed = self.keys.signing().sign(&text);
+        self.signers().map(|key| key.signature(&text)).for_each(|line| signed.add(line));
+        let note = signed.to_string();
         // ORDER: tiles, then the guard, then the checkpoint: nobody sees one that we could forget, or that lacks a tile.
         self.guard.advance(&note).map_err(LedgerError::io("write", self.guard.path()))?;
+        self.keep_changes(&signed)?;
         let path = self.folder.checkpoint_path();
         files::replace(&path, note.as_bytes(), Durable::Now).map_err(LedgerError::io("write", &path))?;
-        self.published = Published { size, root };
+        (self.published, self.note) = (Published { size, root }, Some(signed));
         Ok(())
     }
 }
@@ -305,13 +450,13 @@ fn lock(folder: &Path) -> Result<File, LedgerError> {
 }
 
 /// What a note of ours says.
-fn ours(note: &Note, key: &SigningKey, path: &Path) -> Result<Checkpoint, LedgerError> {
+fn ours(note: &Note, keys: &Keys, path: &Path) -> Result<Checkpoint, LedgerError> {
     let read = || -> Result<Checkpoint, NotOurs> {
         let checkpoint = Checkpoint::of(note)?;
-        if checkpoint.origin != *key.verifier().name() {
+        if checkpoint.origin != *keys.signing().verifier().name() {
             return Err(NotOurs::Origin(checkpoint.origin));
         }
-        note.verify([key.verifier()].into_iter())?;
+        note.verify(keys.all().iter().map(Held::verifier))?;
         Ok(checkpoint)
     };
     read().map_err(|why| LedgerError::Checkpoint(path.to_owned(), why))

@@ -14,6 +14,8 @@ use crate::*;
 
 mod damage;
 mod growth;
+mod kept;
+mod keys;
 mod pruned;
 
 struct World {
@@ -66,8 +68,8 @@ impl World {
     }
 
     fn open(&self) -> Result<Publisher, LedgerError> {
-        let key = self.key().read_or_make(&"log.example/edge-1".parse().unwrap()).unwrap();
-        Publisher::open(Settings { log: self.log(), id: self.id(), state: self.state(), key })
+        let keys = self.key().read_or_make(&"log.example/edge-1".parse().unwrap(), 1_790_000_000).unwrap();
+        Publisher::open(Settings { log: self.log(), id: self.id(), state: self.state(), keys })
     }
 
     fn publish(&self) -> Published {
@@ -75,8 +77,8 @@ impl World {
     }
 
     fn policy(&self) -> TrustPolicy {
-        let key = self.key().read().unwrap();
-        format!("log {}\nquorum none\n", key.verifier()).parse().unwrap()
+        let keys = self.key().read().unwrap();
+        format!("log {}\nquorum none\n", keys.signing().verifier()).parse().unwrap()
     }
 
     fn check(&self) -> Checked {

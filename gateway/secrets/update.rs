@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,12 +52,17 @@ pub fn update_private<T, E: std::error::Error + 'static>(
         .mode(0o600)
         .open(&beside)
         .map_err(failed)?;
+    belongs_as(path, &beside).map_err(failed)?;
     hold(&lock).map_err(failed)?.ok_or_else(|| UpdateError::Busy(path.to_owned()))?;
 
     let (next, told) = change(&read_private(path)?).map_err(UpdateError::Inside)?;
     if let Some(next) = next {
         let replace = || -> io::Result<()> {
             let draft = draft(path, &next)?;
+            if let Err(error) = belongs_as(path, &draft) {
+                drop(fs::remove_file(&draft));
+                return Err(error);
+            }
             // ORDER: the content is on disk before it has the name; then the name is, too.
             if let Err(error) = fs::rename(&draft, path) {
                 drop(fs::remove_file(&draft));
@@ -68,6 +73,17 @@ pub fn update_private<T, E: std::error::Error + 'static>(
         replace().map_err(failed)?;
     }
     Ok(told)
+}
+
+/// Gives a file to whom the other one belongs, whoever runs the command: a gateway could not use what belongs to another user.
+fn belongs_as(file: &Path, to_give: &Path) -> io::Result<()> {
+    let (known, ours) = (fs::metadata(file)?, fs::metadata(to_give)?);
+    let is_so = (ours.uid(), ours.gid()) == (known.uid(), known.gid());
+    // A service is not allowed to ask for it (`SystemCallFilter`), and need not.
+    if is_so || ours.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    chown(to_give, Some(known.uid()), Some(known.gid()))
 }
 
 /// `None`: somebody else has it, for too long. It is let go with the file.

@@ -88,6 +88,20 @@ impl Note {
         self.signatures.push(signature);
     }
 
+    /// The same, with the lines of these keys alone.
+    #[must_use]
+    pub fn signed_only_by(&self, keys: &[&VerifierKey]) -> Self {
+        let mut note = self.clone();
+        note.signatures.retain(|line| keys.iter().any(|key| key.id() == line.id && *key.name() == line.name));
+        note
+    }
+
+    /// Whether there is a line that says that it is of this key. Whether it is, [`Note::verify`] says.
+    #[must_use]
+    pub fn names(&self, key: &VerifierKey) -> bool {
+        self.signatures.iter().any(|line| line.id == key.id() && line.name == *key.name())
+    }
+
     /// The signatures by these keys. Those by others are passed over, as keys are rotated and witnesses come and go.
     ///
     /// # Errors

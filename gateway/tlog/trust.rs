@@ -20,6 +20,8 @@ const SEATS_MAX: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct TrustPolicy {
     logs: Vec<VerifierKey>,
+    /// Keys of logs that sign no tree with more entries than this: they were retired.
+    retired: Vec<(VerifierKey, u64)>,
     /// Each witness and each group, in the order in which they are named.
     seats: Vec<Seat>,
     /// The one that must have seen a checkpoint. Nobody must, if it is none.
@@ -50,6 +52,16 @@ pub enum Distrust {
     /// Its log is not one of those, or its signature is missing or forged.
     #[error("the checkpoint is not signed by a log of the policy")]
     Log(#[source] Untrusted),
+    /// The log's key had been retired before.
+    #[error(
+        "the checkpoint has {size} entries, and the key that signed it signs for {most} at most: it was retired then"
+    )]
+    Retired {
+        /// How many entries it has.
+        size: u64,
+        /// For how many the key signs.
+        most: u64,
+    },
     /// Not enough witnesses have seen it.
     #[error("too few of the policy's witnesses have seen the checkpoint")]
     Quorum,
@@ -70,14 +82,49 @@ impl TrustPolicy {
         &self.logs
     }
 
+    /// The same, and this key of a log is trusted, too: one that is has vouched for it.
+    #[must_use]
+    pub fn and(mut self, key: VerifierKey) -> Self {
+        if !self.logs.contains(&key) {
+            self.logs.push(key);
+        }
+        self
+    }
+
+    /// The same, but this key of a log signs for so many entries at most: it was retired then.
+    #[must_use]
+    pub fn retiring(mut self, key: &VerifierKey, most: u64) -> Self {
+        match self.retired.iter_mut().find(|(retired, _)| retired == key) {
+            Some((_, bound)) => *bound = most.min(*bound),
+            None => self.retired.push((key.clone(), most)),
+        }
+        self
+    }
+
+    /// For how many entries this key of a log signs, if it was retired.
+    #[must_use]
+    pub fn most(&self, key: &VerifierKey) -> Option<u64> {
+        self.retired.iter().find(|(retired, _)| retired == key).map(|(_, most)| *most)
+    }
+
     /// Trusts a checkpoint, or says why not.
     ///
     /// # Errors
-    /// It is not signed by its log, or not seen by as many witnesses as it must be.
+    /// It is not signed by its log, or by a key that had been retired, or not seen by as many witnesses as it must be.
     pub fn judge(&self, note: &Note) -> Result<Trusted<'_>, Distrust> {
         let checkpoint = Checkpoint::of(note).map_err(|_| Distrust::NoCheckpoint)?;
         let logs = self.logs.iter().filter(|key| *key.name() == checkpoint.origin);
         let mut by = note.verify(logs).map_err(Distrust::Log)?;
+        // FAIL CLOSED: what a key is said to have signed after its time, somebody else has signed.
+        let (size, mut retired) = (checkpoint.size, None);
+        by.retain(|signed| {
+            let most = self.most(signed.key).filter(|most| size > *most);
+            retired = retired.or(most);
+            most.is_none()
+        });
+        if let Some(most) = retired.filter(|_| by.is_empty()) {
+            return Err(Distrust::Retired { size, most });
+        }
         let witnesses = self.seats.iter().filter_map(|seat| match seat {
             Seat::Group { .. } => None,
             Seat::Witness(key) => Some(key),
@@ -207,6 +254,6 @@ impl FromStr for TrustPolicy {
         if reading.logs.is_empty() {
             return Err(InvalidPolicy { line: last, why: "there is no log" });
         }
-        Ok(Self { logs: reading.logs, seats: reading.seats, quorum })
+        Ok(Self { logs: reading.logs, retired: Vec::new(), seats: reading.seats, quorum })
     }
 }

@@ -5,7 +5,8 @@
     auditor.py --bundle FOLDER POLICY
     auditor.py --witnesses FOLDER POLICY
 
-FOLDER is that of the log (`tlog`), or of a report with its proofs; POLICY holds `log <public key>`. Written from RFC 6962 (tree), RFC 8032 (Ed25519) and C2SP
+FOLDER is that of the log (`tlog`), or of a report with its proofs; POLICY holds `log <public key>`, of any key that the log has
+had: `keys` in FOLDER shows how it came to the one of today. Written from RFC 6962 (tree), RFC 8032 (Ed25519) and C2SP
 signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles, tlog-proof and tlog-policy. It shares no code with the gateway.
 """
 
@@ -126,6 +127,7 @@ class Key:
     """C2SP signed-note: `name+id+base64(0x01 || public key)`."""
 
     def __init__(self, text):
+        self.text, self.most = text, None
         self.name, identifier, encoded = text.split("+", 2)
         data = decode(encoded)
         if data[0] != 1 or len(data) != 33:
@@ -136,24 +138,25 @@ class Key:
             raise Wrong("the id of the key is not that of its bytes")
 
 
-def open_checkpoint(note, key):
-    """C2SP tlog-checkpoint: origin, size, root, each in a line, signed."""
+def open_checkpoint(note, keys):
+    """C2SP tlog-checkpoint: origin, size, root, each in a line, signed. A key that was retired signs up to there."""
     text, _, below = note.rpartition("\n\n")
     text += "\n"
+    origin, size, root = text.split("\n")[:3]
     signed = False
     for line in below.splitlines():
         dash, name, encoded = line.split(" ")
         data = decode(encoded)
         if dash != "\u2014":
             raise Wrong("a line under the checkpoint is no signature")
-        if name == key.name and data[:4] == key.id:
-            if not is_signed(key.public, text.encode(), data[4:]):
-                raise Wrong("the signature of the log is forged")
-            signed = True
+        for key in keys:
+            if name == key.name and data[:4] == key.id:
+                if not is_signed(key.public, text.encode(), data[4:]):
+                    raise Wrong("the signature of the log is forged")
+                signed = signed or origin == key.name and (key.most is None or int(size) <= key.most)
     if not signed:
-        raise Wrong("the log has not signed the checkpoint")
-    origin, size, root = text.split("\n")[:3]
-    if origin != key.name or size != str(int(size)):
+        raise Wrong("the log has not signed the checkpoint, or a key that was retired")
+    if size != str(int(size)):
         raise Wrong("the checkpoint is not one of this log")
     return int(size), decode(root)
 
@@ -195,18 +198,39 @@ def check_tree(folder, size, root):
     return tiles
 
 
-def check_receipt(text, record, key):
+def follow(folder, keys):
+    """Each receipt in `keys` has a record in its `extra` line: that another key signs, or that one does not any more."""
+    files = [path for path in (folder / "keys").glob("*.tlog-proof")]
+    for path in sorted(files, key=lambda path: int(path.name.partition(".")[0])):
+        version, extra, rest = path.read_text().split("\n", 2)
+        record = decode(extra.removeprefix("extra "))
+        said, known = json.loads(record), {key.text: key for key in keys}
+        old, new = known.get(said["old_key"]), known.get(said["new_key"])
+        if said["kind"] == "key.rotated" and old and not new:
+            check_receipt(f"{version}\n{rest}", record, [old])
+            keys.append(Key(said["new_key"]))
+        elif said["kind"] == "key.retired" and old and new:
+            check_receipt(f"{version}\n{rest}", record, [new])
+            old.most = int(path.name.partition(".")[0])
+    return keys
+
+
+def keys_of(lines):
+    return [Key(words[1]) for words in lines if words[:1] == ["log"]]
+
+
+def check_receipt(text, record, keys):
     above, _, note = text.partition("\n\n")
     version, index, *proof = above.split("\n")
     if version != "c2sp.org/tlog-proof@v1" or not index.startswith("index "):
         raise Wrong("this is no receipt")
-    size, root = open_checkpoint(note, key)
+    size, root = open_checkpoint(note, keys)
     index = int(index.removeprefix("index "))
     if not 0 <= index < size or root_by_proof(index, size, leaf(record), [decode(line) for line in proof]) != root:
         raise Wrong("the receipt does not show the record")
 
 
-def check_bundle(folder, key):
+def check_bundle(folder, keys):
     """The records of one tenant: each holds the number and the hash of the one before, and the last is in the log."""
     before, records = None, (folder / "records.jsonl").read_bytes().removesuffix(b"\n").split(b"\n")
     for record in records:
@@ -215,14 +239,14 @@ def check_bundle(folder, key):
         if before and (said["tenant"], said["tseq"], said["tprev"]) != (before[0], before[1] + 1, before[2]):
             raise Wrong(f"record {said['tseq']} does not follow on the one before it")
         before = (said["tenant"], said["tseq"], hash_)
-    check_receipt((folder / "head.tlog-proof").read_text(), records[-1], key)
+    check_receipt((folder / "head.tlog-proof").read_text(), records[-1], keys)
     print(f"{len(records)} records of {before[0]}, the last is its record {before[1]}")
 
 
-def check_witnesses(folder, lines, key):
+def check_witnesses(folder, lines, keys):
     """C2SP tlog-cosignature: which of the policy's witnesses have signed the checkpoint, beside its log."""
     note = (folder / "checkpoint.witnessed").read_text()
-    open_checkpoint(note, key)
+    open_checkpoint(note, keys)
     text, _, below = note.rpartition("\n\n")
     witnesses = [words[2].split("+", 2) for words in lines if words[:1] == ["witness"]]
     signed = 0
@@ -245,19 +269,18 @@ def check_witnesses(folder, lines, key):
 def main(folder, policy, *receipts):
     if folder == "--witnesses":
         lines = [line.split() for line in pathlib.Path(receipts[0]).read_text().splitlines()]
-        key = next(Key(words[1]) for words in lines if words[:1] == ["log"])
-        return check_witnesses(pathlib.Path(policy), lines, key)
+        return check_witnesses(pathlib.Path(policy), lines, keys_of(lines))
     if folder == "--bundle":
         folder, policy, receipts = pathlib.Path(policy), *receipts, None
     lines = [line.split() for line in pathlib.Path(policy).read_text().splitlines()]
-    key = next(Key(words[1]) for words in lines if words[:1] == ["log"])
-    if receipts is None:
-        return check_bundle(folder, key)
     folder = pathlib.Path(folder)
-    size, root = open_checkpoint((folder / "checkpoint").read_text(), key)
+    keys = follow(folder, keys_of(lines))
+    if receipts is None:
+        return check_bundle(folder, keys)
+    size, root = open_checkpoint((folder / "checkpoint").read_text(), keys)
     tiles = check_tree(folder, size, root)
     for receipt, record in zip(receipts[::2], receipts[1::2], strict=True):
-        check_receipt(pathlib.Path(receipt).read_text(), pathlib.Path(record).read_bytes(), key)
+        check_receipt(pathlib.Path(receipt).read_text(), pathlib.Path(record).read_bytes(), keys)
     print(f"{size} entries, {tiles} tiles, root {base64.b64encode(root).decode()}")
 
 

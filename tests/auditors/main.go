@@ -5,7 +5,8 @@
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go --bundle FOLDER POLICY
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go --witnesses FOLDER POLICY
 //
-// FOLDER is that of the log (`tlog`), or of a report with its proofs. POLICY holds `log <public key>`. Every entry is hashed, every tile compared, the
+// FOLDER is that of the log (`tlog`), or of a report with its proofs. POLICY holds `log <public key>`, of any key that the log
+// has had: `keys` in FOLDER shows how it came to the one of today. Every entry is hashed, every tile compared, the
 // root must be that of the signed checkpoint, and each receipt must show its record.
 package main
 
@@ -17,8 +18,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -30,22 +33,22 @@ const height = 8
 
 func main() {
 	if len(os.Args) == 4 && os.Args[1] == "--bundle" {
-		checkBundle(os.Args[2], verifierOf(os.Args[3]))
+		checkBundle(os.Args[2], follow(os.Args[2], keysOf(os.Args[3])))
 		return
 	}
 	if len(os.Args) == 4 && os.Args[1] == "--witnesses" {
-		checkWitnesses(os.Args[2], os.Args[3], verifierOf(os.Args[3]))
+		checkWitnesses(os.Args[2], os.Args[3], keysOf(os.Args[3]))
 		return
 	}
 	if len(os.Args) < 3 || len(os.Args)%2 == 0 {
 		fail("usage: FOLDER POLICY [RECEIPT RECORD]...")
 	}
-	verifier := verifierOf(os.Args[2])
 	folder := os.Args[1]
-	checkpoint := open(read(filepath.Join(folder, "checkpoint")), verifier)
+	keys := follow(folder, keysOf(os.Args[2]))
+	checkpoint := open(read(filepath.Join(folder, "checkpoint")), keys)
 	tree := checkTree(folder, checkpoint)
 	for at := 3; at < len(os.Args); at += 2 {
-		checkReceipt(string(read(os.Args[at])), read(os.Args[at+1]), verifier)
+		checkReceipt(string(read(os.Args[at])), read(os.Args[at+1]), keys)
 	}
 	fmt.Printf("%d entries, %d tiles, root %s\n", checkpoint.size, tree, checkpoint.root)
 }
@@ -55,28 +58,92 @@ type head struct {
 	root tlog.Hash
 }
 
-func verifierOf(policy string) note.Verifier {
-	for _, line := range strings.Split(string(read(policy)), "\n") {
-		if words := strings.Fields(line); len(words) > 1 && words[0] == "log" {
-			verifier, err := note.NewVerifier(words[1])
-			check(err)
-			return verifier
-		}
-	}
-	fail("the policy names no log")
-	return nil
+// key is one of a log. If it was retired, it signs for so many entries at most.
+type key struct {
+	note.Verifier
+	text string
+	most int64
 }
 
-// open believes a checkpoint if its log has signed it.
-func open(text []byte, verifier note.Verifier) head {
-	signed, err := note.Open(text, note.VerifierList(verifier))
+func keyOf(text string) *key {
+	verifier, err := note.NewVerifier(text)
+	check(err)
+	return &key{verifier, text, math.MaxInt64}
+}
+
+func keysOf(policy string) (keys []*key) {
+	for _, line := range strings.Split(string(read(policy)), "\n") {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == "log" {
+			keys = append(keys, keyOf(words[1]))
+		}
+	}
+	if keys == nil {
+		fail("the policy names no log")
+	}
+	return keys
+}
+
+func listOf(keys []*key) (list []note.Verifier) {
+	for _, key := range keys {
+		list = append(list, key)
+	}
+	return list
+}
+
+// follow finds the keys that those have vouched for: each receipt in `keys` has a record in its `extra` line.
+func follow(folder string, keys []*key) []*key {
+	paths, err := filepath.Glob(filepath.Join(folder, "keys", "*.tlog-proof"))
+	check(err)
+	index := func(path string) int64 {
+		number, err := strconv.ParseInt(strings.TrimSuffix(filepath.Base(path), ".tlog-proof"), 10, 64)
+		check(err)
+		return number
+	}
+	sort.Slice(paths, func(i, j int) bool { return index(paths[i]) < index(paths[j]) })
+	for _, path := range paths {
+		lines := strings.SplitN(string(read(path)), "\n", 3)
+		record, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(lines[1], "extra "))
+		check(err)
+		var said struct{ Kind, Old_key, New_key string }
+		check(json.Unmarshal(record, &said))
+		known := map[string]*key{}
+		for _, key := range keys {
+			known[key.text] = key
+		}
+		old, new := known[said.Old_key], known[said.New_key]
+		receipt := lines[0] + "\n" + lines[2]
+		if said.Kind == "key.rotated" && old != nil && new == nil {
+			checkReceipt(receipt, record, []*key{old})
+			keys = append(keys, keyOf(said.New_key))
+		} else if said.Kind == "key.retired" && old != nil && new != nil {
+			checkReceipt(receipt, record, []*key{new})
+			old.most = index(path)
+		}
+	}
+	return keys
+}
+
+// open believes a checkpoint if its log has signed it, with a key that was not retired before.
+func open(text []byte, keys []*key) head {
+	signed, err := note.Open(text, note.VerifierList(listOf(keys)...))
 	check(err)
 	lines := strings.Split(signed.Text, "\n")
-	if len(lines) < 4 || lines[0] != verifier.Name() {
-		fail("the checkpoint is of another log")
+	if len(lines) < 4 {
+		fail("this is no checkpoint")
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	check(err)
+	believed := false
+	for _, signature := range signed.Sigs {
+		for _, key := range keys {
+			if signature.Name == key.Name() && signature.Hash == key.KeyHash() && lines[0] == key.Name() {
+				believed = believed || size <= key.most
+			}
+		}
+	}
+	if !believed {
+		fail("the checkpoint is of another log, or signed by a key that was retired")
+	}
 	root, err := tlog.ParseHash(lines[2])
 	check(err)
 	return head{size, root}
@@ -101,8 +168,8 @@ func (w witness) Verify(message, signature []byte) bool {
 }
 
 // checkWitnesses counts the policy's witnesses that have signed a checkpoint, beside its log.
-func checkWitnesses(folder, policy string, log note.Verifier) {
-	verifiers := []note.Verifier{log}
+func checkWitnesses(folder, policy string, logs []*key) {
+	verifiers := listOf(logs)[:1]
 	for _, line := range strings.Split(string(read(policy)), "\n") {
 		words := strings.Fields(line)
 		if len(words) < 3 || words[0] != "witness" {
@@ -196,7 +263,7 @@ func existing(path string) string {
 }
 
 // checkReceipt reads `c2sp.org/tlog-proof@v1`.
-func checkReceipt(text string, record []byte, verifier note.Verifier) {
+func checkReceipt(text string, record []byte, keys []*key) {
 	above, below, found := strings.Cut(text, "\n\n")
 	lines := strings.Split(above, "\n")
 	if !found || len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" || !strings.HasPrefix(lines[1], "index ") {
@@ -210,13 +277,13 @@ func checkReceipt(text string, record []byte, verifier note.Verifier) {
 		check(err)
 		proof = append(proof, *(*tlog.Hash)(hash))
 	}
-	checkpoint := open([]byte(below), verifier)
+	checkpoint := open([]byte(below), keys)
 	check(tlog.CheckRecord(proof, checkpoint.size, checkpoint.root, index, tlog.RecordHash(record)))
 }
 
 // checkBundle reads the records of one tenant: each holds the number and the hash of the one before it, and the last is in
 // the log.
-func checkBundle(folder string, verifier note.Verifier) {
+func checkBundle(folder string, keys []*key) {
 	type link struct {
 		Tenant string
 		Tseq   int64
@@ -233,7 +300,7 @@ func checkBundle(folder string, verifier note.Verifier) {
 		hash := tlog.RecordHash(record)
 		before = link{said.Tenant, said.Tseq, base64.RawURLEncoding.EncodeToString(hash[:])}
 	}
-	checkReceipt(string(read(filepath.Join(folder, "head.tlog-proof"))), records[len(records)-1], verifier)
+	checkReceipt(string(read(filepath.Join(folder, "head.tlog-proof"))), records[len(records)-1], keys)
 	fmt.Printf("%d records of %s, the last is its record %d\n", len(records), before.Tenant, before.Tseq)
 }
 

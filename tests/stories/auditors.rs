@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::{Gateway, Process, run};
 
-mod slow;
+pub mod slow;
 
 /// What `cloister audit …` says, and how it ends.
 fn audit(gateway: &Gateway, arguments: &[&str]) -> (i32, String) {

@@ -1,5 +1,7 @@
 //! Policies change under load, as a whole or not at all.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use crate::harness::{Gateway, POLICIES};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,4 +35,36 @@ async fn broken_policies_change_nothing() {
     assert!(metrics.contains("cloister_reload_total{outcome=\"refused\"}"), "{metrics}");
     assert!(metrics.contains("cloister_reload_total{outcome=\"replaced\"} 0"), "{metrics}");
     assert!(!metrics.contains("cloister_reload_total{outcome=\"refused\"} 0"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_caused_a_change_is_on_record_as_far_as_it_can_be_known() {
+    let mut gateway = Gateway::test().start().await;
+    let ours = gateway.folder.path().metadata().unwrap().uid();
+    let file = gateway.folder.path().join("policies/policy.yaml");
+    std::fs::write(&file, POLICIES.replace("order:read", "order:list")).unwrap();
+    let replaced = |outcome: &str| {
+        gateway.admin("/metrics").1.contains(&format!("cloister_reload_total{{outcome=\"{outcome}\"}} 1"))
+    };
+    gateway.eventually("the file is taken over", || replaced("replaced"));
+    std::fs::write(&file, "roles: [").unwrap();
+    gateway.eventually("the file is refused", || replaced("refused"));
+    gateway.process().signal("HUP");
+    gateway.eventually("the file is refused again", || gateway.metric("cloister_reload_total") >= 3.0);
+    let records = gateway.records(&["--all"]);
+    let of_policy = |kind: &str| records.all().iter().filter(|it| it["kind"] == kind).cloned().collect::<Vec<_>>();
+    let by = |records: &[serde_json::Value]| -> Vec<_> {
+        records.iter().map(|it| (it["by"].as_str().unwrap().to_owned(), it["uid"].as_u64())).collect()
+    };
+    let known = Some(u64::from(ours));
+    let changed = by(&of_policy("policy.changed"));
+    assert!(
+        changed[0].0 == "start" && changed[0].1.is_some() && changed[1] == ("file".to_owned(), known),
+        "{changed:?}"
+    );
+    let refused = of_policy("policy.refused");
+    assert_eq!(by(&refused).first(), Some(&("file".to_owned(), known)));
+    let by_signal = refused.iter().find(|it| it["by"] == "signal").unwrap();
+    assert!(by_signal["uid"].as_u64() == known && by_signal["pid"].as_u64() > Some(0), "{by_signal}");
+    assert_eq!(of_policy("log.opened")[0]["by"], "start");
 }

@@ -40,6 +40,24 @@ pub enum Source {
     Memory,
 }
 
+/// What has become of keys, and by whom.
+#[derive(Debug)]
+pub struct Tended {
+    /// What is new.
+    pub changes: Vec<Change>,
+    /// Whose doing it was.
+    pub by: Hand,
+}
+
+/// Whose doing it was that keys took their turns.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hand {
+    /// Somebody else's: they were found so.
+    Others,
+    /// Ours, as it was time.
+    Ours,
+}
+
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -120,35 +138,36 @@ impl Keys {
     ///
     /// # Errors
     /// They cannot be read, or not be written. The last good ones stay in use.
-    pub fn tend(&self) -> Result<Vec<Change>, KeyringError> {
+    pub fn tend(&self) -> Result<Tended, KeyringError> {
         let _alone = self.tending.lock().unwrap_or_else(PoisonError::into_inner);
         let tended = self.read_again();
         self.faulty.store(tended.is_err(), Ordering::Relaxed);
-        let Some(ring) = tended? else { return Ok(Vec::new()) };
+        let Some((ring, by)) = tended? else { return Ok(Tended { changes: Vec::new(), by: Hand::Others }) };
         let changes = differences(&self.ring.glance(), &ring);
         let signing = changes.iter().filter(|change| change.state == Some(State::Active)).count();
         self.rotations.fetch_add(signing as u64, Ordering::Relaxed);
         self.ring.replace(ring);
-        Ok(changes)
+        Ok(Tended { changes, by })
     }
 
     /// `None`: nothing has changed.
-    fn read_again(&self) -> Result<Option<Keyring>, KeyringError> {
+    fn read_again(&self) -> Result<Option<(Keyring, Hand)>, KeyringError> {
         let now = self.clock.unix_seconds();
-        let ring = match &self.source {
+        let (ring, by) = match &self.source {
             Source::File(path) => {
                 let read = file::parse(path, &read_private(path)?)?;
                 // The lock is for those who write, which is once in weeks.
                 if self.schedule.has_nothing_due(&read, &self.used, now) {
-                    read
+                    (read, Hand::Others)
                 } else {
-                    turn_file(path, &self.used, &self.schedule, now, Turn::Due)?.0
+                    let (turned, changes) = turn_file(path, &self.used, &self.schedule, now, Turn::Due)?;
+                    (turned, if changes.is_empty() { Hand::Others } else { Hand::Ours })
                 }
             }
-            Source::Given { place, fetch } => given(place, &fetch()?, &self.used)?,
+            Source::Given { place, fetch } => (given(place, &fetch()?, &self.used)?, Hand::Others),
             Source::Memory => return Ok(None),
         };
-        Ok((!ring.same(&self.ring.glance())).then_some(ring))
+        Ok((!ring.same(&self.ring.glance())).then_some((ring, by)))
     }
 
     /// Lets the keys in a file take a turn; a gateway that uses them notices by itself. Gives what has changed.

@@ -90,7 +90,7 @@ fn a_key_is_published_before_it_signs_and_until_nobody_can_hold_an_assertion_of_
     let (first, second) = (kid(&keys, State::Active), kid(&keys, State::Next));
     let tend = |seconds: u64| {
         clock.advance(Duration::from_secs(seconds));
-        keys.tend().unwrap().len()
+        keys.tend().unwrap().changes.len()
     };
     assert_eq!(tend(3_599), 0, "it signs for an hour");
     assert_eq!(tend(1), 3);
@@ -165,7 +165,7 @@ fn what_is_broken_later_leaves_the_last_good_keys_in_use_and_says_so() {
     assert!(keys.tend().is_err() && keys.is_faulty());
     assert_eq!(keys.glance().jwks(), set);
     write(&path, &good);
-    assert!(keys.tend().unwrap().is_empty() && !keys.is_faulty());
+    assert!(keys.tend().unwrap().changes.is_empty() && !keys.is_faulty());
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn keys_that_are_given_change_when_whoever_gives_them_changes_them() {
     let keys = given(&path, ES256).unwrap();
     let before = fs::read(&path).unwrap();
     Keys::turn(&path, ES256, &schedule(), NOW + 4_000, Turn::Due).unwrap();
-    assert_eq!(keys.tend().unwrap().len(), 3);
+    assert_eq!(keys.tend().unwrap().changes.len(), 3);
     assert_ne!(fs::read(&path).unwrap(), before);
 }
 

@@ -34,7 +34,7 @@ fn log(folder: &TempDir) -> PathBuf {
         let status = if n % 5 == 0 { 404 } else { 200 };
         until("there is room", || journal.whole(&entry, &Outcome { status: Some(status), ..outcome() }).is_ok());
         if n % 60 == 0 {
-            let note = Note::Secret { setting: "admin.token", refused: None };
+            let note = Note::Secret { setting: "admin.token", refused: None, by: Cause::Unknown };
             until("there is room", || journal.note(&note).is_ok());
         }
     }

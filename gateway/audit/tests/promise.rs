@@ -17,7 +17,7 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     drop(journal.begin(&entry(4)).unwrap());
     let new = Digest::from([1; 32]);
     let what = Files::Policy;
-    journal.note(&Note::Changed { what, old: None, new }).unwrap();
+    journal.note(&Note::Changed { what, old: None, new, by: Cause::Unknown }).unwrap();
     let of_each = [
         TokensOf::Issuer(&ISSUER),
         TokensOf::Session(&ISSUER),
@@ -42,8 +42,23 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     journal.note(&Note::ApiKey(made)).unwrap();
     journal.note(&Note::ApiKey(KeyChange { turn: KeyTurn::Created, replaces: None, expires: None, ..made })).unwrap();
     journal.note(&Note::ApiKey(KeyChange { turn: KeyTurn::Revoked, replaces: None, ..made })).unwrap();
-    journal.note(&Note::Secret { setting: "admin.token", refused: None }).unwrap();
-    journal.note(&Note::Secret { setting: "admin.token", refused: Some("it is empty") }).unwrap();
+    journal.note(&Note::Secret { setting: "admin.token", refused: None, by: Cause::File(Some(1_000)) }).unwrap();
+    journal
+        .note(&Note::Secret { setting: "admin.token", refused: Some("it is empty"), by: Cause::File(None) })
+        .unwrap();
+    let causes = [
+        Cause::Command(1_000),
+        Cause::Schedule,
+        Cause::Signal(Some(Sender { user: 1_000, process: 4_711 })),
+        Cause::Signal(None),
+        Cause::Start(0),
+        Cause::Unknown,
+    ];
+    for by in causes {
+        journal.note(&Note::Refused { what, old: Some(new), why: "line 3", by }).unwrap();
+    }
+    journal.note(&Note::KeyRotated { of: KeyOf::Log, old: Some("a+b+c"), new: "a+d+e", by: Cause::Schedule }).unwrap();
+    journal.note(&Note::KeyRetired { old: "a+b+c", new: "a+d+e", checkpoint: "a\n7\nx\n\n\u{2014} a y\n" }).unwrap();
     journal.flush_and_close(Duration::from_secs(10)).unwrap();
     assert_eq!(thread.join().unwrap(), Ok(()));
 
@@ -81,12 +96,20 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
             "api_key.revoked",
             "secret.changed",
             "secret.refused",
+            "policy.refused",
+            "policy.refused",
+            "policy.refused",
+            "policy.refused",
+            "policy.refused",
+            "policy.refused",
+            "key.rotated",
+            "key.retired",
             "log.closed"
         ]
     );
 
     let report = verified(&folder);
-    assert_eq!((report.records, report.finals, report.own, report.closed), (17, 4, 13, true));
+    assert_eq!((report.records, report.finals, report.own, report.closed), (25, 4, 21, true));
     assert!(report.torn.is_none());
     let schema: Value = serde_json::from_str(record_schema()).unwrap();
     for record in &records {

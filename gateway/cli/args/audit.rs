@@ -18,6 +18,16 @@ pub(crate) enum Audit {
     /// Check every byte of the log: frames, order, one final record per request, and that the records are those that its
     /// checkpoint was signed for. With `--proof`, check one record by its receipt alone, without the log.
     Verify(Verify),
+    /// Have a gateway that runs read all of the log again. One that serves no more since it has found the log to be another one
+    /// serves again if every byte is what was signed for, as often in a row as it was found otherwise. Exit code 1: it is not.
+    Recheck {
+        /// Why: it is on record, whatever comes of it.
+        #[arg(long)]
+        reason: String,
+        /// The configuration that names the state folder.
+        #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+        config: PathBuf,
+    },
     /// Print the newest checkpoint of the log: how many records it has, the root over them, and who has signed that.
     Checkpoint {
         #[command(flatten)]
@@ -183,6 +193,10 @@ pub(crate) struct Verify {
     /// for each time that a gateway wrote the log, how many requests came in and how many of them are on record.
     #[arg(long)]
     pub(crate) complete: bool,
+    /// A checkpoint of this log that was kept, as `cloister audit checkpoint` prints it. What it covers is shown to be the
+    /// beginning of the log by the tiles, and is not read again: for a look every day at a log that is read whole once in a while.
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with_all = ["proof", "record", "bundle", "complete"])]
+    pub(crate) from: Option<PathBuf>,
     /// The receipt of one record; nothing of the log is looked at.
     #[arg(long, value_name = "FILE", requires = "record", requires = "policy")]
     pub(crate) proof: Option<PathBuf>,

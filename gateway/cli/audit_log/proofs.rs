@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit::{Reader, Report, Stored};
-use ledger::{Checked, Folder, KeyFile, NoProof};
+use ledger::{Against, Checked, Folder, KeyChanges, KeyFile, NoProof};
 use serde_json::json;
-use tlog::{Receipt, TrustPolicy, leaf_hash};
+use tlog::{Checkpoint, Note, Receipt, TrustPolicy, leaf_hash};
 
 use super::on_record::{self, Use};
 use crate::args::{Format, Log, Proof, Verify};
@@ -17,37 +17,40 @@ use crate::log_fault::{self, LogFault};
 use crate::print::{self, Style};
 
 pub(super) fn verify(arguments: &Verify) -> Result<(), Failure> {
-    let Verify { log, policy, complete, proof, record, bundle, format } = arguments;
+    let Verify { log, policy, complete, from, proof, record, bundle, format } = arguments;
     if let (Some(bundle), Some(policy)) = (bundle, policy) {
         return super::report::verify(bundle, policy);
     }
     let given = policy.as_deref().map(read_policy).transpose()?;
     if let (Some(proof), Some(record), Some(policy)) = (proof, record, &given) {
-        return verify_proof(proof, record, policy);
+        return verify_proof(proof, record, following(proof.parent().unwrap_or(Path::new(".")), policy.clone())?);
     }
     let directory = super::directory(log)?;
-    let own = || -> Result<Option<TrustPolicy>, Failure> {
-        if log.dir.is_some() {
-            return Ok(None);
-        }
-        let (settings, _) = load::config(&log.config)?;
-        own_policy(&settings.state, &directory, settings.audit.witnesses.as_ref())
-            .map(|text| text.and_then(|text| text.parse().ok()))
+    let settings = if log.dir.is_some() { None } else { Some(load::config(&log.config)?.0) };
+    let policy = match (given, &settings) {
+        (Some(policy), _) => Some(policy),
+        (None, Some(settings)) => own_policy(&settings.state, &directory, settings.audit.witnesses.as_ref())
+            .map(|text| text.and_then(|text| text.parse().ok()))?,
+        (None, None) => None,
     };
-    let policy = match given {
-        Some(policy) => Some(policy),
-        None => own()?,
-    };
-    let report = audit::verify(&directory).map_err(|error| Failure::setup(directory.display(), &error))?;
+    let kept = from.as_deref().map(read_checkpoint).transpose()?;
+    // ORDER: before the records are read, which may only grow from here on.
+    let guard = settings.map(|settings| guard(&settings.state, &directory)).transpose()?.flatten();
+    let start = kept.as_ref().map_or(0, |(_, checkpoint)| checkpoint.size);
+    let report = audit::verify_from(&directory, start).map_err(|error| Failure::setup(directory.display(), &error))?;
     // Where frames are damaged, the tree cannot be made of them; that they are is enough.
     let checked = if report.problems.is_empty() {
-        let checked = ledger::check(&directory, policy.as_ref());
+        let against =
+            Against { policy: policy.as_ref(), kept: kept.as_ref().map(|(note, _)| note), guard: guard.as_ref() };
+        let checked = ledger::check_against(&directory, against);
         let failed = |error| log_fault::failure("the checkpoint of the log", Some(LogFault::of_read(&error)), &error);
         Some(checked.map_err(failed)?)
     } else {
         None
     };
-    let seen = Seen { report: &report, checked: checked.as_ref(), policy: policy.as_ref() };
+    let kept = kept.map(|(_, checkpoint)| checkpoint.size);
+    let seen =
+        Seen { report: &report, checked: checked.as_ref(), policy: policy.as_ref(), kept, guard: guard.is_some() };
     match format {
         Format::Json => print::line(seen.as_json()),
         Format::Text => {
@@ -69,6 +72,10 @@ struct Seen<'s> {
     report: &'s Report,
     checked: Option<&'s Checked>,
     policy: Option<&'s TrustPolicy>,
+    /// How many records the checkpoint has from which on it was looked.
+    kept: Option<u64>,
+    /// Whether it was compared with what lies in the state folder.
+    guard: bool,
 }
 
 impl Seen<'_> {
@@ -79,6 +86,9 @@ impl Seen<'_> {
     fn describe(&self) {
         let style = Style::stdout();
         describe(self.report);
+        if let Some(kept) = self.kept {
+            self.describe_kept(kept);
+        }
         let Some(checked) = self.checked else { return };
         for difference in &checked.differences {
             print::line(style.bad(&terms::chain(difference)));
@@ -95,9 +105,37 @@ impl Seen<'_> {
                     format!("the signature of {}", checked.signed_by.join(", "))
                 };
                 print::line(format_args!("the checkpoint of {} records has {signed}", checkpoint.size));
-                print::line(style.good("the records are those that were signed for"));
+                if checked.keys_followed > 0 {
+                    print::line(format_args!(
+                        "its key is not the one that was given first: {} vouched for, each by the one before it",
+                        print::counted(usize::try_from(checked.keys_followed).unwrap_or(usize::MAX), "key")
+                    ));
+                }
+                if self.guard {
+                    print::line("it goes on from the one in the state folder");
+                }
+                print::line(style.good(match self.not_read() {
+                    0 => "the records are those that were signed for",
+                    _ => "the records that were read are those that were signed for, and the log goes on from what was kept",
+                }));
             }
             Some(_) => print::line(style.bad("the records are not shown to be those that were signed for")),
+        }
+    }
+
+    /// The first record that was read; what comes before it was not.
+    fn not_read(&self) -> u64 {
+        self.checked.and_then(|checked| checked.read_from).unwrap_or(0)
+    }
+
+    fn describe_kept(&self, kept: u64) {
+        match self.not_read() {
+            0 => print::line(format_args!("all of it was read, also what the checkpoint of {kept} records covers")),
+            first => print::line(format_args!(
+                "from record {first} on, each was compared with what was signed. Those before it were not: that the checkpoint \
+                 of {kept} records, which was kept, is the beginning of this log is shown by the tiles. Whether the records \
+                 that it covers are still there, as they were, only a look at all of it says"
+            )),
         }
     }
 
@@ -109,13 +147,17 @@ impl Seen<'_> {
             json!({
                 "origin": said.map(|said| said.origin.to_string()), "size": said.map(|said| said.size),
                 "root": said.map(|said| said.root.to_string()), "signed_by": checked.signed_by,
-                "signature_checked": self.policy.is_some(), "files": checked.files, "differences": differences,
+                "signature_checked": self.policy.is_some(), "keys_followed": checked.keys_followed,
+                "files": checked.files, "differences": differences,
                 "more_differences": checked.more,
             })
         });
         if let Some(fields) = value.as_object_mut() {
             fields.insert("ok".to_owned(), self.is_sound().into());
             fields.insert("checkpoint".to_owned(), checkpoint.into());
+            fields.insert("kept".to_owned(), self.kept.into());
+            fields.insert("read_from".to_owned(), self.not_read().into());
+            fields.insert("guard_compared".to_owned(), self.guard.into());
         }
         value
     }
@@ -149,6 +191,25 @@ fn each_run(report: &Report) {
     print::table(&rows).iter().for_each(print::line);
 }
 
+/// A checkpoint that somebody has kept.
+fn read_checkpoint(path: &Path) -> Result<(Note, Checkpoint), Failure> {
+    let text = fs::read_to_string(path).map_err(|error| Failure::setup(path.display(), &error))?;
+    let note: Note = text.parse().map_err(|error| Failure::setup(path.display(), &error))?;
+    let checkpoint = Checkpoint::of(&note).map_err(|error| Failure::setup(path.display(), &error))?;
+    Ok((note, checkpoint))
+}
+
+/// The newest checkpoint once more, where the gateway keeps it beside the log.
+fn guard(state: &Path, directory: &Path) -> Result<Option<Note>, Failure> {
+    let id = Reader::log_id(directory).map_err(|error| Failure::setup("the log", &error))?;
+    let guard = id.map(|id| ledger::guarded(state, id)).transpose();
+    guard.map(Option::flatten).map_err(|error| {
+        let fault =
+            if error.kind() == std::io::ErrorKind::InvalidData { LogFault::Unsigned } else { LogFault::of_io(&error) };
+        log_fault::failure("the checkpoint in the state folder", Some(fault), &error)
+    })
+}
+
 pub(crate) fn read_policy(path: &Path) -> Result<TrustPolicy, Failure> {
     let text = fs::read_to_string(path).map_err(|error| Failure::setup(path.display(), &error))?;
     text.parse().map_err(|error| Failure::setup(path.display(), &error))
@@ -175,8 +236,8 @@ fn own_policy(state: &Path, directory: &Path, witnesses: Option<&Witnesses>) -> 
     if !file.is_there() {
         return Ok(None);
     }
-    let key = file.read().map_err(|error| Failure::setup("the log's key", &error))?;
-    let mut policy = format!("log {}\n", key.verifier());
+    let keys = file.read().map_err(|error| Failure::setup("the log's key", &error))?;
+    let mut policy: String = keys.verifiers().map(|key| format!("log {key}\n")).collect();
     let seats = witnesses.map_or(&[][..], |witnesses| &witnesses.seats);
     for seat in seats {
         policy += &format!("witness {} {}\n", seat.name(), seat.key());
@@ -238,6 +299,9 @@ pub(super) fn proof(arguments: &Proof) -> Result<(), Failure> {
     fs::create_dir_all(out).map_err(|error| Failure::setup(out.display(), &error))?;
     let record = put(format!("{}.json", stored.index), &stored.json)?;
     let proof = put(format!("{}.tlog-proof", stored.index), receipt.to_string().as_bytes())?;
+    // Whoever trusts an earlier key of the log finds the way from it to the one that signs today.
+    let changes = KeyChanges::of(&directory).and_then(|changes| changes.copy_to(&out.join("keys")));
+    changes.map_err(|error| Failure::setup(out.display(), &error))?;
     print::line(format_args!("{}\n{}", record.display(), proof.display()));
     Ok(())
 }
@@ -261,11 +325,18 @@ fn find(directory: &Path, id: Option<&str>, index: Option<u64>) -> Result<Stored
     Err(Failure::Setup("the log has no such record".to_owned()))
 }
 
-fn verify_proof(proof: &Path, record: &Path, policy: &TrustPolicy) -> Result<(), Failure> {
+/// The policy, and the keys that those which it names have vouched for, as receipts in `keys` in this folder show.
+pub(crate) fn following(folder: &Path, policy: TrustPolicy) -> Result<TrustPolicy, Failure> {
+    let keys = folder.join("keys");
+    let changes = KeyChanges::read(&keys).map_err(|error| Failure::setup(keys.display(), &error))?;
+    Ok(changes.follow(policy))
+}
+
+fn verify_proof(proof: &Path, record: &Path, policy: TrustPolicy) -> Result<(), Failure> {
     let text = fs::read_to_string(proof).map_err(|error| Failure::setup(proof.display(), &error))?;
     let receipt: Receipt = text.parse().map_err(|error| Failure::setup(proof.display(), &error))?;
     let entry = fs::read(record).map_err(|error| Failure::setup(record.display(), &error))?;
-    match receipt.verify(&entry, policy) {
+    match receipt.verify(&entry, &policy) {
         Ok(trusted) => {
             let by: Vec<_> = trusted.by.iter().map(|signed| signed.key.name().to_string()).collect();
             print::line(format_args!(

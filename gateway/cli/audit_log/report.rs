@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use audit::{Query, Reader, Stored, Which};
-use ledger::NoProof;
+use ledger::{KeyChanges, NoProof};
 use schemars::JsonSchema;
 use serde::Serialize;
 use terms::{Clock as _, SystemClock, TenantId};
 use time::OffsetDateTime;
 use time::macros::format_description;
-use tlog::{Checkpoint, Receipt, leaf_hash};
+use tlog::{Checkpoint, Receipt, TrustPolicy, leaf_hash};
 
 use super::filter::{instant, parse};
 use super::on_record::{self, Use};
@@ -122,11 +122,13 @@ pub(super) fn run(arguments: &args::Report) -> Result<(), Failure> {
     lines.flush().and_then(|()| sheet.flush()).map_err(failed)?;
     let summary = making.done();
     let receipt = head.as_ref().map(|head| prove(&directory, head)).transpose()?.flatten();
-    let integrity = integrity(&summary, head.as_ref(), receipt.as_ref(), trust.as_deref());
+    let changes = KeyChanges::of(&directory).map_err(|error| Failure::setup(directory.display(), &error))?;
+    let judged = trust.as_deref().and_then(|policy| policy.parse().ok()).map(|policy| changes.follow(policy));
+    let integrity = integrity(&summary, head.as_ref(), receipt.as_ref(), judged.as_ref());
     let gateway = of_gateway(&directory, start, end)?;
     let by = format!("cloister {VERSION}");
     let report = Report { version: 1, generated: text_of(now), by, log: id, summary, gateway, integrity };
-    bundle::write(out, &report, head.as_ref().zip(receipt.as_ref()), trust.as_deref())?;
+    bundle::write(out, &report, head.as_ref().zip(receipt.as_ref()), trust.as_deref(), &changes)?;
     let style = Style::stdout();
     for line in &report.integrity.statement {
         print::line(line);
@@ -184,7 +186,12 @@ fn prove(directory: &Path, head: &Stored) -> Result<Option<Receipt>, Failure> {
     }
 }
 
-fn integrity(summary: &Summary, head: Option<&Stored>, receipt: Option<&Receipt>, policy: Option<&str>) -> Integrity {
+fn integrity(
+    summary: &Summary,
+    head: Option<&Stored>,
+    receipt: Option<&Receipt>,
+    judged: Option<&TrustPolicy>,
+) -> Integrity {
     let chain = &summary.chain;
     let mut of = Integrity { chain: summary.is_whole(), ..Integrity::default() };
     let mut say = |text: String| of.statement.push(text);
@@ -216,8 +223,7 @@ fn integrity(summary: &Summary, head: Option<&Stored>, receipt: Option<&Receipt>
         (of.origin, of.size, of.root) = (Some(origin.to_string()), Some(size), Some(root.to_string()));
     }
     of.head = Some(head.index);
-    let judged = policy.and_then(|policy| policy.parse::<tlog::TrustPolicy>().ok());
-    match judged.as_ref().map(|policy| receipt.verify(&head.json, policy)) {
+    match judged.map(|policy| receipt.verify(&head.json, policy)) {
         Some(Ok(trusted)) => {
             of.signed_by = trusted.by.iter().map(|signed| signed.key.to_string()).collect();
             let names: Vec<_> = trusted.by.iter().map(|signed| signed.key.name().to_string()).collect();

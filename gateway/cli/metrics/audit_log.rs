@@ -9,7 +9,7 @@ use super::{counter, family, float, gauge};
 use crate::publishing::Counts;
 use crate::{cosigning, indexing, retaining, scrubbing};
 
-pub(super) fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily; 4] {
+pub(super) fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily; 8] {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     [
         gauge("cloister_audit_records", "Records in the audit log", journal.records),
@@ -23,6 +23,22 @@ pub(super) fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily;
             "cloister_checkpoint_failures_total",
             "Times that no checkpoint could be signed",
             read(&counts.failures),
+        ),
+        gauge(
+            "cloister_checkpoint_key_since_timestamp_seconds",
+            "Since when the key signs that signs the checkpoints",
+            read(&counts.key_since),
+        ),
+        gauge(
+            "cloister_checkpoint_key_rotate_after_seconds",
+            "After how long another key should sign them",
+            read(&counts.rotate_after),
+        ),
+        gauge("cloister_checkpoint_keys", "Keys that sign each checkpoint", read(&counts.keys)),
+        gauge(
+            "cloister_checkpoint_keys_faulty",
+            "Whether the keys that sign checkpoints cannot be looked after, so that the last good ones sign on",
+            u64::from(counts.keys_faulty.load(Ordering::Relaxed)),
         ),
     ]
 }

@@ -34,12 +34,13 @@ pub(super) fn run(whom: &Whom, order: &Order, at: &At, out: &Path) -> Result<(),
     // Before somebody is found to be a member, it goes by a keyed hash.
     let hash = LogKey::read(log).ok().map(|key| key.pseudonym(&named.issuer, &named.subject));
     let id = Reader::log_id(log).map_err(|error| Failure::setup("the log", &error))?.unwrap_or_default();
-    let key = KeyFile::of(&settings.state, id).read().map_err(|error| Failure::setup("the log's key", &error))?;
+    let keys = KeyFile::of(&settings.state, id).read().map_err(|error| Failure::setup("the log's key", &error))?;
+    let key = keys.signing();
 
     let wrote = |error: &std::io::Error| Failure::broke(out.display(), error);
     let mut archive = Archive::create(out, order.done).map_err(|error| Failure::setup(out.display(), &error))?;
     archive.put("README.txt", README.as_bytes()).map_err(|error| wrote(&error))?;
-    let policy = format!("log {}\nquorum none\n", key.verifier());
+    let policy = keys.verifiers().map(|key| format!("log {key}\n")).collect::<String>() + "quorum none\n";
     archive.put("trust.policy", policy.as_bytes()).map_err(|error| wrote(&error))?;
     let (mut records, mut sealed, mut personal) = (0_u64, 0_u64, String::new());
     let mut ends = None;

@@ -39,7 +39,7 @@ use authority::AuthorityNames;
 use vault::Values;
 
 use super::file::{self, File};
-use super::{Audit, KeySettings, Retention, Settings, Shutdown};
+use super::{Audit, KeySettings, Retention, Rotation, Settings, Shutdown};
 use crate::asking::Asking;
 use crate::backend_events::Source;
 
@@ -198,8 +198,9 @@ impl Compiler<'_> {
     }
 
     fn audit(&mut self, entry: file::Audit) -> Option<Audit> {
-        let file::Audit { directory, instance, origin, checkpoint, events, witnesses, sinks, retention, privacy } =
+        let file::Audit { directory, instance, origin, checkpoint, events, witnesses, sinks, key, retention, privacy } =
             entry;
+        let rotation = self.log_key(key);
         let events = self.event_sources(events);
         let witnesses = witnesses.map(|witnesses| self.witnesses(witnesses));
         let hostname = instance.as_ref().map_or("gateway", |instance| instance.value.as_str());
@@ -233,9 +234,38 @@ impl Compiler<'_> {
                 None => None,
             },
             sinks: sinks?,
+            rotation: rotation?,
             retention: retention?,
             privacy: privacy?,
         })
+    }
+
+    fn log_key(&mut self, entry: file::LogKey) -> Option<Rotation> {
+        const DAY: Duration = Duration::from_secs(24 * 3_600);
+        let file::LogKey { rotate_after, overlap } = entry;
+        let after = rotate_after.map(|written| {
+            let Span(span) = self.parse(&written)?;
+            if span < 7 * DAY {
+                let hint = "write for example 365d; `cloister keys rotate --set log` does it at once";
+                self.error(&written, "a key of the log signs for seven days at least".into(), hint);
+            }
+            (span >= 7 * DAY).then_some(span)
+        });
+        let overlap = overlap.map(|written| {
+            let Span(span) = self.parse(&written)?;
+            let fits = (Duration::from_secs(1)..=365 * DAY).contains(&span);
+            if !fits {
+                let hint = "leave it out for 30d; a key that leaked goes at once with `cloister keys rotate --set log --withdraw`";
+                self.error(&written, "a key that is replaced signs on for 1s to 365d".into(), hint);
+            }
+            fits.then_some(span)
+        });
+        let overlap = overlap.unwrap_or(Some(30 * DAY))?;
+        let after = match after {
+            Some(after) => Some(after?),
+            None => None,
+        };
+        Some(Rotation { after, overlap })
     }
 
     fn retention(&mut self, entry: file::Retention) -> Option<Retention> {

@@ -275,6 +275,9 @@ pub(super) struct Audit {
     /// Where the records go besides.
     #[serde(default)]
     pub(super) sinks: Vec<Tried<At<sinks::Sink>>>,
+    /// When another key signs the checkpoints.
+    #[serde(default)]
+    pub(super) key: LogKey,
     /// How long records are kept.
     #[serde(default)]
     pub(super) retention: Retention,
@@ -322,6 +325,18 @@ pub(super) struct EventSource {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub(super) rate: Option<At<String>>,
+}
+
+/// When another key signs the checkpoints. What changes is on record, and each key vouches for the next one.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LogKey {
+    /// How long a key signs until the next one does by itself, `7d` at least. Only by `cloister keys rotate --set log`, if it is
+    /// left out: witnesses and auditors know the key, and somebody has to tell them.
+    pub(super) rotate_after: Option<At<String>>,
+    /// How long the key that is replaced signs on beside the new one, so that those who know it alone have time to learn the
+    /// new one: `30d` if it is left out, and 1s to 365d.
+    pub(super) overlap: Option<At<String>>,
 }
 
 /// How long records are kept, and how much room there is for them.

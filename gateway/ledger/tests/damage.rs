@@ -72,7 +72,7 @@ fn the_key_of_another_log_signs_nothing() {
     let world = World::new();
     world.grow_to(3);
     world.publish();
-    let error = world.key().read_or_make(&"log.example/renamed".parse().unwrap()).unwrap_err();
+    let error = world.key().read_or_make(&"log.example/renamed".parse().unwrap(), 1).unwrap_err();
     assert!(matches!(&error, KeyError::Other { .. }));
     let text = error.to_string();
     assert!(text.contains("log.example/edge-1") && text.contains("audit.origin"), "{text}");
@@ -135,10 +135,10 @@ fn a_new_log_has_a_name_and_a_key_of_its_own() {
     let world = World::new();
     world.grow_to(6);
     world.publish();
-    let (id, before) = (world.id(), world.key().read().unwrap().verifier().clone());
+    let (id, before) = (world.id(), world.key().read().unwrap().signing().verifier().clone());
     fs::remove_dir_all(world.log()).unwrap();
     world.grow_to(9);
     assert_eq!(world.publish().size, 9);
     assert_ne!(world.id(), id);
-    assert!(!world.key().read().unwrap().verifier().is_same_key(&before));
+    assert!(!world.key().read().unwrap().signing().verifier().is_same_key(&before));
 }

@@ -11,7 +11,7 @@ fn auditor(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/auditors").join(file)
 }
 
-fn go() -> Command {
+pub fn go() -> Command {
     let mut command = Command::new("go");
     command
         .args(["run", "main.go"])
@@ -20,14 +20,19 @@ fn go() -> Command {
     command
 }
 
-fn python() -> Command {
+pub fn python() -> Command {
     let mut command = Command::new("python3");
     command.arg(auditor("auditor.py")).env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
 /// What an auditor says, or why it does not believe the log.
-fn ask(mut command: Command, folder: &Path, policy: &Path, receipts: &[(PathBuf, PathBuf)]) -> Result<String, String> {
+pub fn ask(
+    mut command: Command,
+    folder: &Path,
+    policy: &Path,
+    receipts: &[(PathBuf, PathBuf)],
+) -> Result<String, String> {
     command.arg(folder).arg(policy);
     command.args(receipts.iter().flat_map(|(proof, record)| [proof, record]));
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs it"));

@@ -5,11 +5,12 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use audit::{Row, Stored};
+use ledger::KeyChanges;
 use serde_json::Value;
 use tlog::Receipt;
 
 use super::{Making, Report, html};
-use crate::audit_log::proofs::read_policy;
+use crate::audit_log::proofs::{following, read_policy};
 use crate::failure::Failure;
 use crate::print::{self, Style};
 
@@ -22,6 +23,7 @@ pub(super) fn write(
     report: &Report,
     proven: Option<(&Stored, &Receipt)>,
     policy: Option<&str>,
+    changes: &KeyChanges,
 ) -> Result<(), Failure> {
     let put = |name: &str, content: &str| {
         let path = out.join(name);
@@ -36,12 +38,13 @@ pub(super) fn write(
         put("checkpoint", &receipt.checkpoint.to_string())?;
         put("head.json", &String::from_utf8_lossy(&head.json))?;
     }
+    changes.copy_to(&out.join("keys")).map_err(|error| Failure::broke(out.display(), &error))?;
     policy.map_or(Ok(()), |policy| put("policy", policy))
 }
 
 /// Checks a bundle by nothing but itself and whom to trust.
 pub(in crate::audit_log) fn verify(bundle: &Path, policy: &Path) -> Result<(), Failure> {
-    let policy = read_policy(policy)?;
+    let policy = following(bundle, read_policy(policy)?)?;
     let read = |name: &str| {
         let path = bundle.join(name);
         fs::read_to_string(&path).map_err(|error| Failure::setup(path.display(), &error))
