@@ -38,9 +38,14 @@ impl Sqlite {
         let fail = |error: io::Error| {
             ShelfError::Database(path.clone(), rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
         };
-        // SQLite gives its other files the rights of this one.
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(fail)?;
-        let metadata = file.metadata().map_err(fail)?;
+        // SQLite gives its other files the rights of this one. INVARIANT: one that is there is not opened otherwise than by SQLite.
+        // Closing it would take away all locks that this process has on it (fcntl), and the next process that ends would delete
+        // the log of writes beneath those who still use it.
+        match OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => drop(made.map_err(fail)?),
+        }
+        let metadata = std::fs::metadata(&path).map_err(fail)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).and_then(|connection| {
             connection.busy_timeout(PATIENCE)?;

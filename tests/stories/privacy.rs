@@ -115,6 +115,20 @@ async fn whoever_is_erased_is_in_no_file_any_more_and_every_proof_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_ends_leaves_the_gateway_its_vault() {
+    let mut gateway = Gateway::test().start().await;
+    ask(&gateway, "ada", "/orders/1").await;
+    assert!(name(&gateway, "ada").is_some());
+    // What the gateway writes from now on is where the next one finds it, also after a kill.
+    let bob = ask(&gateway, "bob", "/orders/1").await;
+    gateway.process().signal("KILL");
+    gateway.process().wait();
+    assert_eq!(name(&gateway, "bob").as_deref(), bob["sub"].as_str());
+    gateway.start_again();
+    assert_eq!(ask(&gateway, "bob", "/orders/1").await["sub"], bob["sub"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_exported_is_all_there_is_of_a_person_and_anybody_can_check_it() {
     let gateway = Gateway::test().start().await;
     let mine = [ask(&gateway, "ada", "/orders/1").await, ask(&gateway, "ada", "/strict/1").await];
@@ -250,14 +264,18 @@ async fn a_vault_from_a_backup_is_refused_until_it_is_mended() {
     };
     stop(&mut gateway);
     let state = gateway.folder.path().join("state");
-    let backup = std::fs::read(state.join("subjects.db")).unwrap();
+    // All that lies there, as whoever backs it up must take it along.
+    let files = ["subjects.db", "subjects.db-wal", "subjects.db-shm"];
+    let backup = files.map(|file| std::fs::read(state.join(file)).ok());
     gateway.start_again();
     assert_eq!(privacy(&gateway, &["erase"], "ada", &["--reason", "article 17"]).0, 0);
     stop(&mut gateway);
-    for file in ["subjects.db-wal", "subjects.db-shm"] {
+    for (file, bytes) in files.iter().zip(backup) {
         drop(std::fs::remove_file(state.join(file)));
+        if let Some(bytes) = bytes {
+            std::fs::write(state.join(file), bytes).unwrap();
+        }
     }
-    std::fs::write(state.join("subjects.db"), backup).unwrap();
     let folder = gateway.folder.path().display().to_string();
     let (config, policies) = (format!("{folder}/cloister.yaml"), format!("{folder}/policies"));
     let (code, _, said) = run(&["run", "--config", &config, "--policies", &policies], gateway.folder.path());
