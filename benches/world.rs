@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use limit::{KeyPart, Limit, Limits};
 use policy::{Known, Policy, Source};
 use serde_json::{Value, json};
-use subjects::{Fields, Making, SubjectVault, Subjects};
+use subjects::{Fields, GivenRoots, Keeping, Making, SubjectVault, Subjects};
 use tempfile::TempDir;
 use tenancy::MembershipSource;
 use terms::{Clock, IssuerId, Live, RequestId, SystemClock};
@@ -83,9 +83,11 @@ impl World {
         );
         let vault = || {
             let state = folder.path().join("state");
-            SubjectVault::open(&state, None, Fields::ALL, Making::Yes).expect("a subject vault")
+            SubjectVault::open(&state, &Keeping::File, GivenRoots::default(), Fields::ALL, Making::Yes)
+                .expect("a subject vault")
         };
-        let (subjects, keeper) = Subjects::new(vault());
+        let (subjects, keeper) = Subjects::new(vault(), std::time::Duration::from_secs(3600));
+        subjects.is_destroyed(0, std::time::Instant::now());
         std::thread::spawn(move || keeper.run(&SystemClock));
         let gate = gate.veiling(Some(subjects));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");

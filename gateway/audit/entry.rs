@@ -357,8 +357,8 @@ pub struct LogUse<'a> {
 pub struct PersonsChange<'a> {
     /// What: `subject.erased` or another kind of the schema.
     pub kind: &'static str,
-    /// In which tenant.
-    pub tenant: &'a TenantId,
+    /// In which tenant; in none, where it was about all of them.
+    pub tenant: Option<&'a TenantId>,
     /// To whom; nobody in particular, where it was about the tenant.
     pub subject: Option<Pseudonym>,
     /// What the key was called that was destroyed. At most 8 characters.

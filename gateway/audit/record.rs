@@ -213,7 +213,9 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
         }
         Note::Persons(PersonsChange { kind, tenant, subject, key, count, hold, sha256, why, reference, by, done }) => {
             own(line, kind, at, instance);
-            line.word(r#","tenant":""#, tenant.as_str());
+            if let Some(tenant) = tenant {
+                line.word(r#","tenant":""#, tenant.as_str());
+            }
             if let Some(subject) = subject {
                 line.word(r#","sub":""#, subject.as_str());
             }

@@ -6,6 +6,7 @@ mod export;
 mod hold;
 mod mend;
 mod receipt;
+mod rotate;
 
 use subjects::{Making, Order, Person, SubjectVault};
 use terms::{Clock, IssuerId, Subject, TenantId};
@@ -19,14 +20,15 @@ use crate::{load, operator, print};
 /// Runs one of the commands.
 pub(crate) fn run(command: &Privacy, clock: &dyn Clock) -> Result<(), Failure> {
     match command {
-        Privacy::Erase { person, order, at, format } => erase::person(person, &ordered(order, clock)?, at, *format),
-        Privacy::OffBoard { tenant, order, at, format } => {
-            erase::tenant(&parse("--tenant", tenant)?, &ordered(order, clock)?, at, *format)
+        Privacy::Erase { person, order, format } => erase::person(person, &ordered(order, clock)?, &order.at, *format),
+        Privacy::OffBoard { tenant, order, format } => {
+            erase::tenant(&parse("--tenant", tenant)?, &ordered(order, clock)?, &order.at, *format)
         }
         Privacy::Hash { person, at } => hash(person, at),
-        Privacy::Export { person, order, at, out } => export::run(person, &ordered(order, clock)?, at, out),
+        Privacy::Export { person, order, out } => export::run(person, &ordered(order, clock)?, &order.at, out),
         Privacy::Hold(command) => hold::run(command, clock),
         Privacy::Mend { at } => mend::run(at, clock),
+        Privacy::RotateRoot { order } => rotate::run(&ordered(order, clock)?, &order.at),
     }
 }
 
@@ -69,7 +71,7 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -
     text.parse().map_err(|invalid| Failure::Setup(format!("{what}: `{text}`: {invalid}")))
 }
 
-fn ordered(Ordered { reason, request_ref }: &Ordered, clock: &dyn Clock) -> Result<Order, Failure> {
+fn ordered(Ordered { reason, request_ref, .. }: &Ordered, clock: &dyn Clock) -> Result<Order, Failure> {
     if reason.trim().is_empty() {
         return Err(Failure::Setup("--reason: say why; whoever reads the log later will ask".into()));
     }
@@ -91,8 +93,7 @@ fn open(at: &At) -> Result<(Settings, SubjectVault), Failure> {
 
 fn open_as(At { config }: &At, making: Making) -> Result<(Settings, SubjectVault), Failure> {
     let (settings, _) = load::config_with(config, Asking::Vault)?;
-    let privacy = &settings.audit.privacy;
-    let vault = SubjectVault::open(&settings.state, privacy.root.as_ref(), privacy.fields, making);
+    let vault = settings.audit.privacy.vault(&settings.state, making);
     let vault = vault.map_err(|error| Failure::setup("the subject vault", &error))?;
     Ok((settings, vault))
 }

@@ -136,7 +136,8 @@ impl Gateway {
         let upstreams: Vec<Arc<Upstream>> = backends.iter().map(|backend| Arc::clone(backend.upstream())).collect();
         warn_of_believed(&backends);
         let resolver = resolver(&upstreams, dns)?;
-        let (persons, subjects) = persons::open(&state, &audit.privacy, &clock)?;
+        let opened = persons::open(&state, &audit.privacy, &clock)?;
+        let subjects = opened.subjects.clone();
         // ORDER: last of what may fail, so that a process which hands its log over gets it back only for good reasons.
         let log = audit.directory.clone();
         let wanted = Wanted {
@@ -158,7 +159,8 @@ impl Gateway {
             witnesses.map(|witnesses| Cosigning::new(log.clone(), witnesses, Arc::clone(&journal), Arc::clone(&clock)));
         let feeding = delivering::prepare(log.clone(), state.clone(), audit.sinks, &journal, &clock)?;
         let keeping = delivering::keeping(&feeding, &journal);
-        let persons = Arc::new(Persons::new(persons, subjects.clone(), Arc::clone(&journal)));
+        let id = audit::Reader::log_id(&log).map_err(|error| Failure::setup("the audit log", &error))?;
+        let persons = Arc::new(Persons::new(opened, Arc::clone(&journal), id.unwrap_or_default()));
         let scrubbing = publishing.scrubbing(retention, vec![keeping, Arc::<Persons>::clone(&persons)]);
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into(), by };

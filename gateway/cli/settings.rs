@@ -15,6 +15,7 @@ use ingress::{GuardSettings, ListenerSettings};
 use proxy::{Backend, ResponseSettings};
 use schemars::Schema;
 use secrets::Kept;
+use subjects::{Fields, GivenRoots, Keeping, Making, SubjectVault, VaultError};
 use terms::{IssuerId, Place};
 use token::IssuerSettings;
 
@@ -151,7 +152,27 @@ pub(crate) struct Retention {
 pub(crate) struct Privacy {
     /// What opens the subject vault; `None`: it lies beside it.
     pub(crate) root: Option<secrets::Secret<Vec<u8>>>,
-    pub(crate) fields: subjects::Fields,
+    /// What comes in its place.
+    pub(crate) next_root: Option<secrets::Secret<Vec<u8>>>,
+    pub(crate) fields: Fields,
+    pub(crate) keeping: Keeping,
+    /// For how long the vault is believed that does not answer; `None`: as a file is.
+    pub(crate) believed: Option<Duration>,
+}
+
+impl Privacy {
+    /// Opens the subject vault that goes with this state folder, once it was looked at.
+    pub(crate) fn vault(&self, state: &std::path::Path, making: Making) -> Result<SubjectVault, VaultError> {
+        let mut vault = self.unseen_vault(state, making)?;
+        vault.look()?;
+        Ok(vault)
+    }
+
+    /// The same before it was.
+    pub(crate) fn unseen_vault(&self, state: &std::path::Path, making: Making) -> Result<SubjectVault, VaultError> {
+        let given = GivenRoots { root: self.root.as_ref(), next: self.next_root.as_ref() };
+        SubjectVault::unseen(state, &self.keeping, given, self.fields, making)
+    }
 }
 
 impl Settings {

@@ -58,7 +58,8 @@ impl Fault {
     }
 
     /// What became of a query that was sent.
-    pub(crate) fn of(error: &tokio_postgres::Error) -> Self {
+    #[must_use]
+    pub fn of(error: &tokio_postgres::Error) -> Self {
         error.code().map_or(Self::Ended, |code| Self::Query(code.clone()))
     }
 

@@ -8,6 +8,8 @@ use crate::Secret;
 pub enum Purpose<'a> {
     /// The database context tokens of one upstream.
     DatabaseContext(&'a str),
+    /// Whom a hold of the subject vault is about, sealed.
+    HeldNames,
     /// The signatures (RFC 9421) of requests to one upstream.
     RequestSignature(&'a str),
     /// The keyed hashes by which the subject vault finds its rows.
@@ -20,6 +22,7 @@ impl Purpose<'_> {
     const fn words(&self) -> [&str; 2] {
         match self {
             Self::DatabaseContext(upstream) => ["cloister/database-context/v1/", upstream],
+            Self::HeldNames => ["cloister/held-names/v1", ""],
             Self::RequestSignature(upstream) => ["cloister/request-signature/v1/", upstream],
             Self::SubjectNames => ["cloister/subject-names/v1", ""],
             Self::TenantKeys => ["cloister/tenant-keys/v1", ""],
@@ -68,10 +71,10 @@ mod tests {
                 assert!(keys.insert(derived(root, Purpose::DatabaseContext(name))));
             }
         }
-        for purpose in [Purpose::SubjectNames, Purpose::TenantKeys] {
+        for purpose in [Purpose::HeldNames, Purpose::SubjectNames, Purpose::TenantKeys] {
             assert!(keys.insert(derived(&[1; 32], purpose)));
         }
-        assert!(!keys.contains(&vec![1; 32]) && keys.len() == 4 * names.len() + 2);
+        assert!(!keys.contains(&vec![1; 32]) && keys.len() == 4 * names.len() + 3);
     }
 
     /// What a backend's operator can compute with tools that are not ours.

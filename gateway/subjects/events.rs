@@ -5,8 +5,8 @@ use terms::{Author, Surrogate, TenantId};
 pub struct Event {
     /// What.
     pub kind: EventKind,
-    /// In which tenant.
-    pub tenant: TenantId,
+    /// In which tenant; in none, where it was about the vault.
+    pub tenant: Option<TenantId>,
     /// To whom; nobody in particular, where it was about the tenant.
     pub surrogate: Option<Surrogate>,
     /// What the key was called that was destroyed.
@@ -38,10 +38,12 @@ pub enum EventKind {
     OffBoardRefused,
     /// A hold has kept a person from being erased.
     EraseRefused,
+    /// The vault has another root, and each key in it is wrapped anew.
+    RootRotated,
 }
 
 impl EventKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Erased,
         Self::Exported,
         Self::HoldAdded,
@@ -49,6 +51,7 @@ impl EventKind {
         Self::OffBoarded,
         Self::OffBoardRefused,
         Self::EraseRefused,
+        Self::RootRotated,
     ];
 
     /// The word for it, here and in the log.
@@ -62,6 +65,7 @@ impl EventKind {
             Self::OffBoarded => "tenant.off_boarded",
             Self::OffBoardRefused => "tenant.off_board_refused",
             Self::EraseRefused => "subject.erase_refused",
+            Self::RootRotated => "vault.root_rotated",
         }
     }
 

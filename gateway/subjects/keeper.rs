@@ -60,11 +60,19 @@ impl Keeper {
 
     fn answer(&mut self, questions: Vec<Question>, shared: &Shared, now: SystemTime) {
         let began = Instant::now();
+        self.vault.knows(shared.memory.now());
+        let looked = self.vault.look();
+        if let Ok(destroyed) = looked
+            && shared.memory.is_destroyed(destroyed)
+        {
+            self.vault.forget();
+        }
         // ORDER: before the rows are read. What is destroyed from here on is not remembered.
         let of = shared.memory.now();
         let persons: Vec<_> = questions.iter().map(|question| question.person.person()).collect();
         let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let answers = self.vault.personas(&persons, now);
+        // FAIL CLOSED: what another vault says, or one that was set back, is not asked for.
+        let answers = looked.and_then(|_| self.vault.personas(&persons, now));
         match answers {
             Err(error) => {
                 tracing::error!(error = terms::chain(&error), "the subject vault cannot be asked");

@@ -18,20 +18,35 @@
 //! tenant, issuer and subject, so that the table lists no names. Destroying a row erases the person; destroying the tenant's
 //! key erases all of its persons at once. All sealing is XChaCha20-Poly1305.
 //!
+//! Another root takes the place of one in a single transaction ([`SubjectVault::rotate`]): tenants get other keys, keys of persons
+//! are wrapped with these, and rows are found otherwise. What was sealed with the root tells which one is in force, so a process
+//! that has both goes on with the other one as soon as it looks.
+//!
+//! *How it stays true what is remembered:* the vault is looked at five times a second ([`SubjectVault::look`]) for how often
+//! something was destroyed in it, and before each question of a request. Whoever is remembered from before is forgotten, and once
+//! no look has succeeded for a moment, nobody is believed.
+//!
 //! *How to keep it elsewhere:* a [`Shelf`], which has no cryptography: it keeps rows and does in one transaction what must not
-//! be done by halves. *How to seal one more field:* in `personal.rs`, with another version, and a line in
+//! be done by halves. There are two: a file of SQLite, of which nothing that was destroyed is left, and a PostgreSQL that
+//! several gateways share, which keeps copies for a while (`config/postgresql/subjects.sql` says which). *How to seal one more field:* in `personal.rs`, with another version, and a line in
 //! `record.schema.json` of `audit`.
 #![forbid(unsafe_code)]
 
 mod chacha;
+mod error;
 mod events;
 mod files;
 mod holds;
 mod keeper;
+mod kept;
 mod key;
 mod memory;
 mod persona;
 mod personal;
+mod postgresql;
+mod root;
+mod roots;
+mod rotation;
 mod rows;
 mod shelf;
 mod sqlite;
@@ -40,6 +55,7 @@ mod subjects;
 mod tests;
 mod vault;
 
+pub use error::VaultError;
 pub use events::{Event, EventKind, Order};
 pub use files::RootError;
 pub use holds::{Held, Hold};
@@ -47,7 +63,8 @@ pub use keeper::Keeper;
 pub use key::Unsealable;
 pub use persona::{Fields, Person, Persona};
 pub use personal::{About, Opened, Personal, SEALED_MAX, Sealed, USER_AGENT_MAX};
-pub use rows::{Mark, Print, SubjectRow, TenantRow};
-pub use shelf::{Destroyed, Shelf, ShelfError};
+pub use roots::GivenRoots;
+pub use rows::{HeldRow, Mark, Print, SubjectRow, TenantRow};
+pub use shelf::{Destroyed, LogName, Renewal, Scrubbed, Shelf, ShelfError, StorageError};
 pub use subjects::{State, Subjects, Unavailable};
-pub use vault::{Making, SubjectVault, VaultError};
+pub use vault::{Keeping, Making, SubjectVault};

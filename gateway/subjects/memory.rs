@@ -75,8 +75,9 @@ impl Memory {
 
     /// Something was destroyed: so often by now. What is remembered may be that. Answers whether that is new.
     pub(crate) fn is_destroyed(&self, count: u64) -> bool {
-        // ORDER: nothing that was read before is believed, and only then it is let go.
-        let new = self.of.swap(count, Ordering::AcqRel) != count;
+        // ORDER: nothing that was read before is believed, and only then it is let go. The count never falls: two may look at
+        // the vault at the same time, and the later of them be told first.
+        let new = self.of.fetch_max(count, Ordering::AcqRel) < count;
         if new {
             self.cache.clear();
         }

@@ -46,3 +46,12 @@ pub struct SubjectRow {
     /// When it was made, in seconds since the Unix epoch.
     pub made: u64,
 }
+
+/// A person under a hold, who may have no row.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HeldRow {
+    /// Which.
+    pub print: Print,
+    /// Issuer and subject, sealed with the root. `None`: an earlier version made the hold.
+    pub identity: Option<Vec<u8>>,
+}

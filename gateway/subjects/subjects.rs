@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -22,9 +22,18 @@ pub struct Unavailable;
 pub(crate) struct Shared {
     pub(crate) memory: Memory,
     messages: mpsc::Sender<Message>,
-    /// The vault is not where it was, or cannot be read.
-    lost: AtomicBool,
+    looks: Looks,
     pub(crate) counts: Counts,
+}
+
+/// When the vault was looked at last, and was as it should be.
+#[derive(Debug)]
+struct Looks {
+    origin: Instant,
+    /// In milliseconds since then, and one more; 0: it is not as it should be, or was never looked at.
+    last: AtomicU64,
+    /// For how long that counts.
+    believed: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +62,7 @@ pub struct State {
     pub busy: Duration,
     /// How many times it was: questions that come at the same time are asked at once.
     pub batches: u64,
-    /// Whether the vault is where it was.
+    /// Whether the vault was as it should be lately.
     pub is_there: bool,
 }
 
@@ -67,12 +76,13 @@ const WAITING: usize = 4_096;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Subjects {
-    /// What asks this vault. It answers while the keeper runs.
+    /// What asks this vault. It answers while the keeper runs, and while the vault was looked at within `believed`.
     #[must_use]
-    pub fn new(vault: SubjectVault) -> (Self, Keeper) {
+    pub fn new(vault: SubjectVault, believed: Duration) -> (Self, Keeper) {
         let (messages, received) = mpsc::channel(WAITING);
         let (memory, counts) = (Memory::new(REMEMBERED), Counts::default());
-        let shared = Arc::new(Shared { memory, messages, lost: AtomicBool::new(false), counts });
+        let looks = Looks { origin: Instant::now(), last: AtomicU64::new(0), believed };
+        let shared = Arc::new(Shared { memory, messages, looks, counts });
         let keeper = Keeper::new(vault, received, Arc::downgrade(&shared));
         (Self(shared), keeper)
     }
@@ -84,7 +94,7 @@ impl Subjects {
     /// The vault cannot be asked.
     pub async fn of(&self, person: Person<'_>, now: Instant) -> Result<Arc<Persona>, Unavailable> {
         let shared = &self.0;
-        if shared.lost.load(Ordering::Relaxed) {
+        if !shared.looks.are_of(now) {
             return shared.fail(); // FAIL CLOSED: what is remembered may have been destroyed
         }
         if let Some(persona) = shared.memory.recall(person, now) {
@@ -103,10 +113,13 @@ impl Subjects {
         }
     }
 
-    /// So often something was destroyed in the vault: whoever is remembered is forgotten, if that is new.
-    pub fn is_destroyed(&self, count: u64) {
-        self.0.lost.store(false, Ordering::Relaxed);
-        if self.0.memory.is_destroyed(count) {
+    /// So often something was destroyed in the vault, which was asked at this time: whoever is remembered is forgotten, if that
+    /// is new.
+    pub fn is_destroyed(&self, count: u64, asked: Instant) {
+        // ORDER: it is forgotten before it is believed again.
+        let is_new = self.0.memory.is_destroyed(count);
+        self.0.looks.succeeded(asked);
+        if is_new {
             // What does not fit waits for the questions before it, each of which has the same effect.
             drop(self.0.messages.try_send(Message::Forget));
         }
@@ -114,7 +127,7 @@ impl Subjects {
 
     /// The vault cannot be read any more: nobody can say who was erased.
     pub fn is_lost(&self) {
-        self.0.lost.store(true, Ordering::Relaxed);
+        self.0.looks.last.store(0, Ordering::Release);
     }
 
     /// How it does.
@@ -129,8 +142,20 @@ impl Subjects {
             entries: self.0.memory.len(),
             busy: Duration::from_micros(count(micros)),
             batches: count(batches),
-            is_there: !self.0.lost.load(Ordering::Relaxed),
+            is_there: self.0.looks.are_of(Instant::now()),
         }
+    }
+}
+
+impl Looks {
+    fn succeeded(&self, at: Instant) {
+        let millis = at.saturating_duration_since(self.origin).as_millis();
+        self.last.store(u64::try_from(millis).unwrap_or(u64::MAX - 1) + 1, Ordering::Release);
+    }
+
+    fn are_of(&self, now: Instant) -> bool {
+        let Some(last) = self.last.load(Ordering::Acquire).checked_sub(1) else { return false };
+        now.saturating_duration_since(self.origin).saturating_sub(Duration::from_millis(last)) <= self.believed
     }
 }
 

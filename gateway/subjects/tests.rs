@@ -22,6 +22,8 @@ pub(crate) fn persona(fields: Fields) -> Persona {
     Persona { surrogate: Surrogate::from([7; 12]), key_id: *b"AAAAAAAA", key: Key::by_chance().unwrap(), fields }
 }
 
+mod rotation;
+
 struct Named(TenantId, IssuerId, Subject);
 
 impl Named {
@@ -35,12 +37,19 @@ impl Named {
 }
 
 fn open(folder: &Path, making: Making) -> Result<SubjectVault, VaultError> {
-    SubjectVault::open(folder, None, Fields::ALL, making)
+    open_with(folder, GivenRoots::default(), making)
+}
+
+fn open_with(folder: &Path, given: GivenRoots<'_>, making: Making) -> Result<SubjectVault, VaultError> {
+    SubjectVault::open(folder, &Keeping::File, given, Fields::ALL, making)
 }
 
 fn vault(folder: &Path) -> SubjectVault {
     open(folder, Making::Yes).unwrap()
 }
+
+/// The log that events go to.
+const LOG: LogName = [7; 16];
 
 fn order() -> Order {
     Order { reason: "art. 17".into(), reference: Some("T-1".into()), who: Author::Command(0), done: 100 }
@@ -54,7 +63,7 @@ fn said(vault: &mut SubjectVault) -> Vec<Event> {
     let mut all = Vec::new();
     assert!(
         vault
-            .record(|event| {
+            .record(LOG, |event| {
                 all.push(event.clone());
                 true
             })
@@ -249,7 +258,7 @@ fn what_could_not_be_put_on_record_waits_and_nothing_is_put_there_twice() {
         room -= 1;
         (room >= 0).then_some(event.hold).is_some()
     };
-    assert!(!vault.record(&mut put).unwrap());
+    assert!(!vault.record(LOG, &mut put).unwrap());
     assert_eq!(said(&mut vault).iter().map(|event| event.hold).collect::<Vec<_>>(), [Some(3)]);
 }
 
@@ -263,7 +272,7 @@ fn a_vault_that_is_not_what_it_was_is_an_error_with_its_remedy_and_left_as_it_is
     let backup = fs::read(&path).unwrap();
 
     let root = Secret::new(vec![9; 32]);
-    let wrong = SubjectVault::open(folder.path(), Some(&root), Fields::ALL, Making::Yes).unwrap_err();
+    let wrong = open_with(folder.path(), GivenRoots { root: Some(&root), next: None }, Making::Yes).unwrap_err();
     assert!(matches!(wrong, VaultError::WrongRoot(_)), "{wrong}");
     let key = folder.path().join("subjects.key");
     let held = fs::read(&key).unwrap();
@@ -287,7 +296,7 @@ fn a_vault_that_is_not_what_it_was_is_an_error_with_its_remedy_and_left_as_it_is
     fs::copy(elsewhere.path().join("subjects.db"), &path).unwrap();
     assert!(matches!(fails(Making::Yes), VaultError::Foreign(..)));
     fs::write(&path, "this is no database, and long enough to be taken for one".repeat(100)).unwrap();
-    assert!(matches!(fails(Making::Yes), VaultError::Shelf(ShelfError::Database(..))));
+    assert!(matches!(fails(Making::Yes), VaultError::Shelf(ShelfError::Unusable(..))));
     fs::write(&path, good).unwrap();
     assert!(vault(folder.path()).find(ada.person()).unwrap().is_none());
 }
@@ -329,14 +338,15 @@ fn a_vault_that_was_set_back_is_mended_by_what_the_log_says() {
 fn a_vault_of_which_the_file_was_taken_away_while_it_is_open_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let mut vault = vault(folder.path());
-    assert_eq!(vault.destroyed().unwrap(), 0);
+    assert_eq!(vault.look().unwrap(), 0);
     fs::rename(folder.path().join("subjects.db"), folder.path().join("away")).unwrap();
-    assert!(matches!(vault.destroyed(), Err(VaultError::Gone(..))));
+    assert!(matches!(vault.look(), Err(VaultError::Gone(..))));
 }
 
 /// The vault of a gateway: what asks it, while this lives.
 fn asking(folder: &Path) -> Subjects {
-    let (subjects, keeper) = Subjects::new(vault(folder));
+    let (subjects, keeper) = Subjects::new(vault(folder), Duration::from_secs(3_600));
+    subjects.is_destroyed(0, Instant::now());
     std::thread::spawn(move || keeper.run(&SystemClock));
     subjects
 }
@@ -365,12 +375,12 @@ async fn what_was_destroyed_is_not_remembered_and_a_vault_that_is_lost_lets_nobo
     let before = subjects.of(ada.person(), now).await.unwrap();
     let mut beside = open(folder.path(), Making::No).unwrap();
     assert!(matches!(beside.erase(ada.person(), &order()).unwrap(), Destroyed::One(_)));
-    subjects.is_destroyed(beside.destroyed().unwrap());
+    subjects.is_destroyed(beside.look().unwrap(), now);
     let after = subjects.of(ada.person(), now).await.unwrap();
     assert_ne!(before.surrogate(), after.surrogate());
     subjects.is_lost();
     assert_eq!(subjects.of(ada.person(), now).await.unwrap_err(), Unavailable);
-    subjects.is_destroyed(1);
+    subjects.is_destroyed(1, now);
     assert_eq!(subjects.of(ada.person(), now).await.unwrap().surrogate(), after.surrogate());
     // Nobody has said anything: it is read again all the same.
     assert!(matches!(beside.erase(ada.person(), &order()).unwrap(), Destroyed::One(_)));

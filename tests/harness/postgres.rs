@@ -61,7 +61,7 @@ impl Postgres {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
             give_away(&path);
         }
-        let access = "local all cloister scram-sha-256\nlocal all all trust\nhostssl all cloister,cloister_audit_writer 127.0.0.1/32 \
+        let access = "local all cloister scram-sha-256\nlocal all all trust\nhostssl all cloister,cloister_audit_writer,cloister_subjects 127.0.0.1/32 \
              scram-sha-256\n";
         std::fs::write(data.join("pg_hba.conf"), access).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -120,12 +120,7 @@ impl Postgres {
 
     /// Makes it a directory, as its operator would.
     pub fn holding_members(self) -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/postgresql/directory.sql");
-        let sql = std::fs::read_to_string(file).unwrap();
-        for _ in 0..2 {
-            self.sql(&sql); // it can be run again
-        }
-        self.sql(&format!("ALTER ROLE cloister PASSWORD '{PASSWORD}'"));
+        self.make("directory.sql", "cloister");
         self
     }
 
@@ -137,12 +132,36 @@ impl Postgres {
 
     /// The same where there are none any more.
     pub fn make_records(&self) {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/postgresql/audit.sql");
+        self.make("audit.sql", "cloister_audit_writer");
+    }
+
+    /// Makes it a place for subject vaults, as its operator would.
+    pub fn holding_subjects(self) -> Self {
+        self.make("subjects.sql", "cloister_subjects");
+        self
+    }
+
+    fn make(&self, file: &str, role: &str) {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/postgresql").join(file);
         let sql = std::fs::read_to_string(file).unwrap();
         for _ in 0..2 {
             self.sql(&sql); // it can be run again
         }
-        self.sql(&format!("ALTER ROLE cloister_audit_writer PASSWORD '{PASSWORD}'"));
+        self.sql(&format!("ALTER ROLE {role} PASSWORD '{PASSWORD}'"));
+    }
+
+    /// As it stands in `audit`, over TLS, with a root that all gateways have in common.
+    pub fn subjects(&self, more: &str) -> String {
+        private(&self.password_file(), PASSWORD);
+        let (port, folder) = (self.port, self.folder.path().display());
+        let root = self.folder.path().join("root");
+        private(&root, "the root of a vault that gateways have in common");
+        format!(
+            "privacy: {{ root: \"${{file:{root}}}\", postgresql: {{ addresses: [\"127.0.0.1:{port}\"], database: postgres, \
+             password: \"${{file:{password}}}\", ca: {folder}/tls.pem, {more} }} }}",
+            root = root.display(),
+            password = self.password_file().display()
+        )
     }
 
     /// As it stands in a sink, over TLS. `DATABASE_PASSWORD` has the password.
@@ -184,6 +203,12 @@ impl Postgres {
     /// Ends it at once, as a crash would.
     pub fn end(&mut self) {
         self.signal("QUIT");
+        self.process.wait().unwrap();
+    }
+
+    /// Kills it and all of its processes.
+    pub fn kill(&mut self) {
+        self.signal_all("KILL");
         self.process.wait().unwrap();
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{Gateway, run, verify};
 
+mod shared;
 mod slow;
 
 const AGENT: &str = "canary-agent/1.0 (of-ada)";
@@ -126,6 +127,30 @@ async fn a_command_that_ends_leaves_the_gateway_its_vault() {
     assert_eq!(name(&gateway, "bob").as_deref(), bob["sub"].as_str());
     gateway.start_again();
     assert_eq!(ask(&gateway, "bob", "/orders/1").await["sub"], bob["sub"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_root_is_rotated_beside_a_gateway_which_goes_on_with_the_new_one() {
+    let mut gateway = Gateway::test().start().await;
+    let ada = ask(&gateway, "ada", "/orders/1").await;
+    assert_eq!(privacy(&gateway, &["hold", "add"], "later", &["--reason", "case 7"]).0, 0);
+    let key = gateway.folder.path().join("state/subjects.key");
+    let old = std::fs::read(&key).unwrap();
+    let (code, said, error) = command(&gateway, &["privacy", "rotate-root", "--reason", "every year"]);
+    assert!(code == 0 && said.contains("the keys of 1 person"), "{said}{error}");
+    assert!(std::fs::read(&key).unwrap() != old && !key.with_extension("key.next").exists());
+    // Whom it remembers, whom it does not, and who is new.
+    assert_eq!(ask(&gateway, "ada", "/orders/1").await["sub"], ada["sub"]);
+    let new = ask(&gateway, "bob", "/orders/1").await;
+    assert_eq!(name(&gateway, "bob").as_deref(), new["sub"].as_str());
+    assert_eq!(privacy(&gateway, &["erase"], "later", &["--reason", "article 17"]).0, 4, "a hold outlives the root");
+    gateway.eventually("it is on record", || gateway.records(&["--kind", "vault.root_rotated"]).all().len() == 1);
+    assert_eq!(gateway.records(&["--kind", "vault.root_rotated"]).all()[0]["why"], "every year");
+    gateway.process().signal("TERM");
+    assert!(gateway.process().wait().success());
+    gateway.start_again();
+    assert_eq!(ask(&gateway, "ada", "/orders/1").await["sub"], ada["sub"]);
+    assert_eq!(privacy(&gateway, &["erase"], "ada", &["--reason", "article 17"]).0, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

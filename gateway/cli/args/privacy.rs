@@ -17,8 +17,6 @@ pub(crate) enum Privacy {
         person: Whom,
         #[command(flatten)]
         order: Ordered,
-        #[command(flatten)]
-        at: At,
         /// How to print.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -30,8 +28,6 @@ pub(crate) enum Privacy {
         tenant: String,
         #[command(flatten)]
         order: Ordered,
-        #[command(flatten)]
-        at: At,
         /// How to print.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -51,8 +47,6 @@ pub(crate) enum Privacy {
         person: Whom,
         #[command(flatten)]
         order: Ordered,
-        #[command(flatten)]
-        at: At,
         /// The archive (tar). It must not be there yet.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
@@ -62,6 +56,16 @@ pub(crate) enum Privacy {
     Mend {
         #[command(flatten)]
         at: At,
+    },
+    /// Put another root in the place of the one that the subject vault has: the one that the configuration names as
+    /// `audit.privacy.next_root`, or one that is made now, if the root lies in the state folder. Each tenant gets another key, and each
+    /// person's key is wrapped anew.
+    ///
+    /// All of it or nothing, whenever it is broken off, and beside gateways that run: start each of them with both roots before.
+    /// Persons who are new wait meanwhile, or are answered 503: many take a minute for each million.
+    RotateRoot {
+        #[command(flatten)]
+        order: Ordered,
     },
     /// Keep persons from being erased as long as the law demands what the log has of them.
     #[command(subcommand)]
@@ -83,8 +87,6 @@ pub(crate) enum Hold {
         subject: Option<String>,
         #[command(flatten)]
         order: Ordered,
-        #[command(flatten)]
-        at: At,
     },
     /// List all holds.
     List {
@@ -100,8 +102,6 @@ pub(crate) enum Hold {
         id: u64,
         #[command(flatten)]
         order: Ordered,
-        #[command(flatten)]
-        at: At,
     },
 }
 
@@ -120,7 +120,7 @@ pub(crate) struct Whom {
     pub(crate) subject: String,
 }
 
-/// Why it is done.
+/// Why it is done, and where.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Ordered {
     /// Why. It stays in the log for good: name no person.
@@ -129,6 +129,8 @@ pub(crate) struct Ordered {
     /// What the request for it is called in your books.
     #[arg(long, value_name = "TEXT")]
     pub(crate) request_ref: Option<String>,
+    #[command(flatten)]
+    pub(crate) at: At,
 }
 
 /// Where.

@@ -1,5 +1,5 @@
 use audit::Pseudonym;
-use subjects::{Making, Person, SubjectVault};
+use subjects::{Making, Person};
 use terms::{IssuerId, Subject, TenantId};
 
 use crate::args::{Filter, Log};
@@ -25,10 +25,8 @@ fn asked(log: &Log, subject: &Subject, tenant: Option<TenantId>) -> Result<Vec<P
     let Ok((settings, _)) = load::config_with(&log.config, Asking::Vault) else {
         return Err("the configuration that names the vault cannot be read".into());
     };
-    let privacy = &settings.audit.privacy;
     let chain = |error: subjects::VaultError| terms::chain(&error).to_string();
-    let mut vault =
-        SubjectVault::open(&settings.state, privacy.root.as_ref(), privacy.fields, Making::No).map_err(chain)?;
+    let mut vault = settings.audit.privacy.vault(&settings.state, Making::No).map_err(chain)?;
     let tenants = match tenant {
         Some(tenant) => vec![tenant],
         None => vault.tenants().map_err(chain)?,

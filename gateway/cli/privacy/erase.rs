@@ -1,5 +1,5 @@
 use serde_json::json;
-use subjects::{Destroyed, EventKind, Hold, Order, SubjectVault};
+use subjects::{Destroyed, EventKind, Hold, Order, Scrubbed, SubjectVault};
 use terms::TenantId;
 
 use super::receipt::{Awaited, how};
@@ -18,7 +18,7 @@ pub(super) fn person(whom: &Whom, order: &Order, at: &At, format: Format) -> Res
         Destroyed::Nothing | Destroyed::Tenant(_) => return Err(nobody()),
         Destroyed::One(row) => row,
     };
-    scrub(&mut vault)?;
+    let left = scrub(&mut vault)?;
     let sub = row.surrogate.as_str();
     let index = awaited.record(EventKind::Erased, Some(sub), order)?;
     let (tenant, key) = (named.tenant.as_str(), String::from_utf8_lossy(&row.key_id));
@@ -26,6 +26,7 @@ pub(super) fn person(whom: &Whom, order: &Order, at: &At, format: Format) -> Res
         Format::Json => receipt(&json!({
             "erased": sub, "key": key, "tenant": tenant, "known_since": which::time(row.made),
             "at": which::time(order.done), "reason": order.reason, "request_ref": order.reference, "record": index,
+            "copies": matches!(left, Scrubbed::Kept),
         })),
         Format::Text => {
             print::line(format_args!(
@@ -37,9 +38,7 @@ pub(super) fn person(whom: &Whom, order: &Order, at: &At, format: Format) -> Res
                 which::time(order.done)
             ));
             print::line(how(index));
-            print::line(
-                "Backups of the vault still have the key: the erasure is complete when the last of them has expired.",
-            );
+            print::line(copies(left));
             Ok(())
         }
     }
@@ -58,12 +57,13 @@ pub(super) fn tenant(tenant: &TenantId, order: &Order, at: &At, format: Format) 
         }
         Destroyed::Tenant(persons) => persons,
     };
-    scrub(&mut vault)?;
+    let left = scrub(&mut vault)?;
     let index = awaited.record(EventKind::OffBoarded, None, order)?;
     match format {
         Format::Json => receipt(&json!({
             "off_boarded": tenant.as_str(), "persons": persons, "at": which::time(order.done),
             "reason": order.reason, "request_ref": order.reference, "record": index,
+            "copies": matches!(left, Scrubbed::Kept),
         })),
         Format::Text => {
             let persons = print::counted(usize::try_from(persons).unwrap_or(usize::MAX), "person");
@@ -73,18 +73,30 @@ pub(super) fn tenant(tenant: &TenantId, order: &Order, at: &At, format: Format) 
                 which::time(order.done)
             ));
             print::line(how(index));
-            print::line(
-                "Backups of the vault still have the key: the erasure is complete when the last of them has expired.",
-            );
+            print::line(copies(left));
             Ok(())
         }
     }
 }
 
-fn scrub(vault: &mut SubjectVault) -> Result<(), Failure> {
+fn scrub(vault: &mut SubjectVault) -> Result<Scrubbed, Failure> {
     vault.scrub().map_err(|error| {
         Failure::broke("it is erased, but what was destroyed may still lie on the disk: erase somebody again", &error)
     })
+}
+
+/// Who still has the key.
+const fn copies(left: Scrubbed) -> &'static str {
+    match left {
+        Scrubbed::Gone => {
+            "Backups of the vault still have the key: the erasure is complete when the last of them has expired."
+        }
+        Scrubbed::Kept => {
+            "PostgreSQL still has the wrapped key where it keeps old rows, and so have its log of writes and backups of both: the \
+             erasure is complete when the last of them has expired, or once `cloister privacy rotate-root` was run and the old root \
+             is destroyed."
+        }
+    }
 }
 
 fn receipt(value: &serde_json::Value) -> Result<(), Failure> {

@@ -78,7 +78,7 @@ pub(super) fn run(whom: &Whom, order: &Order, at: &At, out: &Path) -> Result<(),
     let digest = finish(archive, &manifest, |text| key.sign(text).to_string()).map_err(|error| wrote(&error))?;
 
     let mut awaited = Awaited::from_now(log);
-    let (tenant, surrogate) = (named.tenant.clone(), persona.surrogate());
+    let (tenant, surrogate) = (Some(named.tenant.clone()), persona.surrogate());
     let event = Event {
         kind: EventKind::Exported,
         tenant,

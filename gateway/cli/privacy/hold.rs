@@ -10,8 +10,8 @@ use crate::{print, which};
 /// Runs one of the commands.
 pub(super) fn run(command: &args::Hold, clock: &dyn Clock) -> Result<(), Failure> {
     match command {
-        args::Hold::Add { tenant, issuer, subject, order, at } => {
-            let order = ordered(order, clock)?;
+        args::Hold::Add { tenant, issuer, subject, order } => {
+            let (at, order) = (&order.at, ordered(order, clock)?);
             let named = match (issuer, subject) {
                 (Some(issuer), Some(subject)) => {
                     let (tenant, issuer, subject) = (tenant.clone(), issuer.clone(), subject.clone());
@@ -58,8 +58,8 @@ pub(super) fn run(command: &args::Hold, clock: &dyn Clock) -> Result<(), Failure
             }
             Ok(())
         }
-        args::Hold::Remove { id, order, at } => {
-            let (_, mut vault) = open(at)?;
+        args::Hold::Remove { id, order } => {
+            let (_, mut vault) = open(&order.at)?;
             let hold = vault.release(*id, &ordered(order, clock)?);
             match hold.map_err(|error| Failure::setup("the hold stays", &error))? {
                 Some(hold) => {

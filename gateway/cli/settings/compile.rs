@@ -355,6 +355,12 @@ impl Compiler<'_> {
         self.followed.keep(setting, reference, value, secret, make).map_err(|why| self.note(written, why)).ok()
     }
 
+    /// A secret that is used as it is.
+    fn plain_secret(&mut self, setting: &str, written: &At<String>) -> Option<Kept<Secret<Vec<u8>>>> {
+        let given = self.secret(written)?;
+        self.kept(setting, written, given, |secret, _: Option<&Secret<Vec<u8>>>| Ok(secret))
+    }
+
     fn reference(&mut self, written: &At<String>) -> Option<Reference> {
         let reference = written.value.parse::<Reference>().map_err(|invalid| {
             // What stands there may be the secret itself.

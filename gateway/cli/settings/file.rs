@@ -38,7 +38,7 @@ pub(crate) use edge::{
 pub(crate) use health::{Check, Ejection, Health, Statuses};
 pub(crate) use issuer::{Authentication, Discovery, Introspection, Issuer, Jwks, Members, Profile, max_stale, refresh};
 pub(crate) use keys::SigningKeys;
-pub(crate) use privacy::{PersonalField, Privacy};
+pub(crate) use privacy::{PersonalField, Privacy, VaultInPostgresql};
 pub(crate) use redis::Redis;
 pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
 pub(crate) use upstream::{Address, Balance, Pool, Protocol, Timeouts, Upstream, UpstreamTls, Weighted};

@@ -6,14 +6,15 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use subjects::{About, Fields, Making, Person, Personal, SubjectVault, Subjects};
+use subjects::{About, Fields, GivenRoots, Keeping, Making, Person, Personal, SubjectVault, Subjects};
 use terms::{IssuerId, Subject, SystemClock, TenantId};
 
 const ROUNDS: u32 = 500_000;
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
-    let open = || SubjectVault::open(folder.path(), None, Fields::ALL, Making::Yes).unwrap();
+    let open =
+        || SubjectVault::open(folder.path(), &Keeping::File, GivenRoots::default(), Fields::ALL, Making::Yes).unwrap();
     let (tenant, issuer): (TenantId, IssuerId) = ("acme".parse().unwrap(), "main".parse().unwrap());
     let named = |number: usize| -> Subject { format!("auth0|{number:024x}").parse().unwrap() };
     let mut vault = open();
@@ -40,7 +41,8 @@ fn main() {
     let bytes = std::fs::metadata(folder.path().join("subjects.db")).unwrap().len();
     println!("{:>9} bytes a person in the file", bytes / 10_100);
 
-    let (subjects, keeper) = Subjects::new(vault);
+    let (subjects, keeper) = Subjects::new(vault, Duration::from_secs(3600));
+    subjects.is_destroyed(0, Instant::now());
     std::thread::spawn(move || keeper.run(&SystemClock));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let (now, first) = (Instant::now(), all.first().expect("somebody"));

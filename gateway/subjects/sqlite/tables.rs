@@ -26,7 +26,8 @@ pub(super) const TABLES: &str = "
         surrogate TEXT,
         reason TEXT NOT NULL,
         who TEXT NOT NULL,
-        made INTEGER NOT NULL
+        made INTEGER NOT NULL,
+        identity BLOB
     ) STRICT;
     CREATE TABLE events (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -43,3 +44,6 @@ pub(super) const TABLES: &str = "
         done INTEGER NOT NULL
     ) STRICT;
 ";
+
+/// How one of format 1 becomes one of format 2: a hold also says whom it is about, sealed, so that it outlives the root.
+pub(super) const TO_2: &str = "ALTER TABLE holds ADD COLUMN identity BLOB";

@@ -5,7 +5,6 @@ use directory::{Address, Channel, Memberships, Security, Server, Settings, Subje
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
-use secrets::Secret;
 use terms::{Finding, Span};
 use yaml::{At, Named};
 
@@ -54,18 +53,8 @@ impl Compiler<'_> {
             memberships,
             tenants,
         } = entry.postgresql;
-        if addresses.value.is_empty() {
-            self.error(&addresses, "nothing says where the database is".into(), "write `[\"db.internal:5432\"]`");
-        }
-        let read: Vec<Option<Address>> = addresses.value.iter().map(|address| self.parse(address)).collect();
-        let read: Option<Vec<_>> = read.into_iter().collect();
-        let is_local = read.iter().flatten().all(Address::is_local);
-        let security = self.security(is_local, ca, insecure_plaintext);
-        let password = password.map(|written| {
-            let given = self.secret(&written)?;
-            let make = |secret, _: Option<&Secret<Vec<u8>>>| Ok(secret);
-            self.kept("directory.postgresql.password", &written, given, make)
-        });
+        let (read, security) = self.postgresql(&addresses, ca, insecure_plaintext);
+        let password = password.map(|written| self.plain_secret("directory.postgresql.password", &written));
         let connections = connections.map_or(CONNECTIONS, |written| {
             if written.value == 0 || written.value > MOST_CONNECTIONS {
                 self.error(&written, format!("from 1 to {MOST_CONNECTIONS} connections"), "leave it out for 4");
@@ -144,6 +133,22 @@ impl Compiler<'_> {
         })
     }
 
+    /// Where a database is, and how connections to it are secured.
+    pub(super) fn postgresql(
+        &mut self,
+        addresses: &At<Vec<At<String>>>,
+        ca: Option<At<String>>,
+        plaintext: Option<At<bool>>,
+    ) -> (Option<Vec<Address>>, Option<Security>) {
+        if addresses.value.is_empty() {
+            self.error(addresses, "nothing says where the database is".into(), "write `[\"db.internal:5432\"]`");
+        }
+        let read: Vec<Option<Address>> = addresses.value.iter().map(|address| self.parse(address)).collect();
+        let is_local = read.iter().flatten().all(Address::is_local);
+        let security = self.security(is_local, ca, plaintext);
+        (read.into_iter().collect::<Option<Vec<_>>>().filter(|read| !read.is_empty()), security)
+    }
+
     /// How connections are secured: by TLS, unless they stay on this machine or somebody has said that they need not be.
     pub(super) fn security(
         &mut self,
@@ -175,10 +180,20 @@ impl Compiler<'_> {
     }
 
     fn span(&mut self, written: Option<At<Span>>, default: Duration, longest: Duration) -> Duration {
+        self.span_between(written, default, Duration::from_millis(100), longest)
+    }
+
+    pub(super) fn span_between(
+        &mut self,
+        written: Option<At<Span>>,
+        default: Duration,
+        shortest: Duration,
+        longest: Duration,
+    ) -> Duration {
         let Some(written) = written else { return default };
         let Span(span) = written.value;
-        if span < Duration::from_millis(100) || span > longest {
-            let message = format!("from 100ms to {}s", longest.as_secs());
+        if span < shortest || span > longest {
+            let message = format!("from {}ms to {}s", shortest.as_millis(), longest.as_secs());
             self.error(&written, message, "leave it out for the default");
         }
         span

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrets::{Kept, Secret};
+use secrets::Secret;
 use sinks::{
     Acknowledged, Address, Endpoint, Http, Lock, Nats, Otlp, Plaintext, S3, Server, Syslog, Target, WebhookKey,
 };
@@ -71,12 +71,6 @@ impl Compiler<'_> {
         endpoint.ok()
     }
 
-    /// A secret that is used as it is.
-    fn plain_secret(&mut self, setting: &str, written: &At<String>) -> Option<Kept<Secret<Vec<u8>>>> {
-        let given = self.secret(written)?;
-        self.kept(setting, written, given, |secret, _: Option<&Secret<Vec<u8>>>| Ok(secret))
-    }
-
     pub(super) fn aimed_at_nats(&mut self, setting: &str, entry: file::ToNats) -> Option<Aimed> {
         let file::ToNats { address, subject, user, password, ca, insecure_plaintext } = entry;
         let server = self.server(&address, ca, insecure_plaintext);
@@ -108,15 +102,9 @@ impl Compiler<'_> {
 
     pub(super) fn aimed_at_postgresql(&mut self, setting: &str, entry: file::ToPostgresql) -> Option<Aimed> {
         let file::ToPostgresql { addresses, database, user, password, ca, insecure_plaintext } = entry;
-        if addresses.value.is_empty() {
-            self.error(&addresses, "nothing says where the database is".into(), "write `[\"db.internal:5432\"]`");
-            return None;
-        }
-        let read: Vec<Option<directory::Address>> = addresses.value.iter().map(|address| self.parse(address)).collect();
-        let is_local = read.iter().flatten().all(directory::Address::is_local);
-        let security = self.security(is_local, ca, insecure_plaintext);
+        let (addresses, security) = self.postgresql(&addresses, ca, insecure_plaintext);
         let password = password.map(|it| self.plain_secret(&format!("{setting}.postgresql.password"), &it));
-        let addresses = read.into_iter().collect::<Option<Vec<_>>>()?;
+        let addresses = addresses?;
         let first = addresses.first().map(ToString::to_string).unwrap_or_default();
         let place = format!("postgresql {first} {}", database.value);
         let server = directory::Server {
