@@ -241,6 +241,17 @@ impl Digest {
 pub enum Note<'a> {
     /// An API key was made, replaced or taken back. Nothing of the key itself is in the record.
     ApiKey(KeyChange<'a>),
+    /// Somebody says that the machine's clock is right, which was ahead of the time that had passed while it was looked at.
+    Clock {
+        /// What time it was at least, in seconds since the Unix epoch, before that was said.
+        before: u64,
+        /// What the clock said when that was said.
+        done: u64,
+        /// Why it is right. At most 400 characters are kept.
+        why: &'a str,
+        /// Who says so.
+        by: Author,
+    },
     /// Other files are in force now.
     Changed {
         /// Which files.

@@ -71,7 +71,7 @@ pub use handover::{Handed, NotHandedOver, Predecessor};
 pub use index::{IndexError, Indexed, Indexer};
 pub use journal::{Doubt, Journal, NotClosed, Settings, Unavailable};
 pub use open::OpenError;
-pub use prune::{Prunable, prunable};
+pub use prune::{Horizon, Prunable, prunable};
 pub use pseudonym::{LogKey, LogKeyError, Pseudonym};
 pub use query::{Matches, Order, Query, QueryError, Reach, Sieve, Which};
 pub use reader::{ReadError, Reader, Stored};

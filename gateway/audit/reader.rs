@@ -163,6 +163,19 @@ impl Reader {
         Ok(Self::open(directory)?.segments()?.first().copied())
     }
 
+    /// The last record of the log in this directory.
+    ///
+    /// # Errors
+    /// There is no log, or its last segments cannot be read.
+    pub fn last(directory: &Path) -> Result<Option<Stored>, ReadError> {
+        for first in Self::open(directory)?.segments()?.into_iter().rev() {
+            if let Some(last) = Self::of_segment(directory, first)?.last() {
+                return last.map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     /// What names this log for good, whatever folder it lies in: 16 bytes by chance. `None`, if it has no segment.
     ///
     /// # Errors

@@ -191,6 +191,13 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             line.hex(r#","new":""#, u128::from(new.as_u64()), 16);
             cause(line, by);
         }
+        Note::Clock { before, done, why, by } => {
+            own(line, "clock.accepted", at, instance);
+            line.number(r#","before":"#, before);
+            line.text(r#","why":""#, why, 400);
+            author(line, Some(by));
+            line.number(r#","done":"#, done);
+        }
         Note::Event(ref event) => {
             own(line, "event", at, instance);
             crate::event::put(line, event);

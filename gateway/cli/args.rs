@@ -11,7 +11,7 @@ mod audit;
 mod privacy;
 
 pub(crate) use audit::{
-    Audit, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify, Witness,
+    Audit, Clock, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify, Witness,
 };
 pub(crate) use privacy::{At, Hold, Ordered, Privacy, Whom};
 

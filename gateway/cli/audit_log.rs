@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use terms::SystemClock;
+
 use crate::args::{Audit, Log};
 use crate::failure::Failure;
 use crate::load;
 
+mod clock;
 mod filter;
 mod index;
 mod members;
@@ -30,6 +33,7 @@ pub(crate) fn run(command: Audit) -> Result<(), Failure> {
         Audit::Verify(verify) => proofs::verify(&verify),
         Audit::Recheck { reason, config } => recheck::run(&reason, &config),
         Audit::Checkpoint { log } => proofs::checkpoint(&directory(&log)?),
+        Audit::Clock(arguments) => clock::run(&arguments, &SystemClock),
         Audit::Trust { config } => proofs::trust(&config),
         Audit::Proof(proof) => proofs::proof(&proof),
     }

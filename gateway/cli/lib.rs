@@ -53,6 +53,7 @@ mod probe;
 mod publishing;
 mod ready;
 mod recheck;
+mod reckoning;
 mod renew;
 mod retaining;
 mod revocations;

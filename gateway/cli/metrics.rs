@@ -26,6 +26,7 @@ use vault::Vault;
 
 use crate::persons::Persons;
 use crate::publishing::Counts;
+use crate::reckoning::Reckoning;
 use crate::signing::Rings;
 use crate::{cosigning, delivering, indexing, membership, retaining, scrubbing};
 
@@ -49,6 +50,7 @@ pub(crate) struct Parts {
     pub(crate) indexed: Arc<indexing::Counts>,
     pub(crate) witnesses: Option<Arc<cosigning::Counts>>,
     pub(crate) scrubbed: Arc<scrubbing::Counts>,
+    pub(crate) reckoning: Arc<Reckoning>,
     pub(crate) retained: Arc<retaining::Counts>,
     pub(crate) vault: Option<Arc<Vault>>,
     pub(crate) sinks: Box<dyn Fn() -> Vec<sinks::Condition> + Send + Sync>,
@@ -93,7 +95,7 @@ impl Collector for Counted {
         families.extend(self.parts.witnesses.iter().flat_map(|witnesses| audit_log::of_witnesses(witnesses)));
         families.extend(delivering::metrics(&(self.parts.sinks)()));
         families.extend(audit_log::of_scrubbing(&self.parts.scrubbed));
-        families.extend(audit_log::of_retaining(&self.parts.retained));
+        families.extend(audit_log::of_retaining(&self.parts.retained, self.parts.reckoning.now().1));
         families.extend(self.parts.vault.iter().flat_map(|vault| of_vault(&vault.hearing())));
         families
     }

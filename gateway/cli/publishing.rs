@@ -16,6 +16,7 @@ use tlog::Name;
 use crate::failure::Failure;
 use crate::log_fault::{self, LogFault};
 use crate::log_keys::LogKeys;
+use crate::reckoning::Reckoning;
 use crate::retaining::{Keeping, Retaining};
 use crate::scrubbing::Scrubbing;
 use crate::settings::{Retention, Rotation};
@@ -104,7 +105,12 @@ impl Publishing {
     }
 
     /// Reads the whole log again beside it.
-    pub(crate) fn scrubbing(&self, settings: Retention, keeping: Vec<Arc<dyn Keeping>>) -> Scrubbing {
+    pub(crate) fn scrubbing(
+        &self,
+        settings: Retention,
+        reckoning: Arc<Reckoning>,
+        keeping: Vec<Arc<dyn Keeping>>,
+    ) -> Scrubbing {
         Scrubbing {
             log: self.log.clone(),
             state: self.state.clone(),
@@ -116,7 +122,7 @@ impl Publishing {
                 settings,
                 keeping,
                 journal: Arc::clone(&self.journal),
-                clock: Arc::clone(&self.clock),
+                reckoning,
                 published: Arc::clone(&self.counts),
                 counts: Arc::default(),
                 sizes: VecDeque::new(),

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use audit::{Journal, Note};
+use audit::{Horizon, Journal, Note, Order, Prunable, Query, Reader, Which};
 use ledger::Checked;
-use terms::{Clock, TenantId};
+use terms::TenantId;
 
 use crate::failure::Failure;
 use crate::publishing;
+use crate::reckoning::Reckoning;
 use crate::settings::Retention;
 
 /// How long it is waited for the record that says that others go.
@@ -35,7 +36,7 @@ pub(crate) struct Retaining {
     pub(crate) settings: Retention,
     pub(crate) keeping: Vec<Arc<dyn Keeping>>,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) reckoning: Arc<Reckoning>,
     pub(crate) published: Arc<publishing::Counts>,
     pub(crate) counts: Arc<Counts>,
     /// How many bytes the log had, each time that it was looked at.
@@ -67,17 +68,40 @@ impl Retaining {
             held.extend(keeping.held()?);
             keep_from = keep_from.min(keeping.awaited()?);
         }
-        let before = self.clock.now() - keep;
-        let is_held = |tenant: &str| held.iter().any(|held| held.as_str() == tenant);
-        let gone = audit::prunable(&self.log, before, keep_from, is_held);
-        let gone = gone.map_err(|error| Failure::broke("the audit log", &error))?;
-        let Some(gone) = gone else { return Ok(()) };
-        let root = checkpoint.root.to_string();
-        let note = Note::Pruned { gone: &gone, size: checkpoint.size, root: &root, keep: keep.as_secs() };
-        self.say(&note)?;
-        let failed = |error: std::io::Error| Failure::broke("old records cannot be removed", &error);
-        gone.remove().map_err(failed)?;
-        ledger::prune_bundles(&self.log, gone.minimum).map_err(failed)?;
+        let (now, _) = self.reckoning.now();
+        let prunable = |keep_from: u64| {
+            let is_held = |tenant: &str| held.iter().any(|held| held.as_str() == tenant);
+            let gone = audit::prunable(&self.log, Horizon { now, keep }, keep_from, is_held);
+            gone.map_err(|error| Failure::broke("the audit log", &error))
+        };
+        // What was said to go, and stayed as the process ended: it goes if it still may, and that need not be said again.
+        if let Some(said) = self.said(checkpoint.size)?
+            && let Some(rest) = prunable(said.min(keep_from))?
+        {
+            self.remove(&rest)?;
+        }
+        if let Some(gone) = prunable(keep_from)? {
+            let root = checkpoint.root.to_string();
+            self.say(&Note::Pruned { gone: &gone, size: checkpoint.size, root: &root, keep: keep.as_secs() })?;
+            self.remove(&gone)?;
+        }
+        let first = Reader::first_index(&self.log).map_err(|error| Failure::broke("the audit log", &error))?;
+        ledger::prune_bundles(&self.log, first.unwrap_or(0)).map_err(|error| unremoved(&error))?;
+        Ok(())
+    }
+
+    /// Up to where the log says that records go, if it says so under the checkpoint of this size.
+    fn said(&self, size: u64) -> Result<Option<u64>, Failure> {
+        let failed = |error: &(dyn std::error::Error + 'static)| Failure::broke("the audit log", error);
+        let (which, order) = (Which::All, Order::Latest);
+        let query = Query { which, order, kind: Some("log.pruned".into()), limit: Some(1), ..Query::default() };
+        let last = query.run(&self.log).map_err(|error| failed(&error))?.next();
+        let last = last.transpose().map_err(|error| failed(&error))?;
+        Ok(last.filter(|stored| stored.index < size).and_then(|stored| stored.row().ok()?.first))
+    }
+
+    fn remove(&self, gone: &Prunable) -> Result<(), Failure> {
+        gone.remove().map_err(|error| unremoved(&error))?;
         self.counts.pruned.fetch_add(gone.records, Ordering::Relaxed);
         tracing::info!(records = gone.records, bytes = gone.bytes, first = gone.minimum, "old records were removed");
         Ok(())
@@ -115,6 +139,10 @@ impl Retaining {
         self.counts.bytes.store(bytes, Ordering::Relaxed);
         self.counts.seconds_left.store(left, Ordering::Relaxed);
     }
+}
+
+fn unremoved(error: &std::io::Error) -> Failure {
+    Failure::broke("old records cannot be removed", error)
 }
 
 /// How much the files of a folder take. What goes meanwhile counts for nothing.

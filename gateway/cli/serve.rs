@@ -41,6 +41,7 @@ use crate::metrics::Parts;
 use crate::origin::Origin;
 use crate::persons::Persons;
 use crate::publishing::{self, Publishing, Wanted};
+use crate::reckoning::{self, Reckoning, Uptime};
 use crate::renew::Renewal;
 use crate::revoking::{Others, Revoking};
 use crate::rules::{self, Reloader};
@@ -150,6 +151,8 @@ impl Gateway {
         };
         let (sources, witnesses) = (audit.events, audit.witnesses);
         publishing::reaches(&log, &state)?;
+        let last = || reckoning::last_record(&log);
+        let reckoning = Arc::new(Reckoning::open(&state, Arc::clone(&clock), Box::new(Uptime::now), last));
         let retention = audit.retention;
         let by = Cause::Start(operator::user());
         let settings = audit::Settings { by, ..audit::Settings::new(audit.directory, audit.instance) };
@@ -161,7 +164,8 @@ impl Gateway {
         let keeping = delivering::keeping(&feeding, &journal);
         let id = audit::Reader::log_id(&log).map_err(|error| Failure::setup("the audit log", &error))?;
         let persons = Arc::new(Persons::new(opened, Arc::clone(&journal), id.unwrap_or_default()));
-        let scrubbing = publishing.scrubbing(retention, vec![keeping, Arc::<Persons>::clone(&persons)]);
+        let scrubbing =
+            publishing.scrubbing(retention, Arc::clone(&reckoning), vec![keeping, Arc::<Persons>::clone(&persons)]);
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into(), by };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
@@ -308,6 +312,7 @@ impl Gateway {
             witnesses: cosigning.as_ref().map(Cosigning::counts),
             sinks: Box::new(feeding.conditions()),
             scrubbed: Arc::clone(&scrubbing.counts),
+            reckoning: Arc::clone(&reckoning),
             retained: Arc::clone(&scrubbing.retaining.counts),
             vault: vault.as_ref().map(|(vault, _)| Arc::clone(vault)),
             persons: Arc::clone(&persons),
@@ -356,6 +361,7 @@ impl Gateway {
             following,
             vault,
             cosigning,
+            reckoning,
             journal: Arc::clone(&journal),
             grace: shutdown.grace,
             old: Arc::clone(&old),

@@ -19,6 +19,7 @@ use crate::following::{self, Following};
 use crate::known_keys::KnownKeys;
 use crate::life::Stage;
 use crate::persons::Persons;
+use crate::reckoning::Reckoning;
 use crate::renew::{self, Renewal};
 use crate::revoking::Revoking;
 use crate::rules::Reloader;
@@ -45,6 +46,7 @@ pub(crate) struct Works {
     pub(crate) following: Arc<Following>,
     pub(crate) vault: Option<(Arc<Vault>, Duration)>,
     pub(crate) cosigning: Option<Cosigning>,
+    pub(crate) reckoning: Arc<Reckoning>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) grace: Duration,
     pub(crate) old: Arc<Old>,
@@ -69,6 +71,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         following,
         vault,
         cosigning,
+        reckoning,
         journal,
         grace,
         old,
@@ -88,6 +91,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
     let vault =
         vault.map(|(vault, refresh)| Task::new("vault", move |shutdown| asking::run(vault, refresh, beside, shutdown)));
     let cosigning = cosigning.map(|asking| Task::new("witnesses", move |shutdown| asking.run(shutdown)));
+    let writing = Arc::clone(&journal);
     let relay = relay.map(|relay| Task::new("relay", move |shutdown| relay.run(shutdown)));
     let (tenants, taking) = (directory.clone().filter(Directory::knows_tenants), Arc::clone(&reloader));
     let tenants =
@@ -127,6 +131,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         Task::new("store", move |shutdown| watch_store::run(revoking, known_keys, uses, shutdown)),
         Task::new("subjects", move |shutdown| persons.run(shutdown)),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),
+        Task::new("time", move |shutdown| reckoning.run(writing, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];
     tasks.into_iter().chain(relay).chain(directory).chain(tenants).chain(vault).chain(cosigning).collect()

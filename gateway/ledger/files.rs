@@ -45,6 +45,15 @@ pub(crate) fn replace(path: &Path, content: &[u8], durable: Durable) -> io::Resu
     if durable == Durable::Now { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
+/// Puts a file in place of the one that has this name, in a folder that is made if it is not there. When this is back, it
+/// survives a power cut; until then the one before does.
+///
+/// # Errors
+/// It cannot be written.
+pub fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, content, Durable::Now)
+}
+
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }

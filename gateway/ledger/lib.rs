@@ -28,6 +28,7 @@ mod tests;
 
 pub use changes::KeyChanges;
 pub use check::{Against, Checked, Difference, check, check_against, guarded};
+pub use files::replace_durably;
 pub use folder::Folder;
 pub use guard::recheck_path;
 pub use key::{KeyError, KeyFile, Turn};

@@ -14,14 +14,20 @@ use crate::Folder;
 /// One cannot be removed.
 pub fn prune_bundles(log: &Path, minimum: u64) -> io::Result<u64> {
     let folder = Folder::of(log);
-    let mut removed = 0;
-    // Newest first, so that the next time it ends where the last one began.
-    for index in (0..minimum / WIDTH).rev() {
-        match fs::remove_file(folder.path().join(Bundle { index, width: 256 }.to_string())) {
-            Ok(()) => removed += 1,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            Err(error) => return Err(error),
+    let path = |index| folder.path().join(Bundle { index, width: 256 }.to_string());
+    // Those that are there are in a row, which ends where what is to stay begins.
+    let (end, mut start) = (minimum / WIDTH, minimum / WIDTH);
+    while let Some(before) = start.checked_sub(1)
+        && path(before).try_exists()?
+    {
+        start = before;
+    }
+    // ORDER: the oldest first, so that they are in a row wherever this is broken off.
+    for index in start..end {
+        match fs::remove_file(path(index)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
         }
     }
-    Ok(removed)
+    Ok(end - start)
 }

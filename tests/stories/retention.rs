@@ -1,6 +1,7 @@
 //! Records whose time is over go, by themselves, and what remains is proven as before.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +13,7 @@ use crate::harness::{Gateway, PATIENCE, now, run};
 const DAY: u64 = 24 * 3_600;
 
 /// A log as it was written some days ago, in small segments, for this tenant.
-fn written_days_ago(log: &std::path::Path, days: u64, tenant: &str) {
+fn written_days_ago(log: &Path, days: u64, tenant: &str) {
     let settings = Settings { segment_bytes: 65_536, ..Settings::new(log.to_owned(), "gateway".into()) };
     let then = now() - days * DAY;
     let (journal, committer) = Journal::open(settings, Arc::new(ManualClock::at(then))).unwrap();
@@ -119,5 +120,72 @@ async fn a_legal_hold_keeps_what_is_past_its_time_until_it_is_lifted() {
     gateway.start_again();
     gateway.eventually("old records go", || gateway.metric("cloister_audit_pruned_records_total") > 1_000.0);
     assert!(globex(&gateway) < 1_100);
+    gateway.leave_with_gaps();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_ahead_removes_nothing_until_somebody_says_that_it_is_right() {
+    let mut gateway = with_old_records().await;
+    let folder = gateway.folder.path().to_owned();
+    let config = folder.join("cloister.yaml").display().to_string();
+    // The machine was off for three weeks, or somebody has its clock: nobody here can tell.
+    let ago = now() - 20 * DAY;
+    let remembered = format!(r#"{{"time":{ago},"uptime":{{"boot":"before","seconds":1}}}}"#);
+    fs::write(folder.join("state/ledger/time.json"), remembered).unwrap();
+    gateway.start_again();
+    gateway.eventually("all was looked at", || gateway.metric("cloister_audit_reread_records") > 1_800.0);
+    let ahead = |gateway: &Gateway| gateway.metric("cloister_audit_clock_ahead_seconds");
+    assert!(ahead(&gateway) >= (20 * DAY) as f64);
+    let clock = |more: &[&str]| run(&[&["audit", "clock", "--config", &config], more].concat(), &folder);
+    let (code, said, _) = clock(&[]);
+    assert!(code == 0 && said.contains("s less"), "{said}");
+    assert_eq!(clock(&["--accept"]).0, 2, "it wants to know why");
+    assert_eq!(gateway.metric("cloister_audit_pruned_records_total"), 0.0);
+    let (code, said, err) = clock(&["--accept", "--reason", "moved to another hall"]);
+    assert_eq!(code, 0, "{said}{err}");
+    gateway.eventually("it is taken for right", || ahead(&gateway) == 0.0);
+    let records = gateway.records(&["--kind", "clock.accepted"]);
+    let [accepted] = records.all() else { panic!("{records:?}") };
+    assert_eq!((&accepted["why"], &accepted["by"]), (&"moved to another hall".into(), &"command".into()));
+    gateway.process().signal("TERM");
+    assert!(gateway.process().wait().success());
+    gateway.start_again();
+    gateway.eventually("old records go", || gateway.metric("cloister_audit_pruned_records_total") > 1_000.0);
+    gateway.leave_with_gaps();
+}
+
+/// What is in the files of a folder.
+fn files(folder: &Path) -> Vec<(Vec<u8>, PathBuf)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_file()).map(|path| (fs::read(&path).unwrap(), path)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_to_go_goes_at_the_next_start_and_is_not_said_again() {
+    let mut gateway = with_old_records().await;
+    let mut all = files(&gateway.log().join("segments"));
+    // Bundles are made of all of it by a gateway that lets nothing go.
+    let config = gateway.folder.path().join("cloister.yaml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("keep: 5d", "keep: 50d")).unwrap();
+    gateway.start_again();
+    gateway.process().signal("TERM");
+    assert!(gateway.process().wait().success());
+    all.extend(files(&gateway.log().join("tlog/tile/entries")));
+    fs::write(&config, text).unwrap();
+    gateway.start_again();
+    gateway.eventually("old records go", || gateway.metric("cloister_audit_pruned_records_total") > 1_000.0);
+    gateway.process().signal("TERM");
+    assert!(gateway.process().wait().success());
+    // As a process leaves it that is killed in between.
+    let gone: Vec<_> = all.into_iter().filter(|(_, path)| !path.exists()).collect();
+    assert!(gone.len() > 2);
+    for (bytes, path) in &gone {
+        fs::write(path, bytes).unwrap();
+    }
+    gateway.start_again();
+    gateway.eventually("the rest goes", || gone.iter().all(|(_, path)| !path.exists()));
+    assert!(gateway.metric("cloister_audit_pruned_records_total") > 1_000.0);
+    assert_eq!(gateway.records(&["--kind", "log.pruned"]).all().len(), 1);
     gateway.leave_with_gaps();
 }

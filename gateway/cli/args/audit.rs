@@ -40,6 +40,9 @@ pub(crate) enum Audit {
         #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
         config: PathBuf,
     },
+    /// Say how far the machine's clock is ahead of the time that has passed while the gateway could see it pass, and that it is
+    /// right all the same.
+    Clock(Clock),
     /// Print the receipt of a record (C2SP tlog-proof), to be verified by anybody who has the record and the public key.
     Proof(Proof),
 }
@@ -179,6 +182,20 @@ pub(crate) struct Index {
     /// Read all records that are indexed, and say whether the index says of each what it says itself.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Clock {
+    /// The configuration that names the state folder.
+    #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+    pub(crate) config: PathBuf,
+    /// It is right: the gateway that runs, or the next that starts, takes the time from it, and puts on record who said so.
+    /// Records whose time is over by that are removed within a day.
+    #[arg(long, requires = "reason")]
+    pub(crate) accept: bool,
+    /// Why it is: it goes on record.
+    #[arg(long, value_name = "TEXT", requires = "accept")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Args, Clone, Debug)]

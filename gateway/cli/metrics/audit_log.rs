@@ -1,6 +1,7 @@
 //! What Prometheus sees of the work on the audit log beside its writer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use audit::Stats;
 use prometheus::proto::{MetricFamily, MetricType};
@@ -91,7 +92,7 @@ pub(super) fn of_index(counts: &indexing::Counts) -> [MetricFamily; 2] {
     ]
 }
 
-pub(super) fn of_retaining(counts: &retaining::Counts) -> [MetricFamily; 3] {
+pub(super) fn of_retaining(counts: &retaining::Counts, ahead: Duration) -> [MetricFamily; 4] {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let left = match read(&counts.seconds_left) {
         u64::MAX => f64::INFINITY, // it was not measured yet, or does not grow
@@ -107,6 +108,11 @@ pub(super) fn of_retaining(counts: &retaining::Counts) -> [MetricFamily; 3] {
             "cloister_audit_pruned_records_total",
             "Records that are gone, as their time was over",
             read(&counts.pruned),
+        ),
+        gauge(
+            "cloister_audit_clock_ahead_seconds",
+            "How far the machine's clock is ahead of the time by which records grow old",
+            ahead.as_secs(),
         ),
         family(
             "cloister_audit_disk_left_seconds",
