@@ -212,6 +212,8 @@ def follow(folder, keys):
         elif said["kind"] == "key.retired" and old and new:
             check_receipt(f"{version}\n{rest}", record, [new])
             old.most = int(path.name.partition(".")[0])
+        elif said["kind"] not in ("key.rotated", "key.retired"):
+            raise Wrong(f"{path.name} is not about a key")
     return keys
 
 

@@ -118,6 +118,8 @@ func follow(folder string, keys []*key) []*key {
 		} else if said.Kind == "key.retired" && old != nil && new != nil {
 			checkReceipt(receipt, record, []*key{new})
 			old.most = index(path)
+		} else if said.Kind != "key.rotated" && said.Kind != "key.retired" {
+			fail("%s is not about a key", path)
 		}
 	}
 	return keys

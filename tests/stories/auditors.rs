@@ -155,6 +155,45 @@ async fn verify_says_what_was_changed_after_it_was_signed_for() {
     assert_eq!(verify().0, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_from_a_checkpoint_that_was_kept_reads_what_came_since_and_says_so() {
+    let gateway = Gateway::test().start().await;
+    for number in 0..300 {
+        gateway.get("acme", &format!("/orders/{number}")).await;
+    }
+    gateway.eventually("all are on record", || gateway.records(&[]).finals().len() == 300);
+    await_checkpoint(&gateway);
+    let (code, kept) = audit(&gateway, &["checkpoint", "--config", &config(&gateway)]);
+    assert_eq!(code, 0, "{kept}");
+    let path = gateway.folder.path().join("kept");
+    fs::write(&path, &kept).unwrap();
+    gateway.get("acme", "/orders/1").await;
+    gateway.eventually("it is on record", || gateway.records(&[]).finals().len() == 301);
+    await_checkpoint(&gateway);
+    let text = path.display().to_string();
+    let config = config(&gateway);
+    let (code, said) = audit(&gateway, &["verify", "--config", &config, "--from", &text]);
+    assert!(code == 0 && said.contains("from record 256 on, each was compared"), "{said}");
+    assert!(said.contains("it goes on from the one in the state folder"), "{said}");
+    // What was read before is not looked at now, and is said not to be; a look at all of it finds it.
+    let bundle = gateway.log().join("tlog/tile/entries/000");
+    let good = fs::read(&bundle).unwrap();
+    let mut bad = good.clone();
+    bad[100] ^= 1;
+    fs::write(&bundle, &bad).unwrap();
+    assert_eq!(audit(&gateway, &["verify", "--config", &config, "--from", &text]).0, 0);
+    assert_eq!(audit(&gateway, &["verify", "--config", &config]).0, 25);
+    fs::write(&bundle, &good).unwrap();
+    // A checkpoint of another log, and one of this log that nobody has signed.
+    let root = kept.lines().nth(2).unwrap();
+    for (from, to) in [("cloister/gateway", "cloister/gateweg"), (root, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]
+    {
+        fs::write(&path, kept.replacen(from, to, 1)).unwrap();
+        let (code, said) = audit(&gateway, &["verify", "--config", &config, "--from", &text]);
+        assert!(code == 26 && said.contains("is not one of this log"), "{said}");
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
