@@ -17,6 +17,7 @@ PEERS = [
     Peer("haproxy", "haproxy", haproxy, guards=True, about="jwt_verify, ACLs, stick table, log"),
     Peer("envoy", "envoy", envoy, guards=True, about="jwt_authn with its cache, rbac, local_ratelimit, access log"),
     Peer("cloister", "cloister", reuse, guards=True, about="assertion reused, each request signed with an HMAC"),
+    Peer("cloister-10k", "cloister", reuse, guards=True, about="the same with 10,000 issuers and 10,000 tenants", issuers=10_000),
     Peer("cloister-per-request", "cloister", per_request, guards=True, about="a new ES256 assertion for each request"),
 ]
 

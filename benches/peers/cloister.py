@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from .peer import Start
-from .world import AUDIENCE, ISSUER, LIMIT_PER_SECOND, PATH, ROLE, TENANTS, World, free_port
+from .world import AUDIENCE, LIMIT_PER_SECOND, PATH, ROLE, World, free_port, issuer
 
 
 def reuse(world: World, folder: Path, port: int) -> Start:
@@ -22,6 +22,12 @@ def per_request(world: World, folder: Path, port: int) -> Start:
 
 def start(world: World, folder: Path, port: int, assertion: str) -> Start:
     tls = f", tls: {{ certificates: [{{ certificate: {world.certificate}, key: {world.key}, default: true }}] }}" if world.tls else ""
+    issuers = "\n".join(
+        f'  i{number}: {{ issuer: "{issuer(number)}", audiences: [{AUDIENCE}], algorithms: [{world.algorithm}],'
+        f" jwks: {{ file: {world.jwks} }}, tenant_claim: tenant_id, roles_claim: roles }}"
+        for number in range(world.issuers)
+    )
+    names = ", ".join(f"i{number}" for number in range(world.issuers))
     config = folder / "cloister.yaml"
     config.write_text(f"""
 version: 1
@@ -31,13 +37,7 @@ guard: {{ connections: 20000, connections_per_ip: 20000 }} # all of the load com
 admin: {{ bind: "127.0.0.1:{free_port()}" }}
 state: {{ directory: {folder}/state }}
 issuers:
-  main:
-    issuer: "{ISSUER}"
-    audiences: [{AUDIENCE}]
-    algorithms: [{world.algorithm}]
-    jwks: {{ file: {world.jwks} }}
-    tenant_claim: tenant_id
-    roles_claim: roles
+{issuers}
 upstreams:
   orders:
     addresses: ["127.0.0.1:{world.backend_port}"]
@@ -48,7 +48,7 @@ telemetry: {{ log: {{ format: json, level: warn }} }}
 """)
     policies = folder / "policies"
     policies.mkdir(exist_ok=True)
-    tenants = "\n".join(f"  tenant-{number}: {{ status: active }}" for number in range(TENANTS))
+    tenants = "\n".join(f"  tenant-{number}: {{ status: active }}" for number in range(world.tenants))
     (policies / "policies.yaml").write_text(f"""
 tenants:
 {tenants}
@@ -61,7 +61,7 @@ routes:
   - id: orders
     match: {{ host: "*", path: "{PATH}/**" }}
     upstream: orders
-    auth: {{ issuers: [main], tenant_from: [token] }}
+    auth: {{ issuers: [{names}], tenant_from: [token] }}
     allow: {{ GET: "order:read" }}
     limits: [per_tenant]
     audit: standard

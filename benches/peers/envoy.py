@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from .peer import Start
-from .world import AUDIENCE, ISSUER, LIMIT_PER_SECOND, PATH, ROLE, World
+from .world import AUDIENCE, LIMIT_PER_SECOND, PATH, ROLE, World, issuer
 
 TYPE = "type.googleapis.com/envoy.extensions."
 
@@ -92,7 +92,7 @@ def access_log(path: Path) -> dict:
 
 def authentication(world: World) -> dict:
     provider = {
-        "issuer": ISSUER,
+        "issuer": issuer(),
         "audiences": [AUDIENCE],
         "local_jwks": {"filename": str(world.jwks)},
         "claim_to_headers": [

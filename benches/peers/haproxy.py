@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .peer import Start, Unavailable
-from .world import AUDIENCE, ISSUER, LIMIT_PER_SECOND, PATH, ROLE, World
+from .world import AUDIENCE, LIMIT_PER_SECOND, PATH, ROLE, World, issuer
 
 LOG_LINE = (
     '{"t":%Ts,"ip":"%ci","m":"%HM","u":"%[capture.req.uri,json(utf8s)]","s":%ST,'
@@ -39,7 +39,7 @@ frontend gateway
   http-request set-var(txn.aud) var(txn.bearer),jwt_payload_query('$.aud')
   http-request set-var(txn.exp) var(txn.bearer),jwt_payload_query('$.exp','int')
   http-request set-var(txn.now) date()
-  http-request deny deny_status 401 unless {{ var(txn.iss) -m str {ISSUER} }}
+  http-request deny deny_status 401 unless {{ var(txn.iss) -m str {issuer()} }}
   http-request deny deny_status 401 unless {{ var(txn.aud) -m str {AUDIENCE} }}
   http-request deny deny_status 401 if {{ var(txn.exp),sub(txn.now) -m int lt 0 }}
   http-request set-var(txn.tenant) var(txn.bearer),jwt_payload_query('$.tenant_id')

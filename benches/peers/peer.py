@@ -22,10 +22,13 @@ class Start:
 
 @dataclass(frozen=True)
 class Peer:
-    """A proxy. One that `guards` must refuse what World.intruders send and name the tenant to the backend."""
+    """A proxy. One that `guards` must refuse what World.intruders send and name the tenant to the backend.
+
+    With several issuers, its tokens come from all of them in turn, and there are as many tenants."""
 
     name: str
     program: str
     start: Callable[[World, Path, int], Start]
     guards: bool
     about: str
+    issuers: int = 1

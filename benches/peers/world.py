@@ -1,4 +1,4 @@
-"""What all proxies see alike: one issuer, its tokens, one backend, one load."""
+"""What all proxies see alike: an issuer or many, their tokens, one backend, one load."""
 
 import base64
 import datetime
@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-ISSUER, AUDIENCE = "https://idp.example", "saas-api"
+AUDIENCE = "saas-api"
 HOST = "localhost"  # as clients of TLS name it, so it must resolve
 PATH = "/api/orders"
 LARGE = f"{PATH}/all"  # 4 MiB: more than any buffer on the way
@@ -33,9 +33,14 @@ class World:
     front: str
     backend_port: int
     binaries: dict[str, str]
+    issuers: int = 1
     good: str = ""
     tenant: str = ""
     intruders: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tenants(self) -> int:
+        return max(TENANTS, self.issuers)
 
     @property
     def jwks(self) -> Path:
@@ -73,8 +78,16 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def make_world(folder: Path, algorithm: str, front: str, tokens: int, binaries: dict[str, str]) -> World:
-    world = World(folder, algorithm, front, free_port(), binaries)
+def issuer(number: int = 0) -> str:
+    """All of them sign with the same key: whose it is decides what it may assert."""
+    return f"https://idp{number or ''}.example"
+
+
+def make_world(
+    folder: Path, algorithm: str, front: str, tokens: int, binaries: dict[str, str], issuers: int, backend_port: int
+) -> World:
+    folder.mkdir()
+    world = World(folder, algorithm, front, backend_port, binaries, issuers)
     make_certificate(world)
     key = make_key(algorithm)
     world.jwks.write_text(json.dumps({"keys": [public_jwk(key, algorithm)]}))
@@ -85,10 +98,10 @@ def make_world(folder: Path, algorithm: str, front: str, tokens: int, binaries: 
 
     def token(number: int, signer=key, **changes) -> str:
         claims = {
-            "iss": ISSUER,
+            "iss": issuer(number % issuers),
             "aud": AUDIENCE,
             "sub": f"user-{number}",
-            "tenant_id": f"tenant-{number % TENANTS}",
+            "tenant_id": f"tenant-{number % world.tenants}",
             "roles": [ROLE, "editor"],
             "role": ROLE,  # for proxies that compare a single text
             "iat": now,
@@ -188,9 +201,8 @@ end
 """
 
 
-def start_backend(world: World) -> subprocess.Popen:
+def start_backend(folder: Path, port: int, program: str) -> subprocess.Popen:
     """An nginx that answers at once with 1 KiB, at one path with much, and says which tenant it was told of."""
-    folder = world.folder / "backend"
     folder.mkdir()
     body = json.dumps({"orders": ["x" * 60] * 15})
     (folder / "large").write_bytes(b"x" * (4 << 20))
@@ -202,7 +214,7 @@ http {{
   access_log off; keepalive_requests 100000000; keepalive_timeout 1h;
   large_client_header_buffers 4 16k;
   server {{
-    listen 127.0.0.1:{world.backend_port};
+    listen 127.0.0.1:{port};
     default_type application/json;
     add_header X-Seen-Tenant $http_x_tenant_id;
     location / {{ return 200 '{body}'; }}
@@ -210,5 +222,5 @@ http {{
   }}
 }}
 """)
-    argv = ["taskset", "-c", LOAD_CPU, world.binaries["nginx"], "-c", str(config), "-p", str(folder)]
+    argv = ["taskset", "-c", LOAD_CPU, program, "-c", str(config), "-p", str(folder)]
     return subprocess.Popen(argv, stderr=(folder / "stderr").open("wb"))
