@@ -25,7 +25,7 @@ pub(crate) struct Issuer {
     /// When the keys were last read well, in seconds since the Unix epoch; 0 for never.
     pub(crate) confirmed: AtomicU64,
     pub(crate) failures: AtomicU64,
-    pub(crate) last_error: Mutex<Option<String>>,
+    pub(crate) last: Mutex<Last>,
     /// Asks for a fetch before its time.
     pub(crate) nudge: Notify,
     nudged: AtomicU64,
@@ -47,6 +47,14 @@ pub(crate) struct Issuer {
     budget: Option<Arc<Budget>>,
     /// It was let go: another one has its place, or will have it.
     retired: AtomicBool,
+}
+
+/// What came of the last read of the keys.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    pub(crate) error: Option<String>,
+    /// The SHA-256 of what was read, if it was good: the same bytes mean the same keys, without looking.
+    pub(crate) read: Option<[u8; 32]>,
 }
 
 /// Who says what claims say, and what they are held to.
@@ -99,7 +107,7 @@ impl Issuer {
             source,
             confirmed: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            last_error: Mutex::new(None),
+            last: Mutex::default(),
             nudge: Notify::new(),
             nudged: AtomicU64::new(0),
             fetched: watch::Sender::new(0),
@@ -241,7 +249,7 @@ impl Issuer {
             age: (confirmed != 0).then(|| Duration::from_secs(now.saturating_sub(confirmed))),
             usable: self.trusts_keys(now),
             failures: self.failures.load(Ordering::Relaxed),
-            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            last_error: self.last.lock().unwrap_or_else(PoisonError::into_inner).error.clone(),
         }
     }
 }

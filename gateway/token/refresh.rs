@@ -7,8 +7,9 @@ use terms::Clock;
 use tokio::sync::Semaphore;
 
 use crate::fetch::{FetchError, Source};
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, Last};
 use crate::key_set::{InvalidKeySet, KeySet};
+use crate::verify::sha256;
 
 /// Why the keys of an issuer stay what they were.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,8 @@ enum RefreshError {
 
 /// A file is read this often: it costs next to nothing, and catches every way in which files are replaced.
 const FILE_POLL: Duration = Duration::from_secs(3);
+/// But no more than so many in a second, of thousands: then each is read less often.
+const FILES_PER_SECOND: u32 = 300;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// How many issuers are asked side by side, of those that nobody waits for, and how long one may hold its place.
@@ -29,7 +32,7 @@ const LONGEST_IN_PLACE: Duration = Duration::from_secs(1);
 
 impl Issuer {
     /// Keeps the keys fresh until the issuer is let go, or is of a pattern and idle: reads them, waits, reads them again.
-    pub(crate) async fn keep_fresh(&self, clock: &dyn Clock, places: &Semaphore) {
+    pub(crate) async fn keep_fresh(&self, clock: &dyn Clock, places: &Semaphore, poll: Duration) {
         self.kept.store(!self.is_retired(), Ordering::Release);
         let random = RandomState::new();
         for round in 0_u64.. {
@@ -37,7 +40,7 @@ impl Issuer {
                 return;
             }
             let failures = self.refresh_in_turn(clock, places).await;
-            let wait = spread(self.wait(failures), random.hash_one((&self.name, round)));
+            let wait = spread(self.wait(failures, poll), random.hash_one((&self.name, round)));
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.nudge.notified() => {}
@@ -80,6 +83,12 @@ impl Issuer {
 
     /// Takes what was read for the keys, or keeps those that are known and says why.
     pub(crate) fn adopt(&self, fetched: Result<Vec<u8>, FetchError>, now: u64) -> bool {
+        let read = fetched.as_ref().ok().map(|bytes| sha256(bytes));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.is_some() && last.read == read {
+            self.confirm(now);
+            return true;
+        }
         let known = self.keys.snapshot();
         let reading = fetched
             .map_err(RefreshError::Fetch)
@@ -99,21 +108,20 @@ impl Issuer {
                 Some(terms::chain(&error))
             }
         };
-        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(problem) = &problem
-            && last.as_ref() != Some(problem)
+            && last.error.as_ref() != Some(problem)
         {
             tracing::warn!(%issuer, problem, "the keys of an issuer are not as they should be");
         }
-        *last = problem;
+        *last = Last { error: problem, read: read.filter(|_| good) };
         good
     }
 
     /// Until the next read: four fifths of the time the keys are good for, or, while reads fail, a second and twice that
     /// each time, up to half a minute.
-    fn wait(&self, failures: u32) -> Duration {
+    fn wait(&self, failures: u32, poll: Duration) -> Duration {
         let regular = match self.source {
-            Source::File(_) => self.settings.refresh.min(FILE_POLL),
+            Source::File(_) => self.settings.refresh.min(poll),
             Source::Discovery { .. } | Source::Url(..) => self.settings.refresh * 4 / 5,
         };
         match failures.checked_sub(1) {
@@ -121,6 +129,11 @@ impl Issuer {
             Some(again) => (Duration::from_secs(1) * 2_u32.pow(again.min(5))).min(LONGEST_BACKOFF).min(regular),
         }
     }
+}
+
+/// How often each of so many files is read.
+pub(crate) fn file_poll(files: usize) -> Duration {
+    FILE_POLL.max(Duration::from_secs(1) * u32::try_from(files).unwrap_or(u32::MAX) / FILES_PER_SECOND)
 }
 
 /// A tenth more or less, so that many gateways and many issuers do not fetch at the same moment.

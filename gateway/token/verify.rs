@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use futures::StreamExt as _;
@@ -26,7 +27,7 @@ use crate::issuer::{Budget, Issuer};
 use crate::key_set::Published;
 use crate::pattern::Pattern;
 use crate::realms::{Newcomers, Realms, RealmsState};
-use crate::refresh::PLACES;
+use crate::refresh::{PLACES, file_poll};
 use crate::settings::{LONGEST_TOKEN, Located, faults};
 use crate::standing::Standing;
 use crate::{
@@ -50,6 +51,8 @@ pub struct Verifier {
     /// The longest token that any issuer allows.
     longest: usize,
     places: Semaphore,
+    /// How often keys in files are read.
+    file_poll: Duration,
     /// What may be verified of what issuers say, by how the configuration calls them.
     hearing: HashMap<IssuerId, Budget>,
 }
@@ -112,8 +115,10 @@ impl Verifier {
             };
             issuers.push(Arc::new(Issuer::new(settings, source)));
         }
+        let mut files = 0;
         for issuer in &issuers {
             if let Source::File(path) = &issuer.source {
+                files += 1;
                 issuer.adopt(fetch::read_file(path), clock.unix_seconds());
             }
         }
@@ -129,6 +134,7 @@ impl Verifier {
             memory,
             clock,
             places: Semaphore::new(PLACES),
+            file_poll: file_poll(files),
             hearing,
         })
     }
@@ -152,7 +158,7 @@ impl Verifier {
         if token.len() > self.longest {
             return Err(TokenError::TooLarge);
         }
-        let fingerprint = sha256(token);
+        let fingerprint = sha256(token.as_bytes());
         let now = self.clock.unix_seconds();
         if let Some(caller) = self.recall(&fingerprint, accepted, now)? {
             self.verified.count_hit();
@@ -332,7 +338,7 @@ impl Verifier {
     }
 
     async fn keep(&self, issuer: Arc<Issuer>) {
-        issuer.keep_fresh(&*self.clock, &self.places).await;
+        issuer.keep_fresh(&*self.clock, &self.places, self.file_poll).await;
         self.realms.iter().for_each(|realms| realms.forget(&issuer));
     }
 
@@ -430,9 +436,9 @@ impl fmt::Debug for Verifier {
     }
 }
 
-fn sha256(token: &str) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    fingerprint.copy_from_slice(digest(&SHA256, bytes).as_ref());
     fingerprint
 }
 

@@ -340,6 +340,21 @@ fn a_clock_that_is_set_back_does_not_make_old_keys_young() {
     }
 }
 
+#[test]
+fn what_is_as_it_was_is_good_again_and_what_failed_in_between_is_looked_at_anew() {
+    let path = std::path::PathBuf::from("keys.json");
+    let jwks = JwksSource::File(path.clone());
+    let settings = IssuerSettings::new(id(0), "https://0.example/", "api", Algorithm::ES256, jwks);
+    let issuer = Issuer::new(settings, Source::File(path));
+    let keys = Forge::es256("a").jwks();
+    let read = |bytes: &str, now| issuer.adopt(Ok(bytes.into()), now);
+    assert!(read(&keys, NOW) && read(&keys, NOW + 3_600));
+    assert!(issuer.keys(NOW + 7_200).is_ok(), "confirmed by the same bytes");
+    assert!(!read("{}", NOW + 3_600) && issuer.state(NOW + 3_600).last_error.is_some());
+    assert!(read(&keys, NOW + 3_600));
+    assert_eq!(issuer.state(NOW + 3_600).last_error, None);
+}
+
 #[tokio::test]
 async fn a_file_is_seen_again_without_being_asked_for() {
     let folder = tempfile::tempdir().unwrap();
@@ -388,11 +403,18 @@ fn waiting_grows_while_reads_fail_and_stays_near_what_was_asked_for() {
     let source =
         Source::Url(crate::fetch::client(crate::Reach::Public).unwrap(), "https://idp.example.com/".parse().unwrap());
     let remote = Issuer::new(settings(JwksSource::Url("https://idp.example.com/".into())), source);
-    let seconds: Vec<_> = [0, 1, 2, 3, 6, 100, u32::MAX].map(|failures| remote.wait(failures).as_secs()).into();
+    let seconds: Vec<_> =
+        [0, 1, 2, 3, 6, 100, u32::MAX].map(|failures| remote.wait(failures, file_poll(1)).as_secs()).into();
     assert_eq!(seconds, [480, 1, 2, 4, 30, 30, 30]);
     let path = std::path::PathBuf::from("keys.json");
     let local = Issuer::new(settings(JwksSource::File(path.clone())), Source::File(path));
-    assert_eq!((local.wait(0).as_secs(), local.wait(9).as_secs()), (3, 3));
+    let waits = [(0, 1), (9, 1), (0, 900), (0, 10_000), (0, 10_000_000)]
+        .map(|(failures, files)| local.wait(failures, file_poll(files)));
+    assert_eq!(
+        waits.map(|wait| wait.as_secs()),
+        [3, 3, 3, 33, 600],
+        "thousands of files are not read every three seconds"
+    );
     for random in [0, 1, 127, 128, 255, u64::MAX] {
         let wait = spread(Duration::from_secs(100), random);
         assert!((90..=110).contains(&wait.as_secs()), "{wait:?}");

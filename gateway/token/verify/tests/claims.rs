@@ -18,7 +18,7 @@ async fn a_good_token_makes_a_caller_with_what_the_issuer_says() {
     let roles: Vec<_> = caller.roles().iter().map(|role| role.as_str()).collect();
     assert_eq!(roles, ["billing_reader", "billing_admin"]);
     assert_eq!((caller.expires_at(), caller.good_until()), (NOW + 600, NOW + 630));
-    assert_eq!(*caller.fingerprint(), sha256(&token));
+    assert_eq!(*caller.fingerprint(), sha256(token.as_bytes()));
     assert_eq!((caller.jti(), caller.acr()), (Some("token-1"), Some("gold")));
     assert_eq!(caller.amr().iter().map(AsRef::as_ref).collect::<Vec<_>>(), ["pwd", "otp"]);
     assert_eq!(caller.auth_time(), Some(NOW - 5));
