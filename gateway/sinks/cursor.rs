@@ -24,7 +24,7 @@ pub enum CursorError {
     /// The log has fewer records than were delivered.
     #[error(
         "sink `{sink}` has delivered records up to {next}, and the log has {records}: it was set back. Put the log back; \
-         or delete `{path}`, and everything is delivered again"
+         or delete `{path}`, and it begins anew"
     )]
     Ahead {
         /// Which sink.
@@ -39,7 +39,7 @@ pub enum CursorError {
     /// The log holds another record in the place of the last one that was delivered.
     #[error(
         "sink `{sink}` has delivered another record {index} than the one in the log: it is not the log that it was. Put the \
-         log back; or delete `{path}`, and everything is delivered again"
+         log back; or delete `{path}`, and it begins anew"
     )]
     Differs {
         /// Which sink.
@@ -52,7 +52,7 @@ pub enum CursorError {
     /// Records were pruned that this sink has not delivered.
     #[error(
         "the records from {next} to {first} are gone from the log, and sink `{sink}` has not delivered them. To do without \
-         them, delete `{path}`: it goes on with record {first}"
+         them, delete `{path}`: it begins anew with what there is"
     )]
     Gone {
         /// Which sink.
@@ -66,8 +66,8 @@ pub enum CursorError {
     },
     /// The file is not what we write, or another's.
     #[error(
-        "`{path}` does not say how far sink `{sink}` has come in this log: put it back as it was; or delete it, and \
-         everything is delivered again"
+        "`{path}` does not say how far sink `{sink}` has come in this log: put it back as it was; or delete it, and it begins \
+         anew"
     )]
     Unreadable {
         /// Which sink.

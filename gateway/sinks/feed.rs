@@ -21,6 +21,8 @@ use crate::state::State;
 
 /// How often it is looked whether there is more to deliver.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often it is put down that records went by which are not wanted: each time is a sync of the disk.
+const GOES_BY: Duration = Duration::from_secs(1);
 /// How often a record that stands alone is offered before it is set aside.
 const OFFERS: u32 = 3;
 /// How many are set aside one after the other, before it is the receiver that is at fault.
@@ -52,6 +54,8 @@ pub(crate) struct At {
     ready_since: Option<Instant>,
     /// The place behind the last record that was looked at, and its hash.
     read: Cursor,
+    /// When the cursor was put down last.
+    moved: Instant,
 }
 
 /// What is thought of records that were refused.
@@ -177,7 +181,17 @@ impl Feed {
         }
         self.state.next.store(cursor.next, std::sync::atomic::Ordering::Relaxed);
         let read = cursor.clone();
-        Ok(Some(At { kept, cursor, reader, peeked, ready: Vec::new(), ready_bytes: 0, ready_since: None, read }))
+        Ok(Some(At {
+            kept,
+            cursor,
+            reader,
+            peeked,
+            ready: Vec::new(),
+            ready_bytes: 0,
+            ready_since: None,
+            read,
+            moved: Instant::now(),
+        }))
     }
 
     /// Reads and renders what is committed, up to the limits.
@@ -231,10 +245,10 @@ impl Feed {
         let store = std::sync::atomic::Ordering::Relaxed;
         state.oldest.store(at.ready.first().map_or(0, |item| item.millis), store);
         let Some(since) = at.ready_since else {
-            if at.read.next > at.cursor.next {
-                return Ok(Gathered::Enough); // nothing of it is wanted; the cursor moves on all the same
-            }
-            return Ok(Gathered::Nothing);
+            // Nothing of it is wanted; the cursor moves on all the same.
+            let goes_by = at.read.next > at.cursor.next;
+            let is_time = at.moved.elapsed() >= GOES_BY || Stop::told(stop) != Stop::Not;
+            return Ok(if goes_by && is_time { Gathered::Enough } else { Gathered::Nothing });
         };
         let left = limits.wait.saturating_sub(since.elapsed());
         let is_full = at.ready.len() >= records || at.ready_bytes >= limits.bytes;
@@ -278,6 +292,7 @@ impl Feed {
                 return Step::Failed(SinkError::new(Class::Local, terms::chain(&error)));
             }
             at.cursor = reached;
+            at.moved = Instant::now();
             let relaxed = std::sync::atomic::Ordering::Relaxed;
             state.next.store(at.cursor.next, relaxed);
             state.delivered.fetch_add(items.len() as u64, relaxed);

@@ -228,6 +228,30 @@ fn a_cursor_of_another_log_or_beyond_this_one_stops_the_sink_and_says_what_to_do
 }
 
 #[test]
+fn records_that_were_pruned_before_they_were_delivered_are_missed_and_not_skipped_in_silence() {
+    let mut world = World::new();
+    world.write(10, "acme");
+    let out = world.path("out");
+    world.deliver(settings("file", Target::File(out.clone())));
+    let (cursor, delivered) = (world.cursor("file"), lines(&out));
+    world.write(500, "acme");
+    let mut segments: Vec<_> =
+        fs::read_dir(world.log().join("segments")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    assert!(segments.len() > 1);
+    fs::remove_file(&segments[0]).unwrap();
+
+    let condition = world.deliver(settings("file", Target::File(out.clone())));
+    assert_eq!((condition.failing, condition.delivered), (Some("cursor"), 0));
+    assert_eq!(lines(&out), delivered);
+
+    // As it says: whoever can do without them.
+    fs::remove_file(&cursor).unwrap();
+    world.deliver(settings("file", Target::File(out.clone())));
+    assert_eq!(lines(&out), [delivered, world.records()].concat());
+}
+
+#[test]
 fn a_process_that_does_not_write_the_log_delivers_nothing_from_it() {
     let mut world = World::new();
     world.write(10, "acme");
