@@ -14,19 +14,20 @@ use crate::{End, Outcome, Unavailable};
 #[derive(Debug)]
 #[must_use = "dropped, it records the request as abandoned"]
 pub struct Open {
+    /// `None`: it has ended, or never had a place.
+    place: Option<Place>,
+}
+
+#[derive(Clone, Debug)]
+struct Place {
     lane: Arc<Lane>,
     slot: u32,
     id: u128,
-    ended: bool,
 }
 
 /// Where the record of a request in flight is kept, for who says in the log that it has begun to flow.
 #[derive(Clone, Debug)]
-pub struct Witness {
-    lane: Arc<Lane>,
-    slot: u32,
-    id: u128,
-}
+pub struct Witness(Option<Place>);
 
 impl Witness {
     /// Records that the request has begun to flow, and with which status. To be called by what runs for the request, so
@@ -35,20 +36,27 @@ impl Witness {
     /// # Errors
     /// When there is no room for the record, or the request has its final record already.
     pub fn opened(&self, status: Option<u16>) -> Result<(), Unavailable> {
-        let Self { lane, slot, id } = self;
+        let Some(Place { lane, slot, id }) = &self.0 else {
+            return Ok(()); // it was counted as one without a record when it began
+        };
         local::with(&lane.journal, |writer| writer.opened(lane, *slot, *id, status))?
     }
 }
 
 impl Open {
     pub(crate) const fn new(lane: Arc<Lane>, slot: u32, id: u128) -> Self {
-        Self { lane, slot, id, ended: false }
+        Self { place: Some(Place { lane, slot, id }) }
+    }
+
+    /// A request that goes on without a record, and was counted as such.
+    pub(crate) const fn unrecorded() -> Self {
+        Self { place: None }
     }
 
     /// To say that this request has begun to flow, as long as it is not finished.
     #[must_use]
     pub fn witness(&self) -> Witness {
-        Witness { lane: Arc::clone(&self.lane), slot: self.slot, id: self.id }
+        Witness(self.place.clone())
     }
 
     /// Writes the final record. Call it when the response is over, whatever became of it. It always succeeds: what the
@@ -67,22 +75,33 @@ impl Open {
     }
 
     fn is_cut_short(&self) -> bool {
-        self.lane.journal.upgrade().is_none_or(|journal| journal.cut_short.load(Ordering::Acquire))
+        self.place.as_ref().is_some_and(Place::is_cut_short)
     }
 
     /// Gives the place up without a record, which the caller writes by other means.
     pub(crate) fn forget(mut self) {
-        self.ended = true;
-        if let Some(slot) = self.lane.slot(self.slot)
-            && slot.turn(State::Open, State::Free)
+        if let Some(Place { lane, slot, .. }) = self.place.take()
+            && let Some(held) = lane.slot(slot)
+            && held.turn(State::Open, State::Free)
         {
-            self.lane.one_more_closed();
-            self.lane.give_back(self.slot);
+            lane.one_more_closed();
+            lane.give_back(slot);
         }
     }
 
     fn end(&mut self, ending: Ending<'_>) {
-        self.ended = true;
+        if let Some(place) = self.place.take() {
+            place.end(ending);
+        }
+    }
+}
+
+impl Place {
+    fn is_cut_short(&self) -> bool {
+        self.lane.journal.upgrade().is_none_or(|journal| journal.cut_short.load(Ordering::Acquire))
+    }
+
+    fn end(&self, ending: Ending<'_>) {
         let (lane, slot) = (&self.lane, self.slot);
         let closed = local::with(&lane.journal, |writer| writer.close(lane, slot, ending));
         if !closed.unwrap_or(false) {
@@ -109,15 +128,15 @@ impl Open {
 
 #[cfg(test)]
 impl Open {
-    pub(crate) const fn place(&self) -> (&Arc<Lane>, u32) {
-        (&self.lane, self.slot)
+    pub(crate) fn place(&self) -> (&Arc<Lane>, u32) {
+        let Place { lane, slot, .. } = self.place.as_ref().unwrap();
+        (lane, *slot)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if !self.ended {
-            self.end(if self.is_cut_short() { Ending::Shutdown } else { Ending::Abandoned });
-        }
+        let ending = if self.is_cut_short() { Ending::Shutdown } else { Ending::Abandoned };
+        self.end(ending);
     }
 }

@@ -129,6 +129,39 @@ impl Journal {
         local::with(&shared.me, |writer| shared.open(writer, entry))?
     }
 
+    /// As [`Journal::begin`], also while the disk fails, as long as there is room in memory. Then the record survives the end
+    /// of the process and not that of the machine, and the log gets it when it can be written again.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`], but for a disk that fails.
+    pub fn begin_spilling(&self, entry: &Entry<'_>) -> Result<Open, Unavailable> {
+        let shared = &*self.shared;
+        shared.is_trusted()?;
+        let open = local::with(&shared.me, |writer| shared.open(writer, entry))??;
+        if !shared.is_healthy() {
+            shared.counters.spilled.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(open)
+    }
+
+    /// As [`Journal::begin_spilling`]. While the disk fails and there is no room in memory, the request is counted in place of a
+    /// record ([`Stats::unrecorded`]), and the log will say how many they were.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`], but for a disk that fails: a log that is not trusted or closed takes nothing, and one whose disk
+    /// is well has to have room.
+    pub fn begin_in_any_case(&self, entry: &Entry<'_>) -> Result<Open, Unavailable> {
+        let full = match self.begin_spilling(entry) {
+            Err(full @ (Unavailable::Lanes | Unavailable::Ring | Unavailable::Slots)) => full,
+            other => return other,
+        };
+        if self.shared.is_healthy() && !self.shared.lanes_blocked.load(Ordering::Relaxed) {
+            return Err(full); // too much load is not a disk that fails, and anybody can make it
+        }
+        self.shared.counters.unrecorded.fetch_add(1, Ordering::Relaxed);
+        Ok(Open::unrecorded())
+    }
+
     /// As [`Journal::begin`], and resolves only when the decision is on disk: it survives a power cut.
     ///
     /// # Errors
@@ -376,11 +409,20 @@ impl Shared {
     }
 
     fn accepts(&self) -> Result<(), Unavailable> {
+        if !self.is_healthy() && !self.closing.load(Ordering::Relaxed) {
+            return Err(Unavailable::Failing); // FAIL CLOSED: no disk, no service
+        }
+        self.is_trusted()
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.counters.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Whether records may be added to this log, now or when its disk is well again.
+    fn is_trusted(&self) -> Result<(), Unavailable> {
         if self.closing.load(Ordering::Relaxed) {
             return Err(Unavailable::Closed);
-        }
-        if !self.counters.healthy.load(Ordering::Relaxed) {
-            return Err(Unavailable::Failing); // FAIL CLOSED: no disk, no service
         }
         if self.doubts.load(Ordering::Relaxed) != 0 {
             return Err(Unavailable::Distrusted); // FAIL CLOSED: what cannot be proven is not gone on with

@@ -15,6 +15,8 @@ pub struct Stats {
     pub finals: u64,
     /// Requests that were answered without a record, as there was no room for one. The log says so too (`log.gap`).
     pub unrecorded: u64,
+    /// Requests that were begun while the disk failed, with a record in memory alone.
+    pub spilled: u64,
     /// Requests in flight.
     pub open: u64,
     /// Records in the log, since it was begun.
@@ -39,6 +41,7 @@ pub(crate) struct Counters {
     /// Finals that the committer wrote itself: from slots, not from rings.
     pub(crate) finals: AtomicU64,
     pub(crate) unrecorded: AtomicU64,
+    pub(crate) spilled: AtomicU64,
     /// Requests that came in on threads that have no lane to count them in.
     pub(crate) arrived: AtomicU64,
     pub(crate) failures: AtomicU64,
@@ -70,6 +73,7 @@ impl Counters {
             healthy: self.healthy.load(Ordering::Acquire),
             finals: read(&self.finals),
             unrecorded: read(&self.unrecorded),
+            spilled: read(&self.spilled),
             commits: read(&self.commits),
             commit_time: Duration::from_micros(read(&self.commit_micros)),
             commit_buckets: self.buckets.each_ref().map(read),

@@ -398,6 +398,11 @@ impl Parts {
                 "Requests answered without a record, for want of room",
                 stats.unrecorded,
             ),
+            counter(
+                "cloister_journal_spilled_total",
+                "Requests served while the log's disk failed, with a record in memory",
+                stats.spilled,
+            ),
             gauge("cloister_journal_open", "Requests in flight that have a place in the journal", stats.open),
             gauge("cloister_journal_pending_bytes", "Bytes that wait for the disk", stats.pending_bytes),
             counter("cloister_journal_failures_total", "Times that the log could not be written", stats.failures),

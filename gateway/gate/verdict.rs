@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use audit::{Decision, End, Entry, Journal, Open, Outcome, Unavailable};
 use canonical::CanonicalRequest;
-use policy::{Promise, Route, RuleId};
+use policy::{OnFailure, Promise, Route, RuleId};
 use terms::{Reason, UpstreamId};
 
 use crate::refusal::{Cause, Refusal};
@@ -38,7 +38,9 @@ pub(crate) async fn admitted(
         ..entry(arrival, Decision::Allow, Reason::Allowed)
     };
     match route.audit {
-        Promise::Standard => journal.begin(&entry),
+        Promise::Standard(OnFailure::Deny) => journal.begin(&entry),
+        Promise::Standard(OnFailure::Spill) => journal.begin_spilling(&entry),
+        Promise::Standard(OnFailure::InsecureAllow) => journal.begin_in_any_case(&entry),
         Promise::Strict => journal.begin_strict(&entry).await,
     }
 }

@@ -22,7 +22,8 @@ pub(crate) use cors::CorsEntry;
 pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
 pub(crate) use route::{
-    AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, MeansEntry, RouteEntry, TimeoutsEntry, UpgradeWord, UpstreamEntry,
+    AuditWord, AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, MeansEntry, RouteEntry, TimeoutsEntry, UpgradeWord,
+    UpstreamEntry,
 };
 pub(crate) use test::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 

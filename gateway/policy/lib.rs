@@ -76,7 +76,7 @@ pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question, ShownKey};
 pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt};
 pub use limit::{KeyPart, LimitRule};
 pub use policy::Policy;
-pub use route::{AcceptsKeys, Access, Demands, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};
+pub use route::{AcceptsKeys, Access, Demands, OnFailure, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};
 pub use schema::schema;
 pub use service::{Recognised, Service, ServiceMark, Services};
 pub use table::Matched;

@@ -122,14 +122,26 @@ pub enum TenantSource {
 }
 
 /// What is promised about the record of a request.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Promise {
     /// Once a client has seen the first byte of the answer, the record survives the end of the process.
-    #[default]
-    Standard,
-    /// The decision is on disk before the request is forwarded.
+    Standard(OnFailure),
+    /// The decision is on disk before the request is forwarded. Without a disk there is none.
     Strict,
+}
+
+/// What becomes of requests while the audit log cannot be written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// They are refused.
+    #[default]
+    Deny,
+    /// They are served as long as there is room for their records in memory, which survives the end of the process and not
+    /// that of the machine. The log gets them when it can be written again.
+    Spill,
+    /// As `spill`, and when there is no room any more they are served without a record. The log says how many they were.
+    InsecureAllow,
 }
 
 /// How long requests may take.

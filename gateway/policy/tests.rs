@@ -8,6 +8,7 @@ mod explained;
 mod findings;
 mod lookup;
 mod opaque;
+mod promise;
 mod roles;
 mod services;
 

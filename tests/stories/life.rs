@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Answer, Gateway, Kept, Setup};
+use crate::harness::{Answer, Gateway, Kept, POLICIES, Setup};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_a_running_request_end_and_then_stops_at_once() {
@@ -95,6 +95,56 @@ async fn a_full_disk_stops_service_with_503_and_room_brings_it_back_without_a_re
     gateway.eventually("it is ready again", || gateway.admin("/readyz").0 == 200);
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
     gateway.leave_with_gaps();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_disk_is_full_a_route_that_may_spill_serves_on_and_the_log_gets_its_records_later() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let routes = ["spill", "insecure_allow"].map(|word| {
+        format!(
+            r#"
+  - id: {word}
+    match: {{ host: "{{tenant}}.example.test", path: "/{word}/**" }}
+    upstream: backend
+    auth: {{ issuers: [main], tenant_from: [token, host] }}
+    allow: {{ GET: "order:read" }}
+    on_audit_failure: {word}
+"#
+        )
+    });
+    let policies = format!("{POLICIES}{}", routes.concat());
+    let gateway = Setup::default().policies(&policies).audit(&disk.0.path().join("audit")).start().await;
+    let token = gateway.token("acme", "ada", &["clerk"]);
+    let ask = async |method: &str, path: &str| {
+        gateway.send(gateway.request(method, "acme", path).bearer_auth(&token).body("")).await
+    };
+    assert_eq!(ask("GET", "/spill/1").await.status, 200);
+    let ballast = disk.0.path().join("ballast");
+    drop(Command::new("dd").args(["if=/dev/zero", "bs=1M"]).arg(format!("of={}", ballast.display())).output());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while ask("POST", "/strict/1").await.status != 503 {
+        assert!(Instant::now() < deadline, "a full disk is never noticed");
+    }
+    let mut served = Vec::new();
+    for _ in 0..20 {
+        for path in ["/spill/1", "/insecure_allow/1"] {
+            let answer = ask("GET", path).await;
+            assert_eq!(answer.status, 200, "{path}");
+            served.push(answer.request_id());
+        }
+        assert_eq!(ask("GET", "/orders/1").await.status, 503, "a route that says nothing is closed");
+    }
+    assert!(gateway.metric("cloister_journal_spilled_total") >= 40.0);
+    assert_eq!(gateway.admin("/readyz").0, 503, "whoever balances load may still go elsewhere");
+
+    std::fs::remove_file(ballast).unwrap();
+
+    gateway.eventually("it is ready again", || gateway.admin("/readyz").0 == 200);
+    let records = gateway.records(&["--all"]);
+    for id in &served {
+        assert_eq!(records.of(id)["status"], 200);
+    }
+    assert_eq!(gateway.metric("cloister_journal_unrecorded_total"), 0.0, "there was room for all of them");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,6 +91,82 @@ fn a_segment_that_vanishes_under_the_writer_stops_service_until_the_log_can_be_w
     assert!(gap["why"].as_str().unwrap().contains("No such file"), "{gap}");
 }
 
+/// A log whose disk fails from now on, until what comes back is called.
+fn broken(folder: &TempDir) -> (Arc<Journal>, JoinHandle<Result<(), NotClosed>>, impl Fn()) {
+    let (journal, committer) = open(folder);
+    let committing = start(committer);
+    let (segments, aside) = (folder.path().join("audit/segments"), folder.path().join("aside"));
+    std::fs::rename(&segments, &aside).unwrap();
+    let mut n = 0;
+    until("failure", || {
+        n += 1;
+        drop(journal.whole(&refusal(10_000 + n), &outcome()));
+        !journal.stats().healthy
+    });
+    (journal, committing, move || std::fs::rename(&aside, &segments).unwrap())
+}
+
+#[test]
+fn who_may_spill_is_recorded_in_memory_while_the_disk_fails_and_refused_when_that_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, committing, mend) = broken(&folder);
+    assert_eq!(journal.begin(&entry(1)).map(|_| ()), Err(Unavailable::Failing));
+    let mut served = 0;
+    let full = loop {
+        match journal.begin_spilling(&entry(served + 1)) {
+            Ok(open) => open.finish(&outcome()),
+            Err(full) => break full,
+        }
+        served += 1;
+        assert!(served < 10_000, "memory has no bound");
+    };
+    assert!(matches!(full, Unavailable::Ring | Unavailable::Slots), "{full:?}");
+    assert!(served > 20, "{served}");
+    assert_eq!(journal.stats().spilled, served);
+    mend();
+    until("health", || journal.stats().healthy);
+    journal.flush_and_close(Duration::from_secs(10)).unwrap();
+    committing.join().unwrap().unwrap();
+    let spilled = finals(&folder).into_iter().filter(|(n, _)| *n <= served).count() as u64;
+    assert_eq!((spilled, verified(&folder).closed), (served, true));
+}
+
+#[test]
+fn what_is_let_through_without_a_record_is_counted_in_the_log_and_only_while_the_disk_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, committing, mend) = broken(&folder);
+    let (mut without, before) = (Vec::new(), journal.stats().unrecorded);
+    for n in 1..=2_000 {
+        without.push(journal.begin_in_any_case(&entry(n)).unwrap());
+        without.last().unwrap().witness().opened(Some(101)).ok();
+    }
+    let unrecorded = journal.stats().unrecorded;
+    assert!(unrecorded - before >= 1_900, "no more than 16 are held: {unrecorded}");
+    mend();
+    until("health", || journal.stats().healthy);
+    // Too many in flight is no reason while the disk is well: anybody can make that.
+    assert_eq!(journal.begin_in_any_case(&entry(3_000)).map(|_| ()), Err(Unavailable::Slots));
+    without.into_iter().for_each(|open| open.finish(&outcome()));
+    journal.begin_in_any_case(&entry(3_001)).unwrap().finish(&outcome());
+    journal.flush_and_close(Duration::from_secs(10)).unwrap();
+    committing.join().unwrap().unwrap();
+    let told: u64 = records(&folder).iter().filter_map(|record| record["unrecorded"].as_u64()).sum();
+    assert_eq!(told, unrecorded);
+    let recorded = finals(&folder).into_iter().filter(|(n, _)| *n < 3_000).count() as u64;
+    assert_eq!(recorded + unrecorded - before, 2_000, "each has a record, or is among those that have none");
+}
+
+#[test]
+fn a_log_that_is_not_trusted_takes_nothing_whatever_the_route_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _committer) = open(&folder);
+    journal.distrust();
+    assert_eq!(journal.begin_spilling(&entry(1)).map(|_| ()), Err(Unavailable::Distrusted));
+    assert_eq!(journal.begin_in_any_case(&entry(1)).map(|_| ()), Err(Unavailable::Distrusted));
+    journal.close();
+    assert_eq!(journal.begin_in_any_case(&entry(1)).map(|_| ()), Err(Unavailable::Closed));
+}
+
 #[test]
 fn a_lane_that_could_not_be_made_is_tried_again_until_it_can_be() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ mod demands;
 mod digest;
 mod echo;
 mod fields;
+mod promise;
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ use crate::fields::FieldRules;
 use crate::file::{FieldsEntry, MatchEntry, RouteEntry, TimeoutsEntry, UpgradeWord};
 use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
-use crate::route::{Access, Asks, Route, Timeouts, Upgrade};
+use crate::route::{Access, Asks, Promise, Route, Timeouts, Upgrade};
 use crate::table::{Ambiguous, Table};
 use cors::Around;
 use fields::Way;
@@ -45,6 +46,7 @@ struct Draft<'a> {
     upstream: Destination,
     access: Access,
     limits: Vec<usize>,
+    audit: Promise,
     max_body: ByteCount,
     body_digest: Option<ByteCount>,
     timeouts: Timeouts,
@@ -125,7 +127,7 @@ impl Draft<'_> {
             upstream: self.upstream,
             access: self.access,
             limits: self.limits,
-            audit: entry.audit.as_ref().and_then(|audit| audit.0).unwrap_or_default(),
+            audit: self.audit,
             upgrade: upgrade(entry),
             repeat: entry.retry.as_ref().and_then(|retry| retry.0).unwrap_or_default(),
             max_body: self.max_body,
@@ -171,6 +173,7 @@ impl<'a> Reader<'a> {
             allow,
             limits,
             audit: _,
+            on_audit_failure: _,
             upgrade: _,
             timeouts,
             retry: _,
@@ -239,6 +242,7 @@ impl<'a> Reader<'a> {
             upstream: upstream?,
             access: access?,
             limits,
+            audit: self.promise(entry, findings),
             max_body: max_body?,
             body_digest,
             timeouts: timeouts?,

@@ -11,7 +11,7 @@ use yaml::{At, Pairs, Tried};
 use super::cors::CorsEntry;
 use super::echo::EchoEntry;
 use super::fields::FieldsEntry;
-use crate::route::{Promise, Repeat};
+use crate::route::{OnFailure, Repeat};
 
 /// A route: which requests, who may make them, where they go.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,7 +32,9 @@ pub(crate) struct RouteEntry {
     #[serde(default)]
     pub(crate) limits: Vec<At<String>>,
     /// What is promised about the record of each request. `standard` if it is left out.
-    pub(crate) audit: Option<Tried<Promise>>,
+    pub(crate) audit: Option<Tried<AuditWord>>,
+    /// What becomes of its requests while the audit log cannot be written. `deny` if it is left out.
+    pub(crate) on_audit_failure: Option<At<Tried<OnFailure>>>,
     /// A protocol that a connection may change to. None if it is left out.
     pub(crate) upgrade: Option<Tried<UpgradeWord>>,
     /// How long its requests may take. As its upstream says, if it is left out.
@@ -162,6 +164,17 @@ pub(crate) struct MeansEntry {
     /// All of these.
     #[serde(default)]
     pub(crate) all: Vec<At<String>>,
+}
+
+/// What is promised about the record of a request.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AuditWord {
+    /// Once a client has seen the first byte of the answer, the record survives the end of the process.
+    #[default]
+    Standard,
+    /// The decision is on disk before the request is forwarded.
+    Strict,
 }
 
 /// A protocol that a connection may change to.
