@@ -160,7 +160,7 @@ fn what_is_let_through_without_a_record_is_counted_in_the_log_and_only_while_the
 fn a_log_that_is_not_trusted_takes_nothing_whatever_the_route_says() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _committer) = open(&folder);
-    journal.distrust();
+    journal.distrust(Doubt::Witness);
     assert_eq!(journal.begin_spilling(&entry(1)).map(|_| ()), Err(Unavailable::Distrusted));
     assert_eq!(journal.begin_in_any_case(&entry(1)).map(|_| ()), Err(Unavailable::Distrusted));
     journal.close();
