@@ -100,7 +100,7 @@ fn broken(folder: &TempDir) -> (Arc<Journal>, JoinHandle<Result<(), NotClosed>>,
     let mut n = 0;
     until("failure", || {
         n += 1;
-        drop(journal.whole(&refusal(10_000 + n), &outcome()));
+        journal.whole(&refusal(10_000 + n), &outcome()).unwrap_or_default();
         !journal.stats().healthy
     });
     (journal, committing, move || std::fs::rename(&aside, &segments).unwrap())
