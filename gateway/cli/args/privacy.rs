@@ -62,7 +62,7 @@ pub(crate) enum Privacy {
     /// person's key is wrapped anew.
     ///
     /// All of it or nothing, whenever it is broken off, and beside gateways that run: start each of them with both roots before.
-    /// Persons who are new wait meanwhile, or are answered 503: many take a minute for each million.
+    /// Persons who are new wait meanwhile, or are answered 503; many take a while.
     RotateRoot {
         #[command(flatten)]
         order: Ordered,
