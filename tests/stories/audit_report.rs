@@ -1,5 +1,7 @@
 //! A report says what the log says of one tenant, and everybody can check it without the log, and without the others' records.
 
+mod slow;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
