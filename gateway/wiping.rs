@@ -13,11 +13,6 @@ use std::hint::black_box;
 
 use mimalloc::MiMalloc;
 
-/// The largest block that is cleared, in bytes. Each request takes buffers of 64 KiB for bodies and gives them back nearly
-/// unused: to clear them all is to throw what the next step needs out of the processor's caches. A secret is short, and so is
-/// what libraries read and write it with: the first buffers of HTTP, Redis and PostgreSQL clients have this size.
-const LARGEST: usize = 8 << 10;
-
 /// Requests allocate small things and free them soon, on the same thread: what mimalloc is made for.
 pub(crate) struct Wiping;
 
@@ -37,9 +32,7 @@ unsafe impl GlobalAlloc for Wiping {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller gives back a block of this layout, which nobody uses any more.
         unsafe {
-            if layout.size() <= LARGEST {
-                block.write_bytes(0, layout.size());
-            }
+            block.write_bytes(0, layout.size());
             MiMalloc.dealloc(black_box(block), layout); // hidden, or the zeros would be left out as of no use
         }
     }
