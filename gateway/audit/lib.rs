@@ -1,6 +1,7 @@
 //! The audit log: one record for every request, on disk, findable, and shown to be whole.
 //!
-//! *What it decides:* whether a request can be recorded; if not, it is not served. How records look ([`record_schema`]),
+//! *What it decides:* whether a request can be recorded; if not, it is not served, unless its route says otherwise
+//! ([`Journal::begin_in_any_case`]) and it is counted. How records look ([`record_schema`]),
 //! how they get to disk, what a crash leaves of them, and whether a log that is found is whole ([`verify`]).
 //!
 //! *What it must never do:* hold a token, a header, a body, a query string, a raw path or a subject's name ([`Entry`] has
