@@ -2,10 +2,12 @@
 //!
 //! The thread that takes a request in counts it in its lane before it is judged; the committer counts the final records that
 //! it brings to disk. The two meet in `log.heartbeat`, every minute, and in `log.closed`, when nothing is under way any more.
+//! A run that was cut off tells of neither. Both counts outlive its process in its lanes, as long as the machine is not started
+//! anew, and the next run tells of them in `log.recovered`.
 
 use std::time::{Duration, Instant};
 
-use crate::lane::Lane;
+use crate::lane::{Kept, Lane};
 
 /// What the log tells, since it was opened or taken over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +22,8 @@ pub(crate) struct Told {
 pub(crate) struct Accounts {
     /// Final records in the log.
     finals: u64,
+    /// Requests without a record of which the log knows.
+    unrecorded: u64,
     /// Those of runs whose lanes are gone: what came in less what had its record before this began.
     buried: Net,
     /// Final records in the batch that are in no lane.
@@ -49,7 +53,7 @@ impl std::iter::Sum for Net {
 
 impl Default for Accounts {
     fn default() -> Self {
-        Self { finals: 0, buried: Net::default(), owed: 0, is_exact: true, told: Instant::now() }
+        Self { finals: 0, unrecorded: 0, buried: Net::default(), owed: 0, is_exact: true, told: Instant::now() }
     }
 }
 
@@ -62,6 +66,18 @@ impl Accounts {
     /// The batch with so many final records from lanes is on disk.
     pub(crate) fn committed(&mut self, finals: u64) {
         self.finals += finals + std::mem::take(&mut self.owed);
+    }
+
+    /// The batch that says of so many requests that they have no record is on disk.
+    pub(crate) fn owned_up(&mut self, unrecorded: u64) {
+        self.unrecorded += unrecorded;
+    }
+
+    /// What whoever comes after a crash needs to tell in place of this, if it is exact. The commit names so many runs.
+    pub(crate) fn kept(&self, runs: usize) -> Option<Kept> {
+        let Self { finals, unrecorded, buried, .. } = *self;
+        let (buried, runs) = (i64::try_from(buried.0).ok()?, u64::try_from(runs).ok()?);
+        self.is_exact.then_some(Kept { finals, unrecorded, buried, runs })
     }
 
     /// The lanes of a run are gone. Answers how many requests came in there of which the log has no word: they were being

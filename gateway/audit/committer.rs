@@ -72,6 +72,10 @@ impl Cursor {
 struct Gap {
     /// How many of [`crate::Stats::unrecorded`] the log knows of.
     told: u64,
+    /// How many it knows of with the batch.
+    telling: u64,
+    /// How many requests without a record the batch tells of.
+    batched: u64,
     /// Those that a process had counted which is gone.
     inherited: u64,
     /// Bytes of lanes, or records in slots, that could not be read back.
@@ -389,25 +393,27 @@ impl Committer {
     }
 
     /// How many requests came in, and how many final records there are with those of the batch.
-    fn account(&mut self, kind: &'static str) {
+    pub(crate) fn account(&mut self, kind: &'static str) {
         let batched = self.cursors.iter().map(|cursor| cursor.finals).sum();
         // ORDER: after the batch was made, so that each of its requests is among those that came in.
         let lanes = self.cursors.iter().map(Cursor::came).sum::<Net>();
         let told = self.accounts.tell(batched, lanes);
-        let elsewhere = self.shared.counters.arrived.load(Ordering::Relaxed);
         self.own(kind, |line, _| {
             if let Some(Told { requests, finals }) = told {
-                line.number(r#","requests":"#, requests + elsewhere);
+                line.number(r#","requests":"#, requests);
                 line.number(r#","finals":"#, finals);
             }
         });
     }
 
     fn own_up_to_gaps(&mut self) {
-        let unrecorded = self.untold() + self.gap.inherited;
+        let untold = self.untold();
+        let unrecorded = untold + self.gap.inherited;
         if unrecorded == 0 && self.gap.unreadable == 0 && self.gap.why.is_none() {
             return;
         }
+        self.gap.telling = self.gap.told + untold; // not what is counted by the time that the batch is on disk
+        self.gap.batched = unrecorded;
         self.own("log.gap", |line, gap| {
             line.number(r#","unrecorded":"#, unrecorded);
             line.number(r#","unreadable":"#, gap.unreadable);
@@ -442,29 +448,43 @@ impl Committer {
 
     /// Brings the batch to disk with a commit that names these runs.
     fn bring(&mut self, runs: &[Run]) -> bool {
-        let unrecorded = self.shared.counters.unrecorded.load(Ordering::Relaxed);
         let started = Instant::now();
         if let Err(error) = self.log.commit(runs, self.shared.clock.now()) {
             self.fail(&error);
             return false;
         }
         self.shared.counters.committed(started.elapsed());
-        self.gap = Gap { told: unrecorded, ..Gap::default() };
+        let Gap { telling, batched, .. } = std::mem::take(&mut self.gap);
+        (self.gap.told, self.gap.telling) = (telling, telling);
+        self.accounts.owned_up(batched);
         self.sealed = None;
         self.advance();
+        self.keep_accounts(runs.len());
         true
     }
 
     pub(crate) fn roll(&mut self) -> bool {
-        let rolled = self.log.roll(&self.runs(Until::Committed), self.shared.clock.now());
-        match rolled {
-            Ok(sealed) => self.sealed = Some(sealed),
+        let runs = self.runs(Until::Committed);
+        match self.log.roll(&runs, self.shared.clock.now()) {
+            Ok(sealed) => {
+                self.sealed = Some(sealed);
+                self.keep_accounts(runs.len());
+            }
             Err(error) => {
                 self.fail(&error);
                 return false;
             }
         }
         true
+    }
+
+    /// ORDER: after the sync. For the next run to tell of, if this one is cut off.
+    pub(crate) fn keep_accounts(&self, runs: usize) {
+        let sequence = self.log.tip().sequence;
+        self.shared.first_lane(|lane| match self.accounts.kept(runs) {
+            Some(kept) => lane.keep(sequence, kept),
+            None => lane.keep_nothing(),
+        });
     }
 
     /// ORDER: after the sync. What the lanes hold up to here may be overwritten.
@@ -558,6 +578,7 @@ impl Committer {
             }
         }
         self.collect();
+        self.own_up_to_gaps();
         if self.beside.is_empty() {
             self.account("log.closed");
         } // or the process that lives on has the log again as soon as this one has ended, and closes it

@@ -114,7 +114,7 @@ impl Journal {
     /// that each has its record.
     pub fn arrived(&self) {
         if local::with(&self.shared.me, |writer| writer.lane.one_more_arrived()).is_err() {
-            self.shared.counters.arrived.fetch_add(1, Ordering::Relaxed); // a thread that has no lane
+            self.shared.first_lane(Lane::one_more_elsewhere); // a thread that has no lane
         }
     }
 
@@ -327,6 +327,8 @@ pub(crate) struct Shared {
     pub(crate) records: AtomicU64,
     pub(crate) waiters: Waiters,
     pub(crate) notes: Mutex<Option<Writer>>,
+    /// The lane of the notes, which also has what is counted for the whole run.
+    pub(crate) first: OnceLock<Arc<Lane>>,
     pub(crate) committer: OnceLock<Thread>,
     /// Whether the committer ended, and whether everything was in the log then.
     pub(crate) ended: Mutex<Option<bool>>,
@@ -375,6 +377,7 @@ impl Shared {
             records: AtomicU64::new(records),
             waiters: Waiters::default(),
             notes: Mutex::new(None),
+            first: OnceLock::new(),
             committer: OnceLock::new(),
             ended: Mutex::new(None),
             has_ended: Condvar::new(),
@@ -433,6 +436,13 @@ impl Shared {
     fn open(&self, writer: &mut Writer, entry: &Entry<'_>) -> Result<Open, Unavailable> {
         let slot = writer.open(&self.settings.instance, self.records.load(Ordering::Relaxed), entry)?;
         Ok(Open::new(Arc::clone(&writer.lane), slot, entry.id.as_u128()))
+    }
+
+    /// Does this with the lane that has what is counted for the whole run. There is one before anybody gets the journal.
+    pub(crate) fn first_lane(&self, act: impl FnOnce(&Lane)) {
+        if let Some(lane) = self.first.get() {
+            act(lane);
+        }
     }
 
     /// Lets the committer look at once.

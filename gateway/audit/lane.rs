@@ -30,11 +30,13 @@ const HEAD: usize = 16; // away from the other words of the header, which never 
 const ARRIVED: usize = 17; // beside what the same thread writes
 const TAIL: usize = 32;
 const SETTLED: usize = 33; // beside what the same committer writes
+const KEPT: [usize; 2] = [34, 40];
 const DONE: usize = 48;
 const CLOSED: usize = 49;
 const USED: usize = 50;
 const FAILING: usize = 51;
 const UNRECORDED: usize = 52;
+const ELSEWHERE: usize = 53;
 const NONE: u32 = u32::MAX;
 
 /// The lanes that a run may have. A slot names one in ten bits.
@@ -55,6 +57,19 @@ pub(crate) struct Owner {
     /// The boot of the machine: what another boot left has gone through a power cut, maybe.
     pub(crate) boot: [u64; 2],
     pub(crate) number: u16,
+}
+
+/// What a run's first lane keeps of the committer's counts, for whoever finds it after a crash.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Kept {
+    /// Final records that the run has in the log.
+    pub(crate) finals: u64,
+    /// Requests without a record of which the log knows.
+    pub(crate) unrecorded: u64,
+    /// What came in through lanes that are gone, less what had its final record before the run began.
+    pub(crate) buried: i64,
+    /// How many runs the commit names. What two have in common, neither can count alone.
+    pub(crate) runs: u64,
 }
 
 /// Keeps what one thread writes off the cache lines that others write.
@@ -162,15 +177,50 @@ impl Lane {
         }
     }
 
-    /// Requests that came in on the thread of this lane, recorded or not.
+    /// Requests that came in on the thread of this lane, recorded or not, and those that were counted here for want of a lane.
     pub(crate) fn arrived(&self) -> u64 {
-        self.word(ARRIVED).map_or(0, |cell| cell.load(Ordering::Acquire))
+        [ARRIVED, ELSEWHERE].into_iter().filter_map(|at| self.word(at)).map(|cell| cell.load(Ordering::Acquire)).sum()
     }
 
     /// One more. Only the owner calls this, so it takes no atomic read-modify-write.
     pub(crate) fn one_more_arrived(&self) {
         if let Some(cell) = self.word(ARRIVED) {
             cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Release);
+        }
+    }
+
+    /// One more, on a thread that has no lane. Any thread may call this.
+    pub(crate) fn one_more_elsewhere(&self) {
+        if let Some(cell) = self.word(ELSEWHERE) {
+            cell.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// What the committer has counted up to the commit of this number, if it came that far. A crash can fall between a commit
+    /// and its count, so the count of the commit before stays beside it.
+    pub(crate) fn kept(&self, sequence: u64) -> Option<Kept> {
+        let at = kept_at(sequence);
+        let word = |place: usize| self.word(at + place).map(|cell| cell.load(Ordering::Acquire));
+        let kept =
+            || Some(Kept { finals: word(1)?, unrecorded: word(2)?, buried: word(3)?.cast_signed(), runs: word(4)? });
+        kept().filter(|_| sequence > 0 && word(0) == Some(sequence))
+    }
+
+    /// ORDER: after the sync, and the number after what it stands for.
+    pub(crate) fn keep(&self, sequence: u64, kept: Kept) {
+        let Kept { finals, unrecorded, buried, runs } = kept;
+        let at = kept_at(sequence);
+        for (place, word) in [(1, finals), (2, unrecorded), (3, buried.cast_unsigned()), (4, runs), (0, sequence)] {
+            if let Some(cell) = self.word(at + place) {
+                cell.store(word, Ordering::Release);
+            }
+        }
+    }
+
+    /// Nothing was counted that could be believed.
+    pub(crate) fn keep_nothing(&self) {
+        for cell in KEPT.into_iter().filter_map(|at| self.word(at)) {
+            cell.store(0, Ordering::Release);
         }
     }
 
@@ -316,6 +366,12 @@ impl Lane {
             cell.store(word, Ordering::Relaxed);
         }
     }
+}
+
+/// Where the count of this commit stands: not where that of the one before does.
+fn kept_at(sequence: u64) -> usize {
+    let [even, odd] = KEPT;
+    if sequence.is_multiple_of(2) { even } else { odd }
 }
 
 fn header(owner: Owner, shape: Shape) -> [u64; 9] {

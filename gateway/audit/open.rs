@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use rustix::fs::{FlockOperation, flock};
 use terms::Clock;
 
+use crate::accounts::Told;
 use crate::beside::Beside;
 use crate::chains::Chains;
 use crate::committer::Committer;
@@ -17,7 +18,7 @@ use crate::lane::Shape;
 use crate::line::Line;
 use crate::log::{Log, Tip};
 use crate::reader::ReadError;
-use crate::recover::{self, Damage, Found};
+use crate::recover::{self, Account, Damage, Found};
 use crate::segment::commit::Run;
 use crate::segment::{LogId, sync_directory};
 use crate::{Journal, LogKey, LogKeyError, Settings, record};
@@ -85,20 +86,20 @@ impl Journal {
         let failed = |source| OpenError::io("write to the log in", &directory, source);
 
         let found = recover::find(&directory)?;
-        let damage;
+        let mut damage = Damage::default();
+        let mut account = None;
         let mut log;
         if let Some(mut found) = found {
             log = take_up(&directory, &found, now)?;
-            recover::take_lanes(&directory, &mut found, |record| log.record(record))?;
+            account = recover::take_lanes(&directory, &mut found, |record| log.record(record))?;
             damage = found.damage;
         } else {
             let id: LogId = random(&directory)?;
             let tip = Tip { sequence: 0, records: 0, chain: 0, first: 0, length: 0 };
             log = Log::at(directory.clone(), id, tip, Chains::default());
             log.begin(&[Run { epoch, lanes: Vec::new() }], now).map_err(failed)?;
-            damage = Damage::default();
         }
-        tell(&mut log, &settings, damage, now);
+        tell(&mut log, &settings, damage, account, now);
         log.commit(&[Run { epoch, lanes: Vec::new() }], now).map_err(failed)?;
         // ORDER: the log has the new run on disk, so what the lanes of the old one hold is not looked at again.
         for path in recover::lane_files(&directory)? {
@@ -115,6 +116,7 @@ impl Journal {
         lane_for_notes(&shared)?;
         shared.counters.healthy.store(true, Ordering::Release);
         let committer = Committer::new(Arc::clone(&shared), log, beside);
+        committer.keep_accounts(committer.beside.len() + 1);
         Ok((Arc::new(Self { shared }), committer))
     }
 }
@@ -179,16 +181,29 @@ fn claim(directory: &Path) -> Result<File, OpenError> {
 }
 
 /// The log's own records at its opening.
-fn tell(log: &mut Log, settings: &Settings, damage: Damage, now: SystemTime) {
+fn tell(log: &mut Log, settings: &Settings, damage: Damage, account: Option<Account>, now: SystemTime) {
     let (mut line, instance) = (Line::new(), settings.instance.as_str());
     if damage != Damage::default() {
         let Damage { unclean: _, dropped_bytes, replayed, interrupted, unreadable } = damage;
         tracing::warn!(dropped_bytes, replayed, interrupted, unreadable, "the audit log was not closed; recovered");
+        let missing = account.map_or(0, |account| account.missing());
+        if missing > 0 {
+            record::own(&mut line, "log.gap", now, instance);
+            line.number(r#","unrecorded":"#, missing);
+            line.number(r#","unreadable":"#, 0);
+            line.text(r#","why":""#, "the process ended before they were on record", 200);
+            line.raw("}");
+            log.record(line.as_bytes());
+        }
         record::own(&mut line, "log.recovered", now, instance);
         line.number(r#","dropped_bytes":"#, dropped_bytes);
         line.number(r#","replayed":"#, replayed);
         line.number(r#","interrupted":"#, interrupted);
         line.number(r#","unreadable":"#, unreadable);
+        if let Some(Account { told: Told { requests, finals }, .. }) = account {
+            line.number(r#","requests":"#, requests);
+            line.number(r#","finals":"#, finals);
+        }
         line.raw("}");
         log.record(line.as_bytes());
     }
@@ -206,6 +221,7 @@ fn lane_for_notes(shared: &Shared) -> Result<(), OpenError> {
     let writer = shared.new_lane(&mut shared.lanes(), shape, 1);
     let full = || io::Error::from(io::ErrorKind::StorageFull);
     let writer = writer.map_err(|_| OpenError::io("make a lane in", &shared.settings.directory, full()))?;
+    shared.first.get_or_init(|| Arc::clone(&writer.lane));
     *shared.notes.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
     Ok(())
 }

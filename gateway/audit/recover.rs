@@ -3,6 +3,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Row;
+use crate::accounts::Told;
 use crate::lane::slot::State;
 use crate::lane::{Lane, this_boot};
 use crate::line::Line;
@@ -22,7 +24,44 @@ pub(crate) struct Found {
     pub(crate) headless: bool,
     /// The commit that the log ends with.
     pub(crate) last: Commit,
+    /// What the records say that came with it.
+    pub(crate) batch: Tally,
     pub(crate) damage: Damage,
+}
+
+/// What a batch of records adds to the accounts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    finals: u64,
+    unrecorded: u64,
+}
+
+impl Tally {
+    fn of(records: &[(u64, &[u8])]) -> Self {
+        let mut tally = Self::default();
+        for (_, record) in records {
+            tally.finals += u64::from(record::is_final(record));
+            let gap = record.starts_with(br#"{"v":1,"kind":"log.gap""#);
+            let row = gap.then(|| Row::parse(record)).and_then(Result::ok);
+            tally.unrecorded += row.and_then(|row| row.unrecorded).unwrap_or(0);
+        }
+        tally
+    }
+}
+
+/// What a run that was cut off has to tell, with what is taken from its lanes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    pub(crate) told: Told,
+    unrecorded: u64,
+}
+
+impl Account {
+    /// Requests that came in and of which the log has no word: they were being judged, or there was no room for their record
+    /// and no time to say so.
+    pub(crate) fn missing(&self) -> u64 {
+        self.told.requests.saturating_sub(self.told.finals + self.unrecorded)
+    }
 }
 
 /// What was not as a clean end leaves it.
@@ -48,12 +87,17 @@ pub(crate) fn find(directory: &Path) -> Result<Option<Found>, OpenError> {
     while let Some(first) = segments.pop() {
         let path = segment::path(directory, first);
         let bytes = fs::read(&path).map_err(|e| OpenError::io("read", &path, e))?;
-        if let Some((id, mut found)) = last_of(&path, first, &bytes, segments.is_empty())? {
+        if let Some((mut found, closed)) = last_of(&path, first, &bytes, segments.is_empty())? {
+            found.damage.unclean = !match (closed, segments.last()) {
+                (Some(closed), _) => closed,
+                (None, Some(before)) => ends_closed(directory, *before)?, // it was begun, and nothing came
+                (None, None) => true,
+            };
             for path in removed {
                 fs::remove_file(&path).map_err(|e| OpenError::io("remove", &path, e))?;
             }
             found.damage.dropped_bytes += dropped_bytes;
-            return Ok(Some(Found { id, headless, ..found }));
+            return Ok(Some(Found { headless, ..found }));
         }
         headless = true;
         dropped_bytes += bytes.len() as u64;
@@ -62,8 +106,16 @@ pub(crate) fn find(directory: &Path) -> Result<Option<Found>, OpenError> {
     Ok(None)
 }
 
-/// Reads one segment to its last commit, or nothing if it was never begun in earnest.
-fn last_of(path: &Path, first: u64, bytes: &[u8], only: bool) -> Result<Option<(LogId, Found)>, OpenError> {
+/// Whether the last record of this segment, which another one follows, is `log.closed`.
+fn ends_closed(directory: &Path, first: u64) -> Result<bool, OpenError> {
+    let path = segment::path(directory, first);
+    let bytes = fs::read(&path).map_err(|e| OpenError::io("read", &path, e))?;
+    Ok(last_of(&path, first, &bytes, false)?.and_then(|(_, closed)| closed).unwrap_or_default())
+}
+
+/// Reads one segment to its last commit, and says whether its last record is `log.closed`, if it has one. Nothing, if it was
+/// never begun in earnest.
+fn last_of(path: &Path, first: u64, bytes: &[u8], only: bool) -> Result<Option<(Found, Option<bool>)>, OpenError> {
     let corrupt = |offset: u64, what: String| OpenError::Corrupt { segment: path.to_owned(), offset, what };
     let (header, chain) = match Header::decode(bytes) {
         Ok(decoded) => decoded,
@@ -75,21 +127,21 @@ fn last_of(path: &Path, first: u64, bytes: &[u8], only: bool) -> Result<Option<(
         return Err(corrupt(0, format!("it begins with record {}, not {first}", header.first)));
     }
     let mut damage = Damage::default();
-    let mut last: Option<(Commit, u64, u32, bool)> = None;
+    let mut last: Option<(Commit, u64, u32, Option<bool>, Tally)> = None;
     for batch in Batches::new(bytes, 0, HEADER, chain, header.log) {
         match batch {
             Ok(Batch { records, commit, end, chain }) => {
                 let closed = match records.last() {
-                    Some((_, record)) => record.starts_with(br#"{"v":1,"kind":"log.closed""#),
-                    None => last.as_ref().is_none_or(|(.., closed)| *closed),
+                    Some((_, record)) => Some(record.starts_with(br#"{"v":1,"kind":"log.closed""#)),
+                    None => last.as_ref().and_then(|(.., closed, _)| *closed),
                 };
-                last = Some((commit, end, chain, closed));
+                last = Some((commit, end, chain, closed, Tally::of(&records)));
             }
             Err(Flaw::Damaged { offset, damage, .. }) => return Err(corrupt(offset, damage.to_string())),
             Err(Flaw::Torn { bytes, .. }) => damage.dropped_bytes = bytes,
         }
     }
-    let Some((last, length, chain, closed)) = last else {
+    let Some((last, length, chain, closed, batch)) = last else {
         // The first commit is written with the header: without it, nothing was ever promised.
         return if only && bytes.len() > HEADER + 4096 {
             Err(corrupt(HEADER as u64, "no batch of it is whole".into()))
@@ -97,15 +149,24 @@ fn last_of(path: &Path, first: u64, bytes: &[u8], only: bool) -> Result<Option<(
             Ok(None)
         };
     };
-    damage.unclean = !closed;
     let tip = Tip { sequence: last.sequence, records: last.records, chain, first, length };
-    let found = Found { id: header.log, tip, headless: false, last, damage };
-    Ok(Some((header.log, found)))
+    let found = Found { id: header.log, tip, headless: false, last, batch, damage };
+    Ok(Some((found, closed)))
 }
 
 /// Takes what the lanes of the last run (of both, if one was taking over from the other) hold beyond the log: each record
-/// once, in the order of its lane, then one for each request that was in flight.
-pub(crate) fn take_lanes(directory: &Path, found: &mut Found, mut record: impl FnMut(&[u8])) -> Result<(), OpenError> {
+/// once, in the order of its lane, then one for each request that was in flight. Answers what its run has to tell, if it was cut
+/// off and the counts can be believed.
+pub(crate) fn take_lanes(
+    directory: &Path,
+    found: &mut Found,
+    mut record: impl FnMut(&[u8]),
+) -> Result<Option<Account>, OpenError> {
+    let mut finals = 0;
+    let mut record = |text: &[u8]| {
+        finals += u64::from(record::is_final(text));
+        record(text);
+    };
     let lanes = lanes_of(directory, &mut found.damage, &found.last)?;
     let mut line = Line::new();
     let mut ids = HashSet::new();
@@ -142,7 +203,27 @@ pub(crate) fn take_lanes(directory: &Path, found: &mut Found, mut record: impl F
             found.damage.interrupted += 1;
         }
     }
-    Ok(())
+    Ok(account(found, &lanes, finals).filter(|_| found.damage.unclean))
+}
+
+/// The account of the run whose lanes these are, with so many final records that are taken from them. Nothing, where it cannot
+/// be exact: the machine was started anew, two runs had the log, or a lane is not there.
+fn account(found: &Found, lanes: &[Lane], taken: u64) -> Option<Account> {
+    let [run] = found.last.runs.as_slice() else { return None };
+    let numbers: Vec<u16> = lanes.iter().map(|lane| lane.owner.number).collect();
+    let first = lanes.first().filter(|lane| lane.owner.number == 0)?;
+    let is_whole = run.lanes.iter().all(|(number, _)| numbers.contains(number));
+    let of_this_boot = |lane: &Lane| lane.owner.boot == this_boot() && lane.owner.boot != [0, 0];
+    if !is_whole || !lanes.iter().all(of_this_boot) {
+        return None;
+    }
+    let sequence = found.last.sequence;
+    let before = || Some((first.kept(sequence.checked_sub(1)?)?, found.batch));
+    let (kept, batch) = first.kept(sequence).map(|kept| (kept, Tally::default())).or_else(before)?;
+    let arrived: u64 = lanes.iter().map(Lane::arrived).sum();
+    let requests = u64::try_from(i128::from(arrived) + i128::from(kept.buried)).ok().filter(|_| kept.runs == 1)?;
+    let told = Told { requests, finals: kept.finals + batch.finals + taken };
+    Some(Account { told, unrecorded: kept.unrecorded + batch.unrecorded })
 }
 
 fn lanes_of(directory: &Path, damage: &mut Damage, last: &Commit) -> Result<Vec<Lane>, OpenError> {

@@ -28,7 +28,9 @@ pub struct Run {
 pub enum Ended {
     /// It said good-bye: it has told of everything.
     Closed,
-    /// It goes on, or was cut off.
+    /// It was cut off, and the next one has brought into the log what it left.
+    CutOff,
+    /// It goes on, or was cut off and nobody has opened the log since.
     No,
     /// The log is written by another process from there on.
     TakenOver,
@@ -40,6 +42,7 @@ impl Ended {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
+            Self::CutOff => "cut off",
             Self::No => "open",
             Self::TakenOver => "taken over",
         }
@@ -77,18 +80,24 @@ pub(crate) fn follow(runs: &mut Vec<Run>, index: u64, row: &Row<'_>) -> Vec<Faul
     row.time.clone_into(&mut run.last.1);
     run.finals += u64::from(row.stage == Some("final"));
     run.unrecorded += row.unrecorded.unwrap_or(0);
-    let closes = row.kind == Some("log.closed");
-    if closes {
-        run.ended = Ended::Closed;
-    }
-    let (Some(requests), Some(said)) = (row.requests, row.finals) else { return Vec::new() };
+    let ended = match row.kind {
+        Some("log.closed") => Some(Ended::Closed),
+        Some("log.recovered") => Some(Ended::CutOff),
+        _ => None,
+    };
+    run.ended = ended.unwrap_or(run.ended);
+    let (Some(requests), Some(said)) = (row.requests, row.finals) else {
+        // What it said before it was cut off is not all that came in.
+        run.requests = run.requests.filter(|_| ended != Some(Ended::CutOff));
+        return Vec::new();
+    };
     run.requests = Some(requests);
     let mut faults = Vec::new();
     if said != run.finals {
         faults.push(Fault::Finals { said, found: run.finals });
     }
     let recorded = run.finals + run.unrecorded;
-    if closes && requests > recorded {
+    if ended.is_some() && requests > recorded {
         faults.push(Fault::Requests { requests, recorded });
     }
     faults

@@ -42,8 +42,6 @@ pub(crate) struct Counters {
     pub(crate) finals: AtomicU64,
     pub(crate) unrecorded: AtomicU64,
     pub(crate) spilled: AtomicU64,
-    /// Requests that came in on threads that have no lane to count them in.
-    pub(crate) arrived: AtomicU64,
     pub(crate) failures: AtomicU64,
     beats: AtomicU64,
     commits: AtomicU64,

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::harness::{Gateway, verify};
 
 /// Asks again and again on one connection until it breaks, and gives the ids of all answers whose head was seen.
@@ -93,6 +95,19 @@ async fn killed_in_the_middle(path: &'static str, connections: usize, requests: 
     }
     let (code, report) = verify(gateway.log());
     assert_eq!(code, 0, "{report}");
+    assert_eq!(accounted_for(&report), 1, "{report}");
+}
+
+/// How many runs were cut off, each of which says by now that what came in is on record, or was being judged by a worker.
+pub fn accounted_for(report: &Value) -> usize {
+    let runs = report["runs"].as_array().unwrap();
+    let cut: Vec<_> = runs.iter().filter(|run| run["ended"] == "cut off").collect();
+    for run in &cut {
+        let [requests, finals, unrecorded] = ["requests", "finals", "unrecorded"].map(|count| run[count].as_u64());
+        assert_eq!(requests, finals.zip(unrecorded).map(|(finals, unrecorded)| finals + unrecorded), "{run}");
+        assert!(unrecorded <= Some(64), "{run}");
+    }
+    cut.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]

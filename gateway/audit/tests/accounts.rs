@@ -110,6 +110,123 @@ fn a_process_that_takes_over_counts_for_both() {
     assert_eq!(runs, [(None, 1, 0, Ended::TakenOver), (Some(4), 3, 1, Ended::Closed)]);
 }
 
+/// Ends the run without a word.
+fn kill(journal: Arc<Journal>, committer: Committer) {
+    drop((journal, committer));
+}
+
+fn restart(folder: &TempDir) {
+    let (journal, committer) = open(folder);
+    closed(&journal, start(committer));
+}
+
+/// What the log has of the run that was cut off.
+fn cut_off(folder: &TempDir) -> Run {
+    let cut: Vec<_> = verified(folder).runs.into_iter().filter(|run| run.ended == Ended::CutOff).collect();
+    let [cut] = <[Run; 1]>::try_from(cut).unwrap();
+    cut
+}
+
+#[test]
+fn a_run_that_was_cut_off_is_accounted_for_by_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut committer) = open(&folder);
+    (0..3).for_each(|n| serve(&journal, n));
+    committer.turn();
+    journal.shared.counters.unrecorded.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    journal.arrived();
+    committer.turn();
+    serve(&journal, 3); // in its lane
+    journal.arrived();
+    std::mem::forget(journal.begin(&entry(4)).unwrap()); // under way
+    journal.arrived(); // being judged
+    journal.shared.first_lane(crate::lane::Lane::one_more_elsewhere); // being judged, on a thread without a lane
+    kill(journal, committer);
+    restart(&folder);
+    let cut = cut_off(&folder);
+    assert_eq!((cut.requests, cut.finals, cut.unrecorded, cut.under_way()), (Some(8), 5, 3, Some(0)));
+    let gaps: Vec<_> = of_kind(&folder, "log.gap").iter().map(|gap| gap["unrecorded"].clone()).collect();
+    assert_eq!(gaps, [1, 2]);
+}
+
+#[test]
+fn whoever_takes_records_from_a_run_that_was_cut_off_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut committer) = open(&folder);
+    (0..3).for_each(|n| serve(&journal, n));
+    committer.turn();
+    kill(journal, committer);
+    let lane = |number: u16| {
+        let paths = crate::recover::lane_files(&folder.path().join("audit")).unwrap();
+        let lanes = paths.iter().map(|path| (path, crate::lane::Lane::left_behind(path).unwrap().unwrap()));
+        let (path, lane) = lanes.into_iter().find(|(_, lane)| lane.owner.number == number).unwrap();
+        (path.clone(), lane)
+    };
+    // As if the log had had one final record more.
+    let (_, first) = lane(0);
+    let sequence =
+        (0..100).find(|sequence| first.kept(sequence + 1).is_some() && first.kept(*sequence).is_some()).unwrap();
+    let kept = first.kept(sequence + 1).unwrap();
+    assert_eq!(kept.finals, 3);
+    first.keep(sequence + 1, crate::lane::Kept { finals: 4, ..kept });
+    restart(&folder);
+    assert_eq!(problems(&folder), ["the gateway counts 4 final records since it took the log up, and the log has 3"]);
+}
+
+#[test]
+fn nothing_is_claimed_of_a_run_whose_counts_may_be_of_the_past() {
+    for what in ["another boot", "a lane is gone", "two commits without a count"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, mut committer) = open(&folder);
+        serve(&journal, 1);
+        committer.turn();
+        match what {
+            "another boot" => journal.shared.lanes().all[1].pretend_other_boot(),
+            "a lane is gone" => {
+                let owner = journal.shared.lanes().all[1].owner;
+                std::fs::remove_file(journal.shared.lane_path(owner)).unwrap();
+            }
+            _ => {
+                for n in 2..4 {
+                    serve(&journal, n);
+                    committer.collect();
+                    committer.commit_only();
+                }
+            }
+        }
+        kill(journal, committer);
+        restart(&folder);
+        assert_eq!(cut_off(&folder).requests, None, "{what}");
+    }
+}
+
+/// The process that took the log over is cut off: before the one that it took it from is gone, and after.
+#[test]
+fn a_run_that_took_over_is_accounted_for_once_it_is_alone() {
+    for alone in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, committer) = open(&folder);
+        let old_committer = start(committer);
+        serve(&old, 1);
+        let handed = old.hand_over(Duration::from_secs(20)).unwrap();
+        let (new, mut committer, predecessor) = Journal::take_over(settings(folder.path()), clock(), handed).unwrap();
+        serve(&old, 2);
+        serve(&new, 3);
+        while committer.turn() {}
+        closed(&old, old_committer);
+        if alone {
+            predecessor.is_gone();
+            while committer.turn() || !committer.beside.is_empty() {}
+        }
+        serve(&new, 4);
+        kill(new, committer);
+        drop(old);
+        restart(&folder);
+        let cut = cut_off(&folder);
+        assert_eq!((cut.requests, cut.finals), (alone.then_some(3), 3));
+    }
+}
+
 #[test]
 fn a_segment_is_closed_for_good_when_it_is_old_and_never_while_it_is_empty() {
     let folder = tempfile::tempdir().unwrap();

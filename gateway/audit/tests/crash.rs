@@ -85,6 +85,7 @@ fn at_every_point_of_a_crash_each_request_has_exactly_one_final_record() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, mut committer) = open(&folder);
         let mut in_flight = Vec::new();
+        journal.arrived();
         until(&journal, &mut committer, &mut in_flight);
         kill(journal, committer, in_flight);
         restart(&folder);
@@ -92,6 +93,8 @@ fn at_every_point_of_a_crash_each_request_has_exactly_one_final_record() {
         assert_eq!(finals(&folder), [(1, end.to_owned())], "{point}");
         let report = verified(&folder);
         assert!(report.closed && report.torn.is_none(), "{point}");
+        let [cut, ..] = report.runs.as_slice() else { panic!("{point}") };
+        assert_eq!((cut.requests, cut.finals, cut.ended), (Some(1), 1, Ended::CutOff), "{point}");
     }
 }
 
@@ -180,6 +183,26 @@ fn a_segment_that_was_never_begun_in_earnest_is_passed_over() {
         restart(&folder);
         assert_eq!(finals(&folder).len(), 2);
         assert_eq!(verified(&folder).segments, 2);
+    }
+}
+
+#[test]
+fn a_run_that_was_cut_off_when_it_had_just_begun_a_segment_is_recovered_and_one_that_was_closed_then_is_not() {
+    for (ended, closes) in [(Ended::CutOff, false), (Ended::Closed, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, mut committer) = open(&folder);
+        journal.arrived();
+        journal.begin(&entry(1)).unwrap().finish(&outcome());
+        committer.turn();
+        if closes {
+            committer.account("log.closed");
+            committer.commit();
+        }
+        assert!(committer.roll());
+        kill(journal, committer, Vec::new());
+        restart(&folder);
+        let [run, _] = <[Run; 2]>::try_from(verified(&folder).runs).unwrap();
+        assert_eq!((run.ended, run.requests, run.finals), (ended, Some(1), 1));
     }
 }
 

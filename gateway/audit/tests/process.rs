@@ -52,6 +52,7 @@ fn serve(folder: &Path) {
             thread::spawn(move || {
                 let mut held = Vec::new();
                 for n in (base + number..).step_by(4) {
+                    journal.arrived();
                     let open = loop {
                         match journal.begin(&entry(n)) {
                             Ok(open) => break open,
@@ -110,6 +111,13 @@ fn kill_9_loses_no_request_that_was_begun_and_doubles_none() {
     let finals: std::collections::HashMap<u64, String> = finals(&folder).into_iter().collect();
     assert_eq!(finals.len() as u64, report.finals);
     assert!(begun.len() > 10_000);
+    // Each run that was cut off has its account: what came in is on record, or was being judged on one of the four threads.
+    let (closed, cut) = report.runs.split_last().unwrap();
+    assert_eq!((cut.len(), closed.ended, closed.requests), (8, Ended::Closed, Some(0)));
+    for run in cut {
+        assert_eq!((run.ended, run.requests), (Ended::CutOff, Some(run.finals + run.unrecorded)), "{run:?}");
+        assert!(run.unrecorded <= 4, "{run:?}");
+    }
     for n in &begun {
         assert!(finals.contains_key(n), "request {n} was begun and has no record");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::super::crash::ask;
+use super::super::crash::{accounted_for, ask};
 use crate::harness::{Gateway, verify};
 
 /// Every round it is loaded on both kinds of routes and killed in the middle. In the end everything that any client ever saw is
@@ -43,6 +43,7 @@ async fn fifty_times_killed_it_has_lost_no_answer_that_a_client_saw() {
     assert_eq!(recovered, 50);
     let (code, report) = verify(gateway.log());
     assert_eq!(code, 0, "{report}");
+    assert_eq!(accounted_for(&report), 50, "{report}");
 }
 
 /// The disk fails under it: `fdatasync` says so, some times and then never again. After a failed sync nobody knows what the disk
