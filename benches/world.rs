@@ -10,7 +10,7 @@ use canonical::{Bounds, CanonicalRequest, Head};
 use futures::FutureExt as _;
 use gate::{Admission, Arrival, Channel, Gate, Permit, Rules};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use limit::{KeyPart, Limit, Limits};
+use limit::{KeyPart, Limit, Limits, Mode, Numbers};
 use policy::{Known, Policy, Source};
 use serde_json::{Value, json};
 use subjects::{Fields, GivenRoots, Keeping, Making, SubjectVault, Subjects};
@@ -59,11 +59,13 @@ impl World {
         let policy = policy(tenants, &ids);
         let limit = Limit {
             id: "per_tenant".parse().expect("a limit"),
-            rate: "1000000/s".parse().expect("a rate"),
-            burst: 1_000_000.try_into().expect("a burst"),
             key: vec![KeyPart::Tenant],
+            mode: Mode::Enforce,
+            numbers: Numbers::Rate { rate: "1000000/s".parse().expect("a rate"), burst: 1_000_000 },
+            plans: Vec::new(),
+            tenants: Vec::new(),
         };
-        let limits = Limits::new(vec![limit], 1 << 20, Instant::now()).expect("limits");
+        let limits = Limits::new(vec![limit], Vec::new(), 1 << 20, Instant::now()).expect("limits");
         let rules = Rules::new(policy, limits, Digest::from([7; 32]));
 
         let (journal, committer) = journal(&folder);

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use terms::{Author, IssuerId, Reason, RequestId, RouteId, TenantId, UpstreamId};
+use terms::{Author, IssuerId, LimitId, Reason, RequestId, RouteId, TenantId, UpstreamId};
 
 use crate::{Prunable, Pseudonym};
 
@@ -39,6 +39,8 @@ pub struct Entry<'a> {
     pub decision: Decision,
     /// Why.
     pub reason: Reason,
+    /// The limit that has no room: of a refusal, the one that refuses; else one that only looks and would have refused.
+    pub limit: Option<&'a LimitId>,
     /// The rule that decided. At most 96 characters are kept.
     pub rule: Option<&'a str>,
     /// The policy that decided.
@@ -70,6 +72,7 @@ impl<'a> Entry<'a> {
             route: None,
             decision,
             reason,
+            limit: None,
             rule: None,
             policy: None,
             upstream: None,

@@ -82,6 +82,9 @@ pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entr
     if let Some(rule) = entry.rule {
         line.text(r#","rule":""#, rule, 96);
     }
+    if let Some(limit) = entry.limit {
+        line.word(r#","limit":""#, limit.as_str());
+    }
     if let Some(policy) = entry.policy {
         line.hex(r#","policy":""#, u128::from(policy.as_u64()), 16);
     }

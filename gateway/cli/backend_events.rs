@@ -1,6 +1,7 @@
 //! Events that backends put on record: `POST /audit/events` on the admin listener.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
@@ -8,7 +9,7 @@ use admin::{AdminToken, Inbox, Untaken};
 use async_trait::async_trait;
 use audit::{Detail, DetailName, Event, Journal, Note};
 use gate::Rules;
-use limit::{Asker, KeyPart, Limit, Limits};
+use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers};
 use prometheus::IntCounterVec;
 use secrets::Kept;
 use serde::Deserialize;
@@ -37,7 +38,7 @@ pub(crate) struct Source {
 /// Takes them, by the rules in force.
 pub(crate) struct BackendEvents {
     names: Vec<String>,
-    limits: Limits,
+    limits: Arc<Limits>,
     nowhere: RouteId,
     issuers: Vec<IssuerId>,
     realms: Vec<IssuerId>,
@@ -96,10 +97,13 @@ impl BackendEvents {
         let failed = |error: &(dyn std::error::Error + 'static)| Failure::setup("audit.events", error);
         let limit = |source: &Source| {
             let id = source.name.parse().map_err(|error| failed(&error))?;
-            Ok(Limit { id, rate: source.rate, burst: source.rate.count, key: vec![KeyPart::Route] })
+            let numbers = Numbers::Rate { rate: source.rate, burst: source.rate.count.get() };
+            let (plans, tenants) = (Vec::new(), Vec::new());
+            Ok(Limit { id, key: vec![KeyPart::Route], mode: Mode::Enforce, numbers, plans, tenants })
         };
         let limits = sources.iter().map(limit).collect::<Result<Vec<_>, Failure>>()?;
-        let limits = Limits::new(limits, 64, Instant::now()).map_err(|error| failed(&error))?;
+        let limits = Limits::new(limits, Vec::new(), 64, Instant::now()).map_err(|error| failed(&error))?;
+        let limits = Arc::new(limits);
         let nowhere = "events".parse().map_err(|error| failed(&error))?;
         let names = sources.into_iter().map(|source| source.name).collect();
         Ok(Self { names, limits, nowhere, issuers, realms, rules, subjects, journal, clock, outcomes })
@@ -109,9 +113,9 @@ impl BackendEvents {
         let invalid = |why: String| Untaken::Invalid(why);
         let name = self.names.get(backend).ok_or(Untaken::Unavailable)?;
         let now = Instant::now();
-        let asker = Asker { tenant: None, user: None, client_ip: [127, 0, 0, 1].into(), route: &self.nowhere };
-        if let Err(exceeded) = self.limits.spend(&[backend], &asker, now) {
-            return Err(Untaken::Often(exceeded.retry_after()));
+        let asker = Asker::stranger([127, 0, 0, 1].into(), &self.nowhere);
+        if let Err(exceeded) = self.limits.spend(&[backend], &asker, NonZeroU32::MIN, now) {
+            return Err(Untaken::Often(exceeded.retry_after().unwrap_or(1)));
         }
         let written: Written = serde_json::from_slice(body).map_err(|error| invalid(error.to_string()))?;
         let Written { tenant, user, issuer, action, resource, status, details } = written;

@@ -2,6 +2,7 @@
 //! twice and nothing on the way of a request is done for the scrape's sake.
 
 mod audit_log;
+mod limits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use admin::Check;
 use assertion::{Keys, State};
 use audit::{COMMIT_BOUNDS_MICROS, Journal};
 use directory::Directory;
-use gate::Rooms;
+use gate::{Rooms, Rules};
 use ingress::{Certificates, Counters, Served};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
@@ -19,7 +20,7 @@ use prometheus::{Error, Registry};
 use proxy::Proxy;
 use relay::{Hearing, Relay};
 use secrets::Followed;
-use terms::UpstreamId;
+use terms::{Live, UpstreamId};
 use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
 use vault::Vault;
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) journal: Arc<Journal>,
     pub(crate) ingress: Arc<Counters>,
     pub(crate) rooms: Arc<Rooms>,
+    pub(crate) rules: Arc<Live<Rules>>,
     pub(crate) certificates: Certificates,
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) keys: Rings,
@@ -85,6 +87,7 @@ impl Collector for Counted {
         families.push(self.parts.of_readiness());
         families.extend(self.parts.of_upstreams());
         families.extend(self.parts.of_defences());
+        families.extend(limits::metrics(self.parts.rules.snapshot().limits()));
         families.extend(self.parts.relay.iter().flat_map(|relay| of_relay(&relay.hearing())));
         families.extend(self.parts.directory.iter().flat_map(|directory| membership::metrics(&directory.state())));
         families.extend(self.parts.persons.metrics());

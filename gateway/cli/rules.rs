@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use audit::{Cause, Digest, Journal, Note};
 use gate::Rules;
-use limit::{KeyPart, Limit, Limits};
-use policy::{Known, LimitRule, Policy};
+use limit::{Failures, KeyPart, Limit, Limits, Mode, Numbers};
+use policy::{Amount, Known, LimitMode, LimitRule, Policy};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 use tenancy::TenantRow;
 use terms::{Findings, Live, Severity};
@@ -29,24 +29,45 @@ const UNCHANGED: &str = "unchanged";
 /// Puts rules together for the first time.
 pub(crate) fn first(policies: Policies) -> Result<Rules, String> {
     let Policies { policy, digest, .. } = policies;
-    let limits = Limits::new(limits(&policy), KEYS, Instant::now()).map_err(|error| terms::chain(&error))?;
+    let limits = Limits::new(limits(&policy), policy.plans().to_vec(), KEYS, Instant::now())
+        .map_err(|error| terms::chain(&error))?;
     Ok(Rules::new(policy, limits, digest.into()))
 }
 
 fn limits(policy: &Policy) -> Vec<Limit> {
-    let part = |part: &policy::KeyPart| match part {
+    let part = |part: &policy::KeyPart| match *part {
+        policy::KeyPart::ApiKey => KeyPart::ApiKey,
+        policy::KeyPart::Claim(place) => KeyPart::Claim(place),
         policy::KeyPart::ClientIp => KeyPart::ClientIp,
+        policy::KeyPart::Issuer => KeyPart::Issuer,
+        policy::KeyPart::Role => KeyPart::Role,
         policy::KeyPart::Route => KeyPart::Route,
         policy::KeyPart::Tenant => KeyPart::Tenant,
         policy::KeyPart::User => KeyPart::User,
     };
     let limit = |rule: &LimitRule| Limit {
         id: rule.id.clone(),
-        rate: rule.rate,
-        burst: rule.burst,
         key: rule.key.iter().map(part).collect(),
+        mode: match rule.mode {
+            LimitMode::Enforce => Mode::Enforce,
+            LimitMode::Shadow => Mode::Shadow,
+        },
+        numbers: numbers(rule.amount),
+        plans: rule.plans.iter().map(|(plan, amount)| (plan.clone(), numbers(*amount))).collect(),
+        tenants: rule.tenants.iter().map(|(tenant, amount)| (tenant.clone(), numbers(*amount))).collect(),
     };
     policy.limits().iter().map(limit).collect()
+}
+
+fn numbers(amount: Amount) -> Numbers {
+    match amount {
+        Amount::Bytes(rate) => Numbers::Bytes { rate, burst: rate.bytes.get() },
+        Amount::Concurrency(most) => Numbers::Concurrency(most),
+        Amount::Failures { most, within, lock, statuses } => {
+            Numbers::Failures(Failures { most, within, lock, statuses })
+        }
+        Amount::Rate { rate, burst } => Numbers::Rate { rate, burst },
+    }
 }
 
 /// Replaces the rules when asked to, if the files are good; keeps those in force if not.
@@ -142,7 +163,7 @@ impl Reloader {
             return Ok(None);
         }
         let place = terms::Place::file(&self.folder.display().to_string());
-        let limits = Limits::succeed(before.limits(), limits(&policy))
+        let limits = Limits::succeed(before.limits(), limits(&policy), policy.plans().to_vec())
             .map_err(|error| terms::Finding::error(place, terms::chain(&error)))?;
         self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest, by });
         let rules = Rules::new(policy, limits, digest);

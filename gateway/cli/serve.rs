@@ -250,8 +250,14 @@ impl Gateway {
             )?,
         });
         let dpop = Arc::new(Dpop::new(dpop, Arc::clone(&clock)));
-        let gate =
-            Gate::new(clients, Arc::clone(&rooms), rules, Arc::clone(&tokens), Arc::clone(&dpop), Arc::clone(&journal));
+        let gate = Gate::new(
+            clients,
+            Arc::clone(&rooms),
+            Arc::clone(&rules),
+            Arc::clone(&tokens),
+            Arc::clone(&dpop),
+            Arc::clone(&journal),
+        );
         let gate = gate
             .demanding_certificates(demanding(&listeners))
             .revoking(revoking.live())
@@ -298,6 +304,7 @@ impl Gateway {
             journal: Arc::clone(&journal),
             ingress: ingress.counters(),
             rooms,
+            rules,
             certificates: certificates.clone(),
             proxy: Arc::clone(&proxy),
             keys: keys.clone(),

@@ -112,9 +112,12 @@ impl Answer {
             Reason::CorsPreflight => Self::of(204, "ok", "OK", 0),
             Reason::RouteUnknown => Self::of(404, "not_found", "Not found", 12),
 
-            Reason::AuthProofTooMany | Reason::LimitConcurrency | Reason::LimitQuota | Reason::LimitRate => {
-                Self::of(429, "quota_exceeded", "Too many requests", 8)
-            }
+            Reason::AuthProofTooMany
+            | Reason::LimitBytes
+            | Reason::LimitConcurrency
+            | Reason::LimitLockout
+            | Reason::LimitQuota
+            | Reason::LimitRate => Self::of(429, "quota_exceeded", "Too many requests", 8),
 
             // Clients that share a connection among hosts take a new one and try again (RFC 9110 §15.5.20).
             Reason::RequestMisdirected => {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use audit::Journal;
 use canonical::CanonicalRequest;
-use limit::{Asker, Standing};
+use limit::{Asker, Spent};
 use policy::{Access, Decision, RuleId};
 use terms::UpstreamId;
 
@@ -12,7 +12,7 @@ use crate::permit::Permit;
 use crate::refusal::{Cause, Refusal};
 use crate::room::Room;
 use crate::route::Routed;
-use crate::{Arrival, Who};
+use crate::{Arrival, Rules, Who};
 
 /// Proof that the policy grants a request: its route is public, or a role of the member grants it and none denies it.
 /// Only [`Granted::public`] and [`Granted::decide`] make one.
@@ -71,15 +71,12 @@ impl<'r> Placed<'r> {
     /// Takes from all limits of the route, or from none.
     pub(crate) fn spend(self, arrival: &Arrival) -> Result<Limited<'r>, Refusal> {
         let Self { granted, upstream } = self;
-        let Granted { routed, member, .. } = &granted;
-        let asker = Asker {
-            tenant: member.as_ref().map(|member| member.membership().tenant()),
-            user: member.as_ref().map(|member| (member.caller().vouched_by(), member.caller().subject())),
-            client_ip: arrival.client,
-            route: &routed.route().id,
-        };
-        match routed.rules().limits().spend(&routed.route().limits, &asker, arrival.started) {
-            Ok(standing) => Ok(Limited { granted, upstream, standing }),
+        let Granted { routed, member, rule } = &granted;
+        let (rules, route) = (routed.rules(), routed.route());
+        let stranger = Asker::stranger(arrival.client, &route.id);
+        let asker = member.as_ref().map_or(stranger, |member| asker(member, rule.as_ref(), rules, stranger));
+        match rules.limits().spend(&route.limits, &asker, route.cost, arrival.started) {
+            Ok(spent) => Ok(Limited { granted, upstream, spent }),
             Err(exceeded) => {
                 let who = member.clone().map_or(Who::Nobody, Who::Member);
                 Err(routed.refuse_as(Cause::Limited(exceeded), who))
@@ -88,11 +85,26 @@ impl<'r> Placed<'r> {
     }
 }
 
+/// What of a member tells its budgets apart.
+fn asker<'a>(member: &'a Member, rule: Option<&'a RuleId>, rules: &'a Rules, stranger: Asker<'a>) -> Asker<'a> {
+    let (caller, tenant) = (member.caller(), member.membership().tenant());
+    let registered = rules.limits().know_plans().then(|| rules.tenants().get(tenant.as_str())).flatten();
+    Asker {
+        tenant: Some(tenant),
+        plan: registered.and_then(|tenant| tenant.plan.as_ref()),
+        user: Some((caller.vouched_by(), caller.subject())),
+        api_key: caller.key().map(|key| key.id()),
+        role: rule.map(RuleId::name),
+        claims: caller.token().map_or(&[], |token| token.claimed()),
+        ..stranger
+    }
+}
+
 /// Proof that every limit had room for a granted request.
 pub(crate) struct Limited<'r> {
     granted: Granted<'r>,
     upstream: UpstreamId,
-    standing: Standing,
+    spent: Spent,
 }
 
 impl Limited<'_> {
@@ -104,14 +116,22 @@ impl Limited<'_> {
         request: &CanonicalRequest<'_>,
         room: Room,
     ) -> Result<Permit, Refusal> {
-        let Self { granted: Granted { routed, member, rule }, upstream, standing } = self;
-        let open =
-            crate::verdict::admitted(journal, arrival, request, &routed, member.as_ref(), rule.as_ref(), &upstream)
-                .await;
+        let Self { granted: Granted { routed, member, rule }, upstream, spent } = self;
+        let open = crate::verdict::admitted(
+            journal,
+            arrival,
+            request,
+            &routed,
+            member.as_ref(),
+            rule.as_ref(),
+            &upstream,
+            &spent,
+        )
+        .await;
         match open {
             Ok(open) => {
                 let (rules, route) = (Arc::clone(routed.rules()), Arc::clone(routed.route()));
-                Ok(Permit::new(rules, route, member, upstream, standing, open, room))
+                Ok(Permit::new(rules, route, member, upstream, spent, open, room))
             }
             // FAIL CLOSED: a decision that cannot be kept is not served.
             Err(unavailable) => {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
+use std::time::Instant;
 
-use limit::Standing;
+use limit::{Ended, Spent, Standing};
 use policy::Route;
 use terms::UpstreamId;
 
@@ -15,7 +16,7 @@ pub struct Permit {
     route: Arc<Route>,
     member: Option<Member>,
     upstream: UpstreamId,
-    standing: Standing,
+    spent: Spent,
     open: audit::Open,
     _room: Room,
 }
@@ -26,11 +27,11 @@ impl Permit {
         route: Arc<Route>,
         member: Option<Member>,
         upstream: UpstreamId,
-        standing: Standing,
+        spent: Spent,
         open: audit::Open,
         room: Room,
     ) -> Self {
-        Self { rules, route, member, upstream, standing, open, _room: room }
+        Self { rules, route, member, upstream, spent, open, _room: room }
     }
 
     /// The route.
@@ -74,7 +75,7 @@ impl Permit {
     /// What the limits still have.
     #[must_use]
     pub const fn standing(&self) -> &Standing {
-        &self.standing
+        &self.spent.standing
     }
 
     /// The rules that it was judged by.
@@ -90,12 +91,20 @@ impl Permit {
     }
 
     /// Ends the request: writes how it went into its record.
-    pub fn finish(self, outcome: &audit::Outcome) {
+    pub fn finish(mut self, outcome: &audit::Outcome) {
+        self.settle(outcome);
         self.open.finish(outcome);
     }
 
     /// The request is dropped before its end: its record says what is known by then.
-    pub fn break_off(self, so_far: audit::Outcome) {
+    pub fn break_off(mut self, so_far: audit::Outcome) {
+        self.settle(&so_far);
         self.open.break_off(so_far);
+    }
+
+    /// Tells the limits how the request has ended. A permit that is dropped without a word gives back its place all the same.
+    fn settle(&mut self, outcome: &audit::Outcome) {
+        let bytes = outcome.bytes_in.saturating_add(outcome.bytes_out);
+        self.spent.held.ends(Ended { bytes, status: outcome.status }, Instant::now());
     }
 }

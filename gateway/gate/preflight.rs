@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use audit::Journal;
@@ -45,9 +46,9 @@ impl Preflight {
         journal: &Journal,
         request: &CanonicalRequest<'_>,
     ) -> Result<Self, Refusal> {
-        let asker = Asker { tenant: None, user: None, client_ip: arrival.client, route: &self.route.id };
+        let asker = Asker::stranger(arrival.client, &self.route.id);
         let limits = self.route.cors.as_ref().map_or(&[][..], Cors::limits);
-        let spent = self.rules.limits().spend(limits, &asker, arrival.started);
+        let spent = self.rules.limits().spend(limits, &asker, NonZeroU32::MIN, arrival.started);
         let refuse = |cause| Refusal::new(cause, Arc::clone(&self.rules)).on(Arc::clone(&self.route), Who::Nobody);
         spent.map_err(|exceeded| refuse(Cause::Limited(exceeded)))?;
         // FAIL CLOSED: an answer that cannot be kept is not given.

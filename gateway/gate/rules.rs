@@ -43,7 +43,7 @@ impl Rules {
 
     /// How often.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
+    pub const fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
 

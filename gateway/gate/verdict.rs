@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use audit::{Decision, End, Entry, Journal, Open, Outcome, Unavailable};
 use canonical::CanonicalRequest;
+use limit::{Exceeded, Spent};
 use policy::{OnFailure, Promise, Route, RuleId};
 use terms::{Reason, UpstreamId};
 
@@ -12,6 +13,7 @@ use crate::{Arrival, Member, Principal, Rules, Seen, Who, veil};
 
 /// Keeps the record of a request that may be forwarded, as its route promises: in the journal that survives us, or on
 /// disk. What comes back is finished when the response is.
+#[expect(clippy::too_many_arguments, reason = "each is one part of what the record says")]
 pub(crate) async fn admitted(
     journal: &Arc<Journal>,
     arrival: &Arrival,
@@ -20,6 +22,7 @@ pub(crate) async fn admitted(
     member: Option<&Member>,
     rule: Option<&RuleId>,
     upstream: &UpstreamId,
+    spent: &Spent,
 ) -> Result<Open, Unavailable> {
     let (route, rules) = (routed.route(), routed.rules());
     let sealed = member.map_or(Ok(None), |member| veil::seal(member, arrival, request.user_agent()))?;
@@ -33,6 +36,7 @@ pub(crate) async fn admitted(
         host: Some(request.host()),
         route: Some(&route.id),
         rule: rule.map(RuleId::as_str),
+        limit: spent.standing.would_refuse().find_map(|level| rules.limits().limit(level.limit)).map(|limit| &limit.id),
         policy: Some(rules.digest()),
         upstream: Some(upstream),
         ..entry(arrival, Decision::Allow, Reason::Allowed)
@@ -63,6 +67,8 @@ pub(crate) fn refused(
     // What is refused is on record in any case, also where nothing can be sealed.
     let sealed = member.and_then(|member| veil::seal(member, arrival, seen.user_agent).ok().flatten());
     let rule = refusal.rule();
+    let exceeded = if let Cause::Limited(exceeded) = refusal.cause() { Some(exceeded) } else { None };
+    let limits = refusal.rules().limits();
     let entry = Entry {
         tenant,
         subject: match member {
@@ -76,6 +82,7 @@ pub(crate) fn refused(
         host: seen.host,
         route: refusal.route().map(|route| &route.id),
         rule: rule.map(RuleId::as_str),
+        limit: exceeded.and_then(Exceeded::deciding).and_then(|level| limits.limit(level.limit)).map(|limit| &limit.id),
         policy: Some(refusal.rules().digest()),
         ..entry(arrival, Decision::Deny, refusal.reason())
     };

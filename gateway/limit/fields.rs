@@ -1,44 +1,68 @@
-use crate::quota::Limit;
-use crate::standing::{Standing, whole_seconds};
-use crate::{Level, Limits};
+use std::cmp::Reverse;
 
-/// The fields of draft-ietf-httpapi-ratelimit-headers-10. Neither tells what the key is (`pk`): that would say how
-/// others are counted.
+use crate::judge::NEVER;
+use crate::numbers::Mode;
+use crate::standing::{Level, Room, Standing, whole_seconds};
+use crate::{Limit, Limits, Numbers};
+
+/// The fields of draft-ietf-httpapi-ratelimit-headers-10. None tells what the key is (`pk`): that would say how others are
+/// counted. Limits that only look are not told of, and neither is how many wrong answers are left before a lock.
 impl Limits {
-    /// The value of `RateLimit-Policy`: what each limit of the route promises, as the policy file states it.
+    /// The value of `RateLimit-Policy`: what each limit of the route promises, as the policy file states it. Empty if there
+    /// is none to tell of.
     ///
     /// A burst that differs from the rate's own number is told in `cloister-burst`: paced evenly, all of `q` fits into
     /// `w`, but only so many fit at once.
     #[must_use]
     pub fn policy_field(&self, standing: &Standing) -> String {
-        joined(standing.levels().iter().filter_map(|level| self.policy_item(level.limit)))
+        let mut field = String::new();
+        for item in told(standing).filter_map(|level| self.policy_item(level)).filter(|item| !item.is_empty()) {
+            if !field.is_empty() {
+                field.push_str(", ");
+            }
+            field.push_str(item);
+        }
+        field
     }
 
     /// The value of `RateLimit`: where the asker stands in the tightest limit. `t` is when there is more to spend.
     #[must_use]
     pub fn standing_field(&self, standing: &Standing) -> String {
-        let item = |level: &Level| {
-            let Level { limit, remaining, next, .. } = level;
-            self.limit(*limit).map(|limit| format!("\"{}\";r={remaining};t={}", limit.id, whole_seconds(*next)))
-        };
-        standing.tightest().and_then(item).unwrap_or_default()
-    }
-}
-
-/// One item of `RateLimit-Policy`. A limit's name has no character that a Structured Field string would escape.
-pub(crate) fn policy_item(limit: &Limit) -> String {
-    let Limit { id, rate, burst, .. } = limit;
-    let item = format!("\"{id}\";q={};w={}", rate.count, whole_seconds(rate.per));
-    if *burst == rate.count { item } else { format!("{item};cloister-burst={burst}") }
-}
-
-fn joined<'a>(items: impl Iterator<Item = &'a str>) -> String {
-    let mut field = String::new();
-    for item in items {
-        if !field.is_empty() {
-            field.push_str(", ");
+        let Some(level) = self.tightest(standing) else { return String::new() };
+        let Some(limit) = self.limit(level.limit) else { return String::new() };
+        let Level { remaining, next, .. } = level;
+        match *next {
+            NEVER => format!("\"{}\";r={remaining}", limit.id),
+            next => format!("\"{}\";r={remaining};t={}", limit.id, whole_seconds(next)),
         }
-        field.push_str(item);
     }
-    field
+
+    /// The level that refuses, or will refuse first: the fewest left, and of those the one that needs longest for more.
+    pub(crate) fn tightest<'s>(&self, standing: &'s Standing) -> Option<&'s Level> {
+        let shown = told(standing).filter(|level| self.policy_item(level).is_some_and(|item| !item.is_empty()));
+        shown.min_by_key(|level| (level.room != Room::Refuses, level.remaining, Reverse(level.next)))
+    }
+}
+
+fn told(standing: &Standing) -> impl Iterator<Item = &Level> {
+    standing.levels().iter()
+}
+
+/// One item of `RateLimit-Policy`; empty for a limit that clients are not told of. A limit's name has no character that a
+/// Structured Field string would escape.
+pub(crate) fn policy_item(limit: &Limit, numbers: &Numbers) -> String {
+    let id = &limit.id;
+    match (limit.mode, numbers) {
+        (Mode::Shadow, _) | (Mode::Enforce, Numbers::Failures(_)) => String::new(),
+        (Mode::Enforce, Numbers::Bytes { rate, burst }) => {
+            let item = format!("\"{id}\";q={};qu=\"content-bytes\";w={}", rate.bytes, whole_seconds(rate.per));
+            if *burst == rate.bytes.get() { item } else { format!("{item};cloister-burst={burst}") }
+        }
+        (Mode::Enforce, Numbers::Concurrency(most)) => format!("\"{id}\";q={most};qu=\"concurrent-requests\""),
+        (Mode::Enforce, Numbers::Rate { burst: 0, .. }) => format!("\"{id}\";q=0"),
+        (Mode::Enforce, Numbers::Rate { rate, burst }) => {
+            let item = format!("\"{id}\";q={};w={}", rate.count, whole_seconds(rate.per));
+            if *burst == rate.count.get() { item } else { format!("{item};cloister-burst={burst}") }
+        }
+    }
 }

@@ -1,13 +1,22 @@
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::net::IpAddr;
 
-use terms::{IssuerId, RouteId, Subject, TenantId};
+use siphasher::sip::SipHasher13;
+use terms::{Claimed, IssuerId, PlanId, RouteId, Subject, TenantId};
 
 /// What a budget may belong to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyPart {
+    /// The API key by which a program has proven itself.
+    ApiKey,
+    /// A claim of the token, by its place in [`Asker::claims`].
+    Claim(usize),
     /// The address that the connection came from: for IPv6 its /64, which is what one subscriber has.
     ClientIp,
+    /// Who vouches for the caller.
+    Issuer,
+    /// The role whose grant has let the caller in.
+    Role,
     /// The route that the request matched.
     Route,
     /// The tenant.
@@ -21,17 +30,45 @@ pub enum KeyPart {
 pub struct Asker<'a> {
     /// The tenant, once it is resolved.
     pub tenant: Option<&'a TenantId>,
+    /// What the tenant has bought: it decides which numbers of a limit count.
+    pub plan: Option<&'a PlanId>,
     /// The caller, once the token is verified.
     pub user: Option<(&'a IssuerId, &'a Subject)>,
+    /// What the API key is called, if one was shown.
+    pub api_key: Option<&'a str>,
+    /// The role whose grant has let the caller in.
+    pub role: Option<&'a str>,
+    /// What the token claims, of that which somebody wants to know.
+    pub claims: &'a [Claimed],
     /// The other end of the connection, or who a trusted proxy says it is.
     pub client_ip: IpAddr,
     /// The route.
     pub route: &'a RouteId,
 }
 
+impl<'a> Asker<'a> {
+    /// Somebody of whom nothing is known but where they are.
+    #[must_use]
+    pub const fn stranger(client_ip: IpAddr, route: &'a RouteId) -> Self {
+        Self { tenant: None, plan: None, user: None, api_key: None, role: None, claims: &[], client_ip, route }
+    }
+}
+
+/// The key under which budgets are told apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seed(u64, u64);
+
+impl Seed {
+    /// One that nobody knows: of the randomness that the standard library takes for its own tables.
+    pub(crate) fn random() -> Self {
+        let random = || RandomState::new().build_hasher().finish();
+        Self(random(), random())
+    }
+}
+
 /// The name of one budget within one limit: a keyed hash of the parts.
 ///
-/// 64 bits under a key that is drawn at random when the process starts (SipHash 1-3) are enough: among a million live
+/// 64 bits under a key that is drawn at random (SipHash 1-3) are enough: among a million live
 /// keys two are alike with a chance of 3 in 100 million, and all that would follow is that two askers share one budget.
 /// Nobody can aim for it without the key, and no answer depends on it visibly. Never 0, which marks an empty slot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,8 +76,8 @@ pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
     /// `None`: a part of the key is not known.
-    pub(crate) fn of(parts: &[KeyPart], asker: &Asker<'_>, seed: &RandomState) -> Option<Self> {
-        let mut hasher = seed.build_hasher();
+    pub(crate) fn of(parts: &[KeyPart], asker: &Asker<'_>, seed: Seed) -> Option<Self> {
+        let mut hasher = SipHasher13::new_with_keys(seed.0, seed.1);
         // Each text ends with a byte that none of them can have, so that no two lists of parts run together.
         let mut text = |text: &str| {
             hasher.write(text.as_bytes());
@@ -49,7 +86,14 @@ impl Fingerprint {
         let mut address = None;
         for part in parts {
             match part {
+                KeyPart::ApiKey => text(asker.api_key?),
+                KeyPart::Claim(place) => match asker.claims.get(*place)? {
+                    Claimed::Text(claimed) => text(claimed),
+                    Claimed::Absent | Claimed::Unfit => return None,
+                },
                 KeyPart::ClientIp => address = Some(network(asker.client_ip)),
+                KeyPart::Issuer => text(asker.user?.0.as_str()),
+                KeyPart::Role => text(asker.role?),
                 KeyPart::Route => text(asker.route.as_str()),
                 KeyPart::Tenant => text(asker.tenant?.as_str()),
                 KeyPart::User => {
@@ -63,6 +107,11 @@ impl Fingerprint {
             hasher.write_u128(network);
         }
         Some(Self(hasher.finish().max(1)))
+    }
+
+    /// One that was noted before; 0 for none.
+    pub(crate) fn noted(key: u64) -> Option<Self> {
+        (key != 0).then_some(Self(key))
     }
 
     pub(crate) const fn get(self) -> u64 {
@@ -86,15 +135,31 @@ mod tests {
 
     #[test]
     fn a_budget_belongs_to_its_parts_and_to_nobody_else() {
-        let seed = RandomState::new();
+        let seed = Seed::random();
         let (acme, globex): (TenantId, TenantId) = ("acme".parse().unwrap(), "globex".parse().unwrap());
         let (main, other): (IssuerId, IssuerId) = ("main".parse().unwrap(), "other".parse().unwrap());
         let (ada, bob): (Subject, Subject) = ("ada".parse().unwrap(), "bob".parse().unwrap());
         let route: RouteId = "invoices".parse().unwrap();
-        let all = [KeyPart::Tenant, KeyPart::User, KeyPart::ClientIp, KeyPart::Route];
-        let asker =
-            Asker { tenant: Some(&acme), user: Some((&main, &ada)), client_ip: [192, 0, 2, 1].into(), route: &route };
-        let of = |parts: &[KeyPart], asker: &Asker<'_>| Fingerprint::of(parts, asker, &seed);
+        let claims = |text: &str| [Claimed::Absent, Claimed::Text(text.into())];
+        let (org, another_org) = (claims("org-1"), claims("org-2"));
+        let all = [
+            KeyPart::Tenant,
+            KeyPart::User,
+            KeyPart::ClientIp,
+            KeyPart::Route,
+            KeyPart::ApiKey,
+            KeyPart::Role,
+            KeyPart::Claim(1),
+        ];
+        let asker = Asker {
+            tenant: Some(&acme),
+            user: Some((&main, &ada)),
+            api_key: Some("k-1"),
+            role: Some("viewer"),
+            claims: &org,
+            ..Asker::stranger([192, 0, 2, 1].into(), &route)
+        };
+        let of = |parts: &[KeyPart], asker: &Asker<'_>| Fingerprint::of(parts, asker, seed);
         let own = of(&all, &asker);
         assert_eq!(own, of(&all, &asker.clone()));
         for another in [
@@ -102,23 +167,38 @@ mod tests {
             Asker { user: Some((&main, &bob)), ..asker },
             Asker { user: Some((&other, &ada)), ..asker },
             Asker { client_ip: [192, 0, 2, 2].into(), ..asker },
+            Asker { api_key: Some("k-2"), ..asker },
+            Asker { role: Some("clerk"), ..asker },
+            Asker { claims: &another_org, ..asker },
         ] {
             assert_ne!(own, of(&all, &another), "{another:?}");
             assert_eq!(of(&[KeyPart::Route], &asker), of(&[KeyPart::Route], &another));
         }
-        for missing in [Asker { tenant: None, ..asker }, Asker { user: None, ..asker }] {
+        let of_issuer = |user| of(&[KeyPart::Issuer], &Asker { user, ..asker });
+        assert_eq!(of_issuer(Some((&main, &ada))), of_issuer(Some((&main, &bob))));
+        assert_ne!(of_issuer(Some((&main, &ada))), of_issuer(Some((&other, &ada))));
+        assert_eq!(of_issuer(None), None);
+        for missing in [
+            Asker { tenant: None, ..asker },
+            Asker { user: None, ..asker },
+            Asker { api_key: None, ..asker },
+            Asker { role: None, ..asker },
+            Asker { claims: &[], ..asker },
+            Asker { claims: &[Claimed::Text("org-1".into()), Claimed::Absent], ..asker },
+            Asker { claims: &[Claimed::Text("org-1".into()), Claimed::Unfit], ..asker },
+        ] {
             assert_eq!(of(&all, &missing), None, "{missing:?}");
         }
     }
 
     #[test]
     fn texts_of_neighbouring_parts_do_not_run_together() {
-        let seed = RandomState::new();
+        let seed = Seed::random();
         let name = |text: &str| -> (TenantId, RouteId) { (text.parse().unwrap(), text.parse().unwrap()) };
         let ((ab, _), (a, _), (_, c), (_, bc)) = (name("ab"), name("a"), name("c"), name("bc"));
         let of = |tenant, route| {
-            let asker = Asker { tenant: Some(tenant), user: None, client_ip: [0; 4].into(), route };
-            Fingerprint::of(&[KeyPart::Tenant, KeyPart::Route], &asker, &seed)
+            let asker = Asker { tenant: Some(tenant), ..Asker::stranger([0; 4].into(), route) };
+            Fingerprint::of(&[KeyPart::Tenant, KeyPart::Route], &asker, seed)
         };
         assert_ne!(of(&ab, &c), of(&a, &bc));
     }

@@ -1,15 +1,19 @@
-use std::hash::RandomState;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use terms::LimitId;
+use terms::{LimitId, PlanId, Reason};
 
-use crate::fields::policy_item;
-use crate::gcra::{judge, level};
-use crate::key::Fingerprint;
-use crate::quota::Pace;
+use crate::held::Held;
+use crate::judge::{Judged, Moment};
+use crate::key::{Fingerprint, Seed};
+use crate::numbers::Mode;
+use crate::pace::Pace;
+use crate::standing::{Level, Room, Standing, deciding};
 use crate::table::{Budget, Table};
-use crate::{Asker, Exceeded, InvalidLimit, Limit, Standing};
+use crate::tiers::Tiers;
+use crate::{Asker, Exceeded, InvalidLimit, Limit, Numbers};
 
 /// How many limits one request may meet. `spend` refuses a longer list; the compiler of routes does so before.
 pub const MAX_LEVELS: usize = 8;
@@ -18,57 +22,97 @@ pub const MAX_LEVELS: usize = 8;
 #[derive(Debug)]
 pub struct Limits {
     kept: Vec<Kept>,
-    seed: RandomState,
+    /// Every plan that the files know, sorted.
+    plans: Vec<PlanId>,
+    seed: Seed,
     capacity: usize,
     start: Instant,
+    /// Requests of tenants whose plan no file knows.
+    unknown_plans: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
 struct Kept {
     limit: Limit,
-    pace: Pace,
-    policy_item: String,
+    tiers: Tiers,
     table: Arc<Table>,
+    counts: Arc<Counts>,
+}
+
+/// How many requests one limit has refused, or would have.
+#[derive(Debug, Default)]
+struct Counts {
+    refused: AtomicU64,
+    would_refuse: AtomicU64,
+}
+
+/// What a request was charged: where its asker stands, and what is given back or charged when it ends.
+#[derive(Debug)]
+pub struct Spent {
+    /// Where the asker stands.
+    pub standing: Standing,
+    /// To be kept until the request is over.
+    pub held: Held,
 }
 
 impl Limits {
-    /// Nothing spent yet. `capacity` is how many keys each limit can tell apart at the same time (at least 32 bytes of
-    /// memory each, taken as they come); `start` is any time that is not after the first request.
+    /// Nothing spent yet. `plans` are all that there are; `capacity` is how many keys each limit can tell apart at the same
+    /// time (at least 32 bytes of memory each, taken as they come); `start` is any time that is not after the first request.
     ///
     /// # Errors
     /// A limit cannot be kept, or two have one name.
-    pub fn new(limits: Vec<Limit>, capacity: usize, start: Instant) -> Result<Self, InvalidLimit> {
-        let nothing = Self { kept: Vec::new(), seed: RandomState::new(), capacity, start };
-        Self::succeed(&nothing, limits)
+    pub fn new(limits: Vec<Limit>, plans: Vec<PlanId>, capacity: usize, start: Instant) -> Result<Self, InvalidLimit> {
+        let unknown_plans = Arc::new(AtomicU64::new(0));
+        let nothing =
+            Self { kept: Vec::new(), plans: Vec::new(), seed: Seed::random(), capacity, start, unknown_plans };
+        Self::succeed(&nothing, limits, plans)
     }
 
-    /// The limits of the next set of policy files. What was spent of a limit that did not change stays spent, also by
-    /// requests that still run under `old`; a limit that is new, or has another rate, burst or key, starts afresh.
+    /// The limits of the next set of policy files. What was spent stays spent as long as a limit keeps its name, its key and
+    /// what it counts, also by requests that still run under `old`. If its numbers change, nobody is better off than with a
+    /// budget that nothing was spent of, and nobody worse than with one that is used up; of bytes, debts included, that cannot
+    /// be said, so such a limit starts afresh, as does one with another key.
     ///
     /// # Errors
     /// A limit cannot be kept, or two have one name.
-    pub fn succeed(old: &Self, limits: Vec<Limit>) -> Result<Self, InvalidLimit> {
+    pub fn succeed(old: &Self, limits: Vec<Limit>, mut plans: Vec<PlanId>) -> Result<Self, InvalidLimit> {
+        plans.sort();
+        plans.dedup();
         let mut kept: Vec<Kept> = Vec::with_capacity(limits.len());
         for limit in limits {
             if kept.iter().any(|other| other.limit.id == limit.id) {
                 return Err(InvalidLimit::Duplicate(limit.id));
             }
-            let pace = Pace::of(&limit)?;
-            let before = old.kept.iter().find(|before| before.limit == limit);
+            let key = &limit.key;
+            if key.iter().enumerate().any(|(i, part)| key.iter().skip(i + 1).any(|other| other == part)) {
+                return Err(InvalidLimit::Repeated(limit.id));
+            }
+            let tiers = Tiers::of(&limit, &plans)?;
+            let before = old.kept.iter().find(|before| goes_on(&before.limit, &limit));
             let table = before.map_or_else(|| Arc::new(Table::new(old.capacity)), |before| Arc::clone(&before.table));
-            kept.push(Kept { pace, policy_item: policy_item(&limit), table, limit });
+            let counts = before.map(|before| Arc::clone(&before.counts)).unwrap_or_default();
+            kept.push(Kept { limit, tiers, table, counts });
         }
-        Ok(Self { kept, seed: old.seed.clone(), capacity: old.capacity, start: old.start })
+        let Self { seed, capacity, start, .. } = *old;
+        Ok(Self { kept, plans, seed, capacity, start, unknown_plans: Arc::clone(&old.unknown_plans) })
     }
 
-    /// Charges one request to each limit in `which` (places in the list that this was made of), or to none of them.
+    /// Charges one request of this cost to each limit in `which` (places in the list that this was made of), or to none of
+    /// them. Limits that only look are charged where it fits, and refuse nothing.
     ///
     /// `now` is the time of the request; a limit that stands in `which` twice counts once.
     ///
     /// # Errors
     /// At least one of them has no room for it.
-    pub fn spend(&self, which: &[usize], asker: &Asker<'_>, now: Instant) -> Result<Standing, Exceeded> {
-        let now = u64::try_from(now.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX);
+    pub fn spend(
+        self: &Arc<Self>,
+        which: &[usize],
+        asker: &Asker<'_>,
+        cost: NonZeroU32,
+        now: Instant,
+    ) -> Result<Spent, Exceeded> {
+        let now = self.moment(now);
+        let plan = self.plan(asker);
         let mut order = [usize::MAX; MAX_LEVELS];
         let Some(order) = order.get_mut(..which.len()) else {
             return Err(Exceeded::broken()); // FAIL CLOSED: not judged is not allowed
@@ -79,40 +123,68 @@ impl Limits {
         order.sort_unstable_by_key(|place| self.kept.get(*place).map(|kept| Arc::as_ptr(&kept.table).addr()));
 
         // Locks are held from here to the end: a few sets, some hundred nanoseconds, no waiting inside.
-        let mut budgets: [Option<Held<'_>>; MAX_LEVELS] = Default::default();
+        let mut questions: [Option<Question<'_>>; MAX_LEVELS] = Default::default();
         let mut fits = true;
         let mut last = None;
-        for (place, held) in order.iter().copied().zip(&mut budgets) {
+        for (place, question) in order.iter().copied().zip(&mut questions) {
             if last.replace(place) == Some(place) {
                 continue;
             }
-            let Some(Kept { limit, pace, table, .. }) = self.kept.get(place) else {
+            let Some(kept) = self.kept.get(place) else {
                 return Err(Exceeded::broken()); // FAIL CLOSED: a limit that is not there has no room
             };
-            let key = match limit.key.as_slice() {
+            let key = match kept.limit.key.as_slice() {
                 [] => None,
-                parts => Fingerprint::of(parts, asker, &self.seed),
+                parts => Fingerprint::of(parts, asker, self.seed),
             };
-            let budget = table.budget(key, now);
-            let ahead = budget.time().saturating_sub(now);
-            let after = judge(pace, ahead);
-            fits &= after.is_some();
-            *held = Some(Held { place, pace, budget, ahead, after });
+            let tier = kept.tiers.of_asker(asker.tenant, plan);
+            let Some(pace) = kept.tiers.pace(tier) else {
+                return Err(Exceeded::broken()); // FAIL CLOSED: a limit without numbers has no room
+            };
+            let budget = kept.table.budget(key, pace.stale(now));
+            let judged = pace.judge(budget.value(), now, cost);
+            fits &= judged.after.is_some() || kept.limit.mode == Mode::Shadow;
+            *question = Some(Question { place, tier, kept, key, pace, budget, judged });
         }
 
         let mut standing = Standing::default();
-        for held in budgets.iter_mut().flatten() {
-            let Held { place, pace, budget, ahead, after } = held;
-            match after {
+        let mut held = Held::nothing();
+        for question in questions.iter_mut().flatten() {
+            let Question { place, tier, kept, key, pace, budget, judged } = question;
+            let room = match (judged.after, kept.limit.mode) {
+                (Some(_), _) => Room::Fits,
+                (None, Mode::Enforce) => Room::Refuses,
+                (None, Mode::Shadow) => Room::WouldRefuse,
+            };
+            let level = match judged.after {
                 Some(after) if fits => {
-                    budget.spend_until(now.saturating_add(*after));
-                    standing.push(level(*place, pace, *after));
+                    budget.set(after);
+                    if pace.minds_the_end() {
+                        held.hold(self, *place, *tier, key.filter(|_| budget.is_own()));
+                    }
+                    judged.charged
                 }
-                Some(_) | None => standing.push(level(*place, pace, *ahead)),
+                Some(_) | None => {
+                    // Who shares a budget may have other numbers, so there it stays as it is.
+                    if budget.is_own() && judged.before < budget.value() {
+                        budget.set(judged.before);
+                    }
+                    judged.uncharged
+                }
+            };
+            match room {
+                Room::Refuses => drop(kept.counts.refused.fetch_add(1, Ordering::Relaxed)),
+                Room::WouldRefuse if fits => drop(kept.counts.would_refuse.fetch_add(1, Ordering::Relaxed)),
+                Room::Fits | Room::WouldRefuse => {}
             }
+            standing.push(Level { limit: *place, tier: *tier, room, ..level });
         }
         standing.arrange();
-        if fits { Ok(standing) } else { Err(Exceeded::of(standing)) }
+        if fits {
+            return Ok(Spent { standing, held });
+        }
+        let reason = deciding(&standing).and_then(|level| self.limit(level.limit)).map_or(Reason::Internal, reason);
+        Err(Exceeded::of(standing, reason))
     }
 
     /// A limit by its place in the list that this was made of.
@@ -127,14 +199,59 @@ impl Limits {
         self.kept.iter().position(|kept| kept.limit.id == *id)
     }
 
+    /// Whether it says something of tenants by their plans.
+    #[must_use]
+    pub fn know_plans(&self) -> bool {
+        !self.plans.is_empty()
+    }
+
     /// For each limit, how many requests were charged to its shared budget because it had no room for their key. More
     /// than a few: the capacity is too small, or someone comes with very many keys.
     pub fn crowded(&self) -> impl Iterator<Item = (&LimitId, u64)> {
         self.kept.iter().map(|kept| (&kept.limit.id, kept.table.crowded()))
     }
 
-    pub(crate) fn policy_item(&self, place: usize) -> Option<&str> {
-        self.kept.get(place).map(|kept| kept.policy_item.as_str())
+    /// For each limit, how many requests it has refused.
+    pub fn refused(&self) -> impl Iterator<Item = (&LimitId, u64)> {
+        self.kept.iter().map(|kept| (&kept.limit.id, kept.counts.refused.load(Ordering::Relaxed)))
+    }
+
+    /// For each limit that only looks, how many requests it would have refused.
+    pub fn would_have_refused(&self) -> impl Iterator<Item = (&LimitId, u64)> {
+        let looking = self.kept.iter().filter(|kept| kept.limit.mode == Mode::Shadow);
+        looking.map(|kept| (&kept.limit.id, kept.counts.would_refuse.load(Ordering::Relaxed)))
+    }
+
+    /// How many requests came for tenants whose plan no file knows.
+    #[must_use]
+    pub fn of_unknown_plans(&self) -> u64 {
+        self.unknown_plans.load(Ordering::Relaxed)
+    }
+
+    /// Which of the plans the asker's tenant has. `Some(None)`: one that nobody knows.
+    fn plan(&self, asker: &Asker<'_>) -> Option<Option<usize>> {
+        if self.plans.is_empty() {
+            return None;
+        }
+        let known = self.plans.binary_search(asker.plan?).ok();
+        if known.is_none() {
+            self.unknown_plans.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(known)
+    }
+
+    pub(crate) fn moment(&self, now: Instant) -> Moment {
+        let nanos = now.saturating_duration_since(self.start).as_nanos();
+        Moment { nanos: u64::try_from(nanos).unwrap_or(u64::MAX) }
+    }
+
+    pub(crate) fn pace(&self, place: usize, tier: u16) -> Option<(&Pace, &Table)> {
+        let kept = self.kept.get(place)?;
+        Some((kept.tiers.pace(tier)?, &kept.table))
+    }
+
+    pub(crate) fn policy_item(&self, level: &Level) -> Option<&str> {
+        self.kept.get(level.limit)?.tiers.policy_item(level.tier)
     }
 
     #[cfg(test)]
@@ -143,12 +260,35 @@ impl Limits {
     }
 }
 
-struct Held<'a> {
+/// Whether what was spent of one is spent of the other.
+fn goes_on(old: &Limit, new: &Limit) -> bool {
+    let same = old.id == new.id && old.key == new.key;
+    same && match (&old.numbers, &new.numbers) {
+        (Numbers::Concurrency(_), Numbers::Concurrency(_)) => true, // it must: what is in flight gives back what it has
+        (Numbers::Rate { .. }, Numbers::Rate { .. }) => true,
+        (Numbers::Failures(_), Numbers::Failures(_)) => true,
+        (one @ Numbers::Bytes { .. }, two @ Numbers::Bytes { .. }) => one == two,
+        (_, _) => false,
+    }
+}
+
+const fn reason(limit: &Limit) -> Reason {
+    match limit.numbers {
+        Numbers::Bytes { .. } => Reason::LimitBytes,
+        Numbers::Concurrency(_) => Reason::LimitConcurrency,
+        Numbers::Failures(_) => Reason::LimitLockout,
+        Numbers::Rate { .. } => Reason::LimitRate,
+    }
+}
+
+struct Question<'a> {
     place: usize,
+    tier: u16,
+    kept: &'a Kept,
+    key: Option<Fingerprint>,
     pace: &'a Pace,
     budget: Budget<'a>,
-    ahead: u64,
-    after: Option<u64>,
+    judged: Judged,
 }
 
 #[cfg(test)]

@@ -3,18 +3,36 @@ use std::time::Duration;
 use terms::Reason;
 
 use crate::MAX_LEVELS;
+use crate::judge::NEVER;
 
 /// Where one asker stands in one limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Level {
     /// Which limit: its place in the list that [`crate::Limits`] was made of.
     pub limit: usize,
-    /// How many more requests fit now.
-    pub remaining: u32,
-    /// How long until the whole burst is there again.
+    /// Which of its numbers count for the asker.
+    pub(crate) tier: u16,
+    /// What it says of the request.
+    pub room: Room,
+    /// How much more fits now.
+    pub remaining: u64,
+    /// How long until all of it is there again.
     pub reset: Duration,
-    /// How long until there is one unit more than `remaining`; zero if there cannot be more.
+    /// How long until there is one unit more than `remaining`, and of a request that does not fit, until it does; zero if
+    /// there cannot be more, and [`Duration::MAX`] if that never comes.
     pub next: Duration,
+}
+
+/// What one level says of a request.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Room {
+    /// It fits.
+    #[default]
+    Fits,
+    /// It does not.
+    Refuses,
+    /// It does not, and is not refused for that: the limit only looks.
+    WouldRefuse,
 }
 
 /// Where the asker stands in every limit of the route. After a request that was let through: with it charged.
@@ -30,6 +48,12 @@ pub struct Standing {
 pub struct Exceeded {
     standing: Box<Standing>,
     reason: Reason,
+}
+
+impl Level {
+    pub(crate) const fn new(remaining: u64, reset: Duration, next: Duration) -> Self {
+        Self { limit: 0, tier: 0, room: Room::Fits, remaining, reset, next }
+    }
 }
 
 impl Standing {
@@ -50,16 +74,15 @@ impl Standing {
         self.levels.get(..self.count).unwrap_or_default()
     }
 
-    /// The level that will refuse first: the fewest left, and of those the one that needs longest for more.
-    #[must_use]
-    pub fn tightest(&self) -> Option<&Level> {
-        self.levels().iter().min_by_key(|level| (level.remaining, std::cmp::Reverse(level.next)))
+    /// The levels that have no room and refuse nothing.
+    pub fn would_refuse(&self) -> impl Iterator<Item = &Level> {
+        self.levels().iter().filter(|level| level.room == Room::WouldRefuse)
     }
 }
 
 impl Exceeded {
-    pub(crate) fn of(standing: Standing) -> Self {
-        Self { standing: Box::new(standing), reason: Reason::LimitRate }
+    pub(crate) fn of(standing: Standing, reason: Reason) -> Self {
+        Self { standing: Box::new(standing), reason }
     }
 
     /// A route names a limit that is not there: a fault of ours, not of the asker.
@@ -67,7 +90,7 @@ impl Exceeded {
         Self { standing: Box::default(), reason: Reason::Internal }
     }
 
-    /// [`Reason::LimitRate`]; [`Reason::Internal`] where the question itself was wrong.
+    /// What the deciding level counts; [`Reason::Internal`] where the question itself was wrong.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         self.reason
@@ -79,20 +102,34 @@ impl Exceeded {
         &self.standing
     }
 
-    /// The level that has nothing left and needs longest until it has.
-    #[must_use]
-    pub fn deciding(&self) -> Option<&Level> {
-        self.standing.tightest()
+    /// Every level that refuses.
+    pub fn violated(&self) -> impl Iterator<Item = &Level> {
+        self.standing.levels().iter().filter(|level| level.room == Room::Refuses)
     }
 
-    /// The value of `Retry-After` (RFC 9110 §10.2.3): whole seconds until every level has room, at least 1.
+    /// The level that refuses and needs longest until it does not.
     #[must_use]
-    pub fn retry_after(&self) -> u64 {
-        self.deciding().map_or(1, |level| whole_seconds(level.next))
+    pub fn deciding(&self) -> Option<&Level> {
+        deciding(&self.standing)
     }
+
+    /// The value of `Retry-After` (RFC 9110 §10.2.3): whole seconds until every level has room, at least 1. `None` if that
+    /// never comes.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        match self.deciding() {
+            Some(level) if level.next == NEVER => None,
+            Some(level) => Some(whole_seconds(level.next)),
+            None => Some(1),
+        }
+    }
+}
+
+pub(crate) fn deciding(standing: &Standing) -> Option<&Level> {
+    standing.levels().iter().filter(|level| level.room == Room::Refuses).max_by_key(|level| level.next)
 }
 
 /// Rounded up, so that who waits as long is not early; at least 1, so that nobody asks again at once.
 pub(crate) fn whole_seconds(span: Duration) -> u64 {
-    (span.as_secs() + u64::from(span.subsec_nanos() > 0)).max(1)
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).max(1)
 }

@@ -6,10 +6,11 @@ use crate::key::Fingerprint;
 /// How many keys share one set.
 pub(crate) const WAYS: usize = 32;
 
-/// The budgets of one limit: for each live key, the time up to which it has spent, in nanoseconds since the start.
+/// The budgets of one limit: for each live key one number, which the kind of the limit gives its meaning. Of a rate it is the
+/// time up to which the key has spent, in nanoseconds since the start; see `pace.rs`.
 ///
-/// A key can only be in the set that its fingerprint chooses. A slot whose time has passed says nothing any more (its
-/// key is as good as new) and is free for the next key; so old keys go as new ones come, and nobody sweeps. A set is
+/// A key can only be in the set that its fingerprint chooses. A slot whose number is not above a bound that the asker
+/// names (of a rate: now) says nothing any more (its key is as good as new) and is free for the next key; so old keys go as new ones come, and nobody sweeps. A set is
 /// made when its first key comes: memory grows with use, up to 32 bytes for each key of the capacity.
 ///
 /// A key that finds its set full of live others is charged to `shared`. Nobody who is at their limit is ever forgotten
@@ -24,14 +25,14 @@ pub(crate) struct Table {
 #[derive(Debug)]
 pub(crate) struct Set {
     keys: [u64; WAYS],
-    times: [u64; WAYS],
+    values: [u64; WAYS],
 }
 
-/// Where one key's time stands, locked.
+/// Where one key's number stands, locked.
 #[derive(Debug)]
 pub(crate) enum Budget<'a> {
     Own { set: MutexGuard<'a, Option<Box<Set>>>, way: usize },
-    Shared { time: MutexGuard<'a, u64> },
+    Shared { value: MutexGuard<'a, u64> },
 }
 
 impl Table {
@@ -45,21 +46,21 @@ impl Table {
         }
     }
 
-    /// Locks the budget of a key. While it is held, its set is: whoever holds several takes them in one
+    /// Locks the budget of a key; in its set, what is not above `stale` may be given to it. While it is held, its set is: whoever holds several takes them in one
     /// order, or two requests wait for each other.
-    pub(crate) fn budget(&self, key: Option<Fingerprint>, now: u64) -> Budget<'_> {
+    pub(crate) fn budget(&self, key: Option<Fingerprint>, stale: u64) -> Budget<'_> {
         let own = key.and_then(|key| {
             // The upper half of a product: the fingerprint scaled down to the number of sets.
             let scaled = (u128::from(key.get()) * self.sets.len() as u128) >> 64;
             let mut set = locked(self.sets.get(usize::try_from(scaled).ok()?)?);
-            let way = set.get_or_insert_with(Box::default).way(key.get(), now);
+            let way = set.get_or_insert_with(Box::default).way(key.get(), stale);
             if way.is_none() {
                 self.crowded.fetch_add(1, Ordering::Relaxed);
             }
             way.map(|way| Budget::Own { set, way })
         });
         // FAIL CLOSED: without a key or without room there is one budget for all such, not none at all.
-        own.unwrap_or_else(|| Budget::Shared { time: locked(&self.shared) })
+        own.unwrap_or_else(|| Budget::Shared { value: locked(&self.shared) })
     }
 
     /// How many requests were charged to the shared budget for want of room.
@@ -75,42 +76,47 @@ impl Table {
 
 impl Set {
     /// The slot that has the key, or a free one made to have it. `None`: all are taken.
-    fn way(&mut self, key: u64, now: u64) -> Option<usize> {
+    fn way(&mut self, key: u64, stale: u64) -> Option<usize> {
         if let Some(way) = self.keys.iter().position(|other| *other == key) {
             return Some(way);
         }
-        let way = self.times.iter().position(|time| *time <= now)?;
+        let way = self.values.iter().position(|value| *value <= stale)?;
         *self.keys.get_mut(way)? = key;
-        // The time that the last key left there has passed, which is what a new key starts with.
+        // What the last key left there is stale, which is what a new key starts with.
         Some(way)
     }
 }
 
 impl Default for Set {
     fn default() -> Self {
-        Self { keys: [0; WAYS], times: [0; WAYS] }
+        Self { keys: [0; WAYS], values: [0; WAYS] }
     }
 }
 
 impl Budget<'_> {
-    /// Up to when the key has spent.
-    pub(crate) fn time(&self) -> u64 {
+    /// Where the key stands.
+    pub(crate) fn value(&self) -> u64 {
         match self {
-            Self::Own { set, way } => set.as_ref().and_then(|set| set.times.get(*way)).copied().unwrap_or(u64::MAX),
-            Self::Shared { time } => **time,
+            Self::Own { set, way } => set.as_ref().and_then(|set| set.values.get(*way)).copied().unwrap_or(u64::MAX),
+            Self::Shared { value } => **value,
         }
     }
 
     /// Charges.
-    pub(crate) fn spend_until(&mut self, until: u64) {
+    pub(crate) fn set(&mut self, next: u64) {
         match self {
             Self::Own { set, way } => {
-                if let Some(time) = set.as_mut().and_then(|set| set.times.get_mut(*way)) {
-                    *time = until;
+                if let Some(value) = set.as_mut().and_then(|set| set.values.get_mut(*way)) {
+                    *value = next;
                 }
             }
-            Self::Shared { time } => **time = until,
+            Self::Shared { value } => **value = next,
         }
+    }
+
+    /// Whether the key has it for itself.
+    pub(crate) const fn is_own(&self) -> bool {
+        matches!(self, Self::Own { .. })
     }
 }
 

@@ -87,8 +87,8 @@ struct Written {
 /// Nothing if some route could not be compiled; the findings then say why.
 fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Policy> {
     let drafts = roles::read(files, findings);
-    let limits = limits::read(files, findings);
-    let (tenants, members) = tenants::read(files, known, &drafts, findings);
+    let (limits, plans) = limits::read(files, known, findings);
+    let (tenants, members) = tenants::read(files, known, &drafts, &plans, findings);
     let compiled = routes::read(files, known, &limits, &tenants, findings);
     let revocations = revoked::read(files, known, &tenants, findings);
     let services = services::read(files, known, &drafts, &tenants, findings);
@@ -105,6 +105,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
         roles,
         permissions,
         limits: limits.into_values(),
+        plans: plans.into_ids(),
         tenants,
         members,
         directory: known.directory,

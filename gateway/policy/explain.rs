@@ -6,6 +6,7 @@ use terms::{IssuerSet, Place, Reason, RoleName};
 use crate::decide::Decision;
 use crate::destination::Destination;
 use crate::judge::{Assurance, Question, ShownKey, Verdict};
+use crate::limit::{Amount, LimitMode};
 use crate::policy::Policy;
 use crate::role::Role;
 use crate::route::{Access, Route};
@@ -59,6 +60,8 @@ pub enum Stage {
     Tenancy,
     /// Whether it may.
     Authorise,
+    /// How much of it.
+    Limit,
 }
 
 /// What a step said.
@@ -104,6 +107,7 @@ impl Policy {
         self.explain_authentication(question, &verdict, &mut steps);
         self.explain_roles(question, &verdict, &mut steps);
         explain_upstream(&verdict, &mut steps);
+        self.explain_limits(&verdict, &mut steps);
         Explanation {
             request: question.request.to_string(),
             steps,
@@ -113,6 +117,29 @@ impl Policy {
             route: verdict.matched.map(|matched| matched.route.id.to_string()),
             tenant: verdict.tenant().map(ToString::to_string),
             upstream: verdict.upstream.map(ToString::to_string),
+        }
+    }
+
+    /// The limits that such a request is charged to, and how much its tenant has of each. What was spent of them nobody knows
+    /// here.
+    fn explain_limits(&self, verdict: &Verdict<'_, '_>, steps: &mut Vec<Step>) {
+        let Some(matched) = verdict.matched.filter(|_| verdict.reason == Reason::Allowed) else { return };
+        let tenant = verdict.tenant();
+        let plan = tenant.and_then(|tenant| self.tenants.get(tenant.as_str())).and_then(|tenant| tenant.plan.as_ref());
+        for rule in matched.route.limits.iter().filter_map(|place| self.limits.get(*place)) {
+            let amount = rule.amount_for(tenant, plan);
+            let cost = match (amount, matched.route.cost.get()) {
+                (Amount::Rate { .. }, cost @ 2..) => format!(", of which it takes {cost}"),
+                (Amount::Bytes(_) | Amount::Concurrency(_) | Amount::Failures { .. } | Amount::Rate { .. }, _) => {
+                    String::new()
+                }
+            };
+            let mode = match rule.mode {
+                LimitMode::Enforce => "",
+                LimitMode::Shadow => ", which only looks",
+            };
+            let text = format!("limit `{}` has {amount}{cost}{mode}", rule.id);
+            steps.push(step(Stage::Limit, Outcome::Silent, text, Some(&rule.place)));
         }
     }
 
@@ -349,6 +376,7 @@ impl fmt::Display for Stage {
             Self::Authenticate => "authenticate",
             Self::Tenancy => "tenancy",
             Self::Authorise => "authorise",
+            Self::Limit => "limit",
         })
     }
 }

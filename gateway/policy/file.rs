@@ -3,6 +3,7 @@
 mod cors;
 mod echo;
 mod fields;
+mod limit;
 mod route;
 mod test;
 
@@ -16,11 +17,10 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use terms::Findings;
 use yaml::{At, Named, Node, Pairs, Tried};
 
-use crate::limit::KeyPart;
-
 pub(crate) use cors::CorsEntry;
 pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
+pub(crate) use limit::{AmountEntry, LimitEntry};
 pub(crate) use route::{
     AuditWord, AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, MeansEntry, RouteEntry, TimeoutsEntry, UpgradeWord,
     UpstreamEntry,
@@ -38,6 +38,9 @@ pub(crate) struct File {
     /// The directory: tenant → subject → roles. It counts for issuers with `members: directory`.
     #[schemars(with = "Option<Pairs<Pairs<Vec<At<String>>>>>")]
     pub(crate) members: Vec<Named<Pairs<Vec<At<String>>>>>,
+    /// Plans by name: how much of which limit their tenants have. Limits that are not named here have their own numbers.
+    #[schemars(with = "Option<Pairs<Pairs<AmountEntry>>>")]
+    pub(crate) plans: Vec<Named<Pairs<Tried<AmountEntry>>>>,
     /// Roles by name.
     #[schemars(with = "Option<Pairs<RoleEntry>>")]
     pub(crate) roles: Vec<Named<RoleEntry>>,
@@ -71,9 +74,12 @@ pub(crate) struct TenantEntry {
     /// if it is left out.
     #[serde(default)]
     pub(crate) issuers: Option<At<Vec<At<String>>>>,
-    /// What it has bought.
+    /// What it has bought: a name under `plans`, if there are any.
     #[serde(default)]
     pub(crate) plan: Option<At<String>>,
+    /// How much of which limit it has, whatever its plan.
+    #[serde(default)]
+    pub(crate) limits: Pairs<Tried<AmountEntry>>,
     /// Where it is at home.
     #[serde(default)]
     pub(crate) region: Option<At<String>>,
@@ -220,25 +226,10 @@ pub(crate) struct ServiceEntry {
     pub(crate) roles: Vec<At<String>>,
 }
 
-/// A limit: a bucket per key that refills at a steady rate.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a mapping")]
-pub(crate) struct LimitEntry {
-    /// How fast the bucket refills: `20/s`, `600/m`, `5000/h`, `100000/d`.
-    #[schemars(extend("pattern" = "^[0-9]+/[smhd]$"))]
-    pub(crate) rate: At<String>,
-    /// How many requests a full bucket holds.
-    #[schemars(range(min = 1))]
-    pub(crate) burst: At<u32>,
-    /// Who shares a bucket: requests that are the same in all of these.
-    #[schemars(length(min = 1))]
-    pub(crate) key: At<Vec<At<Tried<KeyPart>>>>,
-}
-
 impl File {
     /// The names of the sections, as [`File::read`] knows them.
-    pub(crate) const SECTIONS: [&str; 8] =
-        ["limits", "members", "revoked", "roles", "routes", "services", "tenants", "tests"];
+    pub(crate) const SECTIONS: [&str; 9] =
+        ["limits", "members", "plans", "revoked", "roles", "routes", "services", "tenants", "tests"];
 
     /// Reads every section of a file, and of each section every entry that can be read.
     pub(crate) fn read(file: &Arc<str>, node: &Node, findings: &mut Findings) -> Self {
@@ -247,6 +238,7 @@ impl File {
             match section {
                 "limits" => read.limits = yaml::named(file, value, findings),
                 "members" => read.members = yaml::named(file, value, findings),
+                "plans" => read.plans = yaml::named(file, value, findings),
                 "revoked" => read.revoked = yaml::listed(file, value, findings),
                 "roles" => read.roles = yaml::named(file, value, findings),
                 "routes" => read.routes = yaml::listed(file, value, findings),

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tenancy::{MembershipSource, Voucher};
-use terms::{IssuerId, TenantId, UpstreamId};
+use terms::{ClaimName, IssuerId, TenantId, UpstreamId};
 
 use crate::Upgrade;
 
@@ -14,6 +14,8 @@ pub struct Known {
     pub issuers: KnownNames<IssuerId, Voucher>,
     /// Authorities over certificates, and the tenants that each may speak for.
     pub authorities: KnownNames<IssuerId, Arc<HashSet<TenantId>>>,
+    /// Claims that tokens are asked for, and the place of each among all that they are asked for.
+    pub claims: KnownNames<ClaimName, usize>,
     /// Where it is written who belongs to a tenant, for issuers that do not say so themselves.
     pub directory: DirectoryAt,
     /// Where it is written which tenants there are.
@@ -65,7 +67,8 @@ pub enum TenantsAt {
 impl Known {
     /// Whether every name is known with what stands behind it. Only then policies can be used.
     pub(crate) fn is_whole(&self) -> bool {
-        self.issuers.is_whole() && self.authorities.is_whole() && self.upstreams.is_whole()
+        let Self { issuers, authorities, upstreams, claims, directory: _, tenants: _ } = self;
+        issuers.is_whole() && authorities.is_whole() && upstreams.is_whole() && claims.is_whole()
     }
 
     /// Where the members of an issuer are known from.

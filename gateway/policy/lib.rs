@@ -74,7 +74,7 @@ pub use explain::{Explanation, Outcome, Stage, Step};
 pub use fields::{FieldRules, InvalidField, request_field, response_field};
 pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question, ShownKey};
 pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt};
-pub use limit::{KeyPart, LimitRule};
+pub use limit::{Amount, KeyPart, LimitMode, LimitRule};
 pub use policy::Policy;
 pub use route::{AcceptsKeys, Access, Demands, OnFailure, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};
 pub use schema::schema;

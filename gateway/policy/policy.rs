@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tenancy::{Members, Registry, Revocations, TenantRow, Voucher};
-use terms::{Findings, IssuerId, Permission, RoleName};
+use terms::{Findings, IssuerId, Permission, PlanId, RoleName};
 
 use crate::Known;
 
@@ -23,6 +23,7 @@ pub struct Policy {
     /// What routes ask for, sorted. [`Role`] and [`Route`] name them by their place here.
     pub(crate) permissions: Vec<Permission>,
     pub(crate) limits: Vec<LimitRule>,
+    pub(crate) plans: Vec<PlanId>,
     pub(crate) tenants: Registry,
     pub(crate) members: Members,
     pub(crate) directory: DirectoryAt,
@@ -55,6 +56,12 @@ impl Policy {
         &self.limits
     }
 
+    /// Every plan, in the order of the files. Where there is none, the plan of a tenant is a name and nothing more.
+    #[must_use]
+    pub fn plans(&self) -> &[PlanId] {
+        &self.plans
+    }
+
     /// The tenants as far as they are known without a database: if others stand there, they are unread.
     #[must_use]
     pub fn tenants_for_now(&self) -> Registry {
@@ -70,7 +77,7 @@ impl Policy {
     /// Of a tenant that stands in both, a row may say its status and nothing else, and the stricter of the two counts.
     #[must_use]
     pub fn with_rows(&self, rows: &[TenantRow], known: &Known) -> (Registry, Findings) {
-        crate::compile::with_rows(&self.tenants, rows, known)
+        crate::compile::with_rows(self, rows, known)
     }
 
     /// The tenants of the policy files.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Route {
     pub access: Access,
     /// The limits that count for it, as places in [`crate::Policy::limits`].
     pub limits: Vec<usize>,
+    /// What one of its requests costs in limits that have a rate.
+    pub cost: NonZeroU32,
     /// What is promised about the record of each request.
     pub audit: Promise,
     /// What a connection may change to.

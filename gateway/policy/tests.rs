@@ -6,6 +6,7 @@ mod destination;
 mod examples;
 mod explained;
 mod findings;
+mod limits;
 mod lookup;
 mod opaque;
 mod promise;

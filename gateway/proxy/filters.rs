@@ -20,7 +20,7 @@ use upstream::Went;
 use crate::context::{Admitted, Context, InProgress, Stage};
 use crate::forward::Came;
 use crate::proxy::{Refused, Serving, channel};
-use crate::reply::{POLICY, REQUEST_ID, Reply, STANDING};
+use crate::reply::{self, REQUEST_ID, Reply};
 use crate::response::Asked;
 use crate::retry::Connection as From;
 use crate::socket::Frames;
@@ -309,9 +309,8 @@ impl ProxyHttp for Serving {
         }
         head.insert_header(REQUEST_ID, admitted.arrival.id.to_string())?;
         let (limits, standing) = (admitted.permit.rules().limits(), admitted.permit.standing());
-        if !standing.levels().is_empty() {
-            head.insert_header(POLICY, limits.policy_field(standing))?;
-            head.insert_header(STANDING, limits.standing_field(standing))?;
+        for (name, value) in reply::told(limits, standing) {
+            head.insert_header(name, value)?;
         }
         if let Some(nonce) = self.gate().next_nonce(&admitted.permit) {
             head.insert_header(DPOP_NONCE, nonce)?;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gate::{Answer, Cause, Challenge, Preflight, Refusal};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use limit::{Exceeded, Limits};
+use limit::{Exceeded, Limits, Standing};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
@@ -20,6 +20,12 @@ pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// What is left of it.
 pub(crate) const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 
+/// What an answer says of limits: nothing where there is none that clients are told of.
+pub(crate) fn told(limits: &Limits, standing: &Standing) -> Vec<(HeaderName, String)> {
+    let fields = [(POLICY, limits.policy_field(standing)), (STANDING, limits.standing_field(standing))];
+    fields.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
 /// A refusal as it goes out: a problem document (RFC 9457), or a gRPC status for a gRPC client.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -33,15 +39,18 @@ impl Reply {
     pub(crate) fn to(refusal: &Refusal, challenge: Vec<(HeaderName, String)>, id: RequestId, grpc: bool) -> Self {
         let answer = refusal.answer();
         let exceeded = if let Cause::Limited(exceeded) = refusal.cause() { Some(exceeded) } else { None };
-        let exceeded = exceeded.map(|exceeded| (exceeded, refusal.rules().limits()));
+        let exceeded = exceeded.map(|exceeded| (exceeded, &**refusal.rules().limits()));
         let mut reply = Self::of(answer, id, grpc, exceeded);
         for (name, value) in challenge {
             reply.field(name, &value);
         }
         if let Some((exceeded, limits)) = exceeded {
-            reply.field(header::RETRY_AFTER, &exceeded.retry_after().to_string());
-            reply.field(POLICY, &limits.policy_field(exceeded.standing()));
-            reply.field(STANDING, &limits.standing_field(exceeded.standing()));
+            if let Some(seconds) = exceeded.retry_after() {
+                reply.field(header::RETRY_AFTER, &seconds.to_string());
+            }
+            for (name, value) in told(limits, exceeded.standing()) {
+                reply.field(name, &value);
+            }
         }
         if matches!(refusal.cause(), Cause::Overloaded) {
             reply.field(header::RETRY_AFTER, "1"); // a request that is in progress is over soon, and its room is free
@@ -98,10 +107,18 @@ impl Reply {
             "code": answer.code,
             "instance": format!("urn:cloister:request:{id}"),
         });
-        let violated = exceeded.and_then(|(exceeded, limits)| limits.limit(exceeded.deciding()?.limit));
-        if let (Some(members), Some(limit)) = (problem.as_object_mut(), violated) {
-            members.insert("type".into(), "https://iana.org/assignments/http-problem-types#quota-exceeded".into());
-            members.insert("violated-policies".into(), json!([limit.id.as_str()]));
+        let kind = match (exceeded.map(|(exceeded, _)| exceeded.reason()), answer.code) {
+            (None, "overloaded") => "#temporary-reduced-capacity",
+            (None, _) | (Some(Reason::Internal), _) => "",
+            (Some(Reason::LimitLockout), _) => "#abnormal-usage-detected",
+            (Some(_), _) => "#quota-exceeded",
+        };
+        if let (Some(members), false) = (problem.as_object_mut(), kind.is_empty()) {
+            members.insert("type".into(), format!("https://iana.org/assignments/http-problem-types{kind}").into());
+            if let Some((exceeded, limits)) = exceeded {
+                let violated = exceeded.violated().filter_map(|level| limits.limit(level.limit));
+                members.insert("violated-policies".into(), violated.map(|limit| limit.id.as_str()).collect());
+            }
         }
         let mut reply = Self { status: answer.status, fields: Vec::with_capacity(8), body: problem.to_string().into() };
         reply.field(header::CONTENT_TYPE, "application/problem+json");

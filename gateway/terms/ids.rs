@@ -103,6 +103,10 @@ impl IssuerId {
 }
 
 name!(
+    /// What cloister.yaml calls a claim of tokens.
+    ClaimName
+);
+name!(
     /// What a tenant has bought.
     PlanId
 );

@@ -138,8 +138,12 @@ reasons! {
     CorsPreflight = "cors.preflight",
     /// Something of ours broke while this request was judged.
     Internal = "internal",
+    /// More bytes in a time than a limit allows.
+    LimitBytes = "limit.bytes",
     /// More requests at once than a limit allows.
     LimitConcurrency = "limit.concurrency",
+    /// Too many answers have said no.
+    LimitLockout = "limit.lockout",
     /// A quota over a calendar period is used up.
     LimitQuota = "limit.quota",
     /// More requests in a time than a limit allows.

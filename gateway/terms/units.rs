@@ -1,5 +1,5 @@
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ pub enum InvalidUnit {
     /// Not `<n>B`, `<n>KiB`, `<n>MiB` or `<n>GiB`.
     #[error("a size is a number and a unit: `512B`, `64KiB`, `10MiB`, `1GiB`")]
     Bytes,
+    /// Not `<n>MiB/m` or the like.
+    #[error("a rate of bytes is a size per unit of time: `512KiB/s`, `100MiB/m`, `10GiB/d`")]
+    ByteRate,
     /// Larger than can be counted.
     #[error("this number is too large")]
     Large,
@@ -25,7 +28,7 @@ pub enum InvalidUnit {
     #[error("a time is a number and a unit: `250ms`, `10s`, `5m`, `1h`, `30d`")]
     Span,
     /// A rate of nothing, which would be no limit in disguise.
-    #[error("a rate of zero lets nothing through; to close a route, take its permission away")]
+    #[error("a rate of zero lets nothing through; where that is meant, write `burst: 0` beside any rate")]
     Zero,
 }
 
@@ -38,6 +41,15 @@ fn split(text: &str) -> Option<(u64, &str)> {
 /// A number of bytes, written with its unit: `64KiB`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ByteCount(pub u64);
+
+/// So many bytes in each span of time: `100MiB/m`. Never zero.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ByteRate {
+    /// How many.
+    pub bytes: NonZeroU64,
+    /// In how long: a second, a minute, an hour or a day.
+    pub per: Duration,
+}
 
 /// A part of something, in percent, 100 at most: `50%`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -108,18 +120,52 @@ impl FromStr for Span {
     }
 }
 
+/// What stands behind the slash of a rate.
+fn unit_of_time(unit: &str) -> Option<Duration> {
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(seconds))
+}
+
+fn letter_of(per: Duration) -> &'static str {
+    match per.as_secs() {
+        1 => "s",
+        60 => "m",
+        3_600 => "h",
+        _ => "d",
+    }
+}
+
+impl FromStr for ByteRate {
+    type Err = InvalidUnit;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (bytes, unit) = text.split_once('/').ok_or(InvalidUnit::ByteRate)?;
+        let per = unit_of_time(unit).ok_or(InvalidUnit::ByteRate)?;
+        let ByteCount(bytes) = bytes.parse().map_err(|error| match error {
+            InvalidUnit::Large => InvalidUnit::Large,
+            InvalidUnit::Bytes
+            | InvalidUnit::ByteRate
+            | InvalidUnit::Rate
+            | InvalidUnit::Share
+            | InvalidUnit::Span
+            | InvalidUnit::Zero => InvalidUnit::ByteRate,
+        })?;
+        Ok(Self { bytes: NonZeroU64::new(bytes).ok_or(InvalidUnit::Zero)?, per })
+    }
+}
+
 impl FromStr for Rate {
     type Err = InvalidUnit;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (number, unit) = split(text).ok_or(InvalidUnit::Rate)?;
-        let per = Duration::from_secs(match unit {
-            "/s" => 1,
-            "/m" => 60,
-            "/h" => 3_600,
-            "/d" => 86_400,
-            _ => return Err(InvalidUnit::Rate),
-        });
+        let per = unit.strip_prefix('/').and_then(unit_of_time).ok_or(InvalidUnit::Rate)?;
         let count = NonZeroU32::new(u32::try_from(number).map_err(|_| InvalidUnit::Large)?).ok_or(InvalidUnit::Zero)?;
         Ok(Self { count, per })
     }
@@ -156,13 +202,13 @@ impl fmt::Display for Span {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.per.as_secs() {
-            1 => "s",
-            60 => "m",
-            3_600 => "h",
-            _ => "d",
-        };
-        write!(f, "{}/{unit}", self.count)
+        write!(f, "{}/{}", self.count, letter_of(self.per))
+    }
+}
+
+impl fmt::Display for ByteRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", ByteCount(self.bytes.get()), letter_of(self.per))
     }
 }
 
@@ -211,6 +257,17 @@ mod tests {
         }
         for text in ["10/s", "100/m", "5000/h", "1/d"] {
             assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
+        for text in ["512KiB/s", "100MiB/m", "10GiB/d", "1B/h"] {
+            assert_eq!(text.parse::<ByteRate>().unwrap().to_string(), text);
+        }
+        for (text, error) in [
+            ("100/m", InvalidUnit::ByteRate),
+            ("100MiB", InvalidUnit::ByteRate),
+            ("100MiB/w", InvalidUnit::ByteRate),
+            ("0B/s", InvalidUnit::Zero),
+        ] {
+            assert_eq!(text.parse::<ByteRate>(), Err(error), "{text}");
         }
         for text in ["0%", "50%", "100%"] {
             assert_eq!(text.parse::<Share>().unwrap().to_string(), text);

@@ -14,6 +14,7 @@ fn the_longest_record_fits_a_slot() {
     let key = LogKey::read_or_make(folder.path()).unwrap();
     let tenant = "t".repeat(63).parse().unwrap();
     let (issuer, route, upstream) = (name.parse().unwrap(), name.parse().unwrap(), name.parse().unwrap());
+    let limit = name.parse().unwrap();
     let longest = Reason::ALL.iter().max_by_key(|reason| reason.as_str().len()).unwrap();
     let wide = "\u{7f}\"\u{1F600}".repeat(300);
     let entry = Entry {
@@ -27,6 +28,7 @@ fn the_longest_record_fits_a_slot() {
         host: Some(&wide),
         protocol: Some(Protocol::Http11),
         route: Some(&route),
+        limit: Some(&limit),
         rule: Some(&wide),
         policy: Some(Digest::from([0xff; 32])),
         upstream: Some(&upstream),

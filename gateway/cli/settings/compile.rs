@@ -90,6 +90,7 @@ impl Compiler<'_> {
             directory,
             vault,
             issuers,
+            claims,
             authorities,
             dpop,
             upstreams,
@@ -118,6 +119,7 @@ impl Compiler<'_> {
         let directory = directory.map(|directory| self.directory(directory, &users));
         let clients = self.clients(clients);
         let (issuers, issuer_places) = self.issuers(issuers);
+        self.claims(claims); // ORDER: first, so that policies know each by its place among these
         self.root = assertion.as_ref().and_then(|assertion| self.root(assertion.root.as_ref()?));
         let upstreams: Vec<_> = upstreams.into_iter().map(|upstream| self.upstream(upstream)).collect();
         let dpop = self.dpop(dpop);

@@ -79,6 +79,9 @@ pub(crate) struct File {
     /// Who issues tokens, by the name that policies use.
     #[schemars(with = "Pairs<Issuer>")]
     pub(super) issuers: Vec<Named<Issuer>>,
+    /// Claims that policies may count by, by the name that they use: the claim, or a way to it (RFC 6901).
+    #[schemars(with = "Option<Pairs<Field>>")]
+    pub(super) claims: Vec<Named<Field>>,
     /// Who signs certificates of clients, by name. No authority has the name of an issuer.
     #[schemars(with = "Option<Pairs<Authority>>")]
     pub(super) authorities: Vec<Named<Authority>>,
@@ -106,7 +109,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 20] = [
+    const SECTIONS: [&str; 21] = [
         "version",
         "listeners",
         "guard",
@@ -119,6 +122,7 @@ impl File {
         "directory",
         "vault",
         "issuers",
+        "claims",
         "authorities",
         "dpop",
         "upstreams",
@@ -130,7 +134,8 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 12] = [
+    const OPTIONAL: [&str; 13] = [
+        "claims",
         "authorities",
         "directory",
         "redis",
@@ -165,6 +170,7 @@ impl File {
                 "directory" => read.directory = yaml::read(value, file, findings),
                 "vault" => read.vault = yaml::read(value, file, findings),
                 "issuers" => read.issuers = yaml::named(file, value, findings),
+                "claims" => read.claims = yaml::named(file, value, findings),
                 "authorities" => read.authorities = yaml::named(file, value, findings),
                 "upstreams" => read.upstreams = yaml::named(file, value, findings),
                 "dpop" => read.dpop = yaml::read(value, file, findings).unwrap_or_default(),

@@ -86,6 +86,7 @@ impl Reading {
             issuers: KnownNames::unread(),
             authorities: KnownNames::unread(),
             upstreams: KnownNames::unread(),
+            claims: KnownNames::unread(),
             directory: DirectoryAt::Files,
             tenants: TenantsAt::Files,
         };
@@ -146,7 +147,15 @@ fn known(written: &File, findings: &Findings) -> Known {
     let directory = if written.directory.is_some() { DirectoryAt::Database } else { DirectoryAt::Files };
     let has_tenants = written.directory.as_ref().is_some_and(|it| it.postgresql.tenants.is_some());
     let tenants = if has_tenants { TenantsAt::Database } else { TenantsAt::Files };
-    Known { issuers, authorities, upstreams, directory, tenants }
+    // Their places are those in the list, of which none is missing in settings that are used.
+    let mut claims = KnownNames::default();
+    for (place, Named { name, .. }) in written.claims.iter().enumerate() {
+        match name.value.parse() {
+            Ok(claim) => claims.insert(claim, place),
+            Err(_) => claims.insert_broken(&name.value),
+        }
+    }
+    Known { issuers, authorities, upstreams, claims, directory, tenants }
 }
 
 fn names<N, E, T>(entries: &[Named<E>], findings: &Findings, what: impl Fn(&E) -> T) -> KnownNames<N, T>

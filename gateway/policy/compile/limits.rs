@@ -1,15 +1,21 @@
+mod amount;
+mod plans;
+
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use terms::{Finding, Findings, LimitId, Rate};
+use terms::{Finding, Findings, LimitId, PlanId};
+use yaml::At;
 
 use super::Written;
-use super::names::{Names, parse};
-use crate::file::LimitEntry;
-use crate::limit::{KeyPart, LimitRule};
+use super::names::{Names, parse, shown};
+use crate::Known;
+use crate::known::Standing;
+use crate::limit::{Amount, KeyPart, LimitRule};
 use crate::route::Route;
-use yaml::{At, Tried};
+use amount::Reader;
+
+pub(super) use plans::Plans;
 
 /// All limits, in the order of the files, and their names.
 pub(super) struct Limits {
@@ -30,9 +36,15 @@ impl Limits {
         Some((place, rule))
     }
 
+    pub(super) fn get(&self, place: usize) -> Option<&LimitRule> {
+        self.rules.get(place)
+    }
+
     /// Whether a limit counts requests of which nobody knows yet who makes them.
     pub(super) fn counts_without_caller(&self, place: usize) -> bool {
-        self.rules.get(place).is_some_and(|rule| !rule.key.iter().any(|part| part.needs_caller()))
+        self.rules.get(place).is_some_and(|rule| {
+            matches!(rule.amount, Amount::Rate { .. }) && !rule.key.iter().any(KeyPart::needs_caller)
+        })
     }
 
     pub(super) fn into_values(self) -> Vec<LimitRule> {
@@ -40,7 +52,8 @@ impl Limits {
     }
 }
 
-pub(super) fn read(files: &[Written], findings: &mut Findings) -> Limits {
+/// Every limit, with what plans and tenants have of it; and every plan.
+pub(super) fn read(files: &[Written], known: &Known, findings: &mut Findings) -> (Limits, Plans) {
     let mut limits = Limits { names: Names::of("limit"), rules: Vec::new() };
     for Written { file, entries } in files {
         for limit in &entries.limits {
@@ -48,32 +61,32 @@ pub(super) fn read(files: &[Written], findings: &mut Findings) -> Limits {
             let next = limits.rules.len();
             limits.names.give(limit.name.as_str(), place.clone(), next, findings);
             let id: Option<LimitId> = parse(file, &limit.name, findings);
-            let Some(LimitEntry { rate, burst, key }) = &limit.entry else {
-                continue;
-            };
-            let rate: Option<Rate> = parse(file, rate, findings);
-            let burst_or_zero = NonZeroU32::new(burst.value);
-            if burst_or_zero.is_none() {
-                let finding = Finding::error(burst.spot.place(file), "a burst of zero lets nothing through");
-                findings.push(finding.help("to close a route, take its permission away"));
-            }
-            let key = read_key(file, key, findings);
-            if let (Some(id), Some(rate), Some(burst)) = (id, rate, burst_or_zero) {
-                limits.rules.push(LimitRule { id, rate, burst, key, place });
+            let Some(entry) = &limit.entry else { continue };
+            let amount = Reader { file }.limit(&limit.name, entry, findings);
+            let key = read_key(file, &entry.key, known, findings);
+            let mode = entry.mode.as_ref().and_then(|mode| mode.0).unwrap_or_default();
+            if let (Some(id), Some(amount)) = (id, amount) {
+                let (plans, tenants) = (Vec::new(), Vec::new());
+                limits.rules.push(LimitRule { id, key, mode, amount, plans, tenants, place });
             }
         }
     }
-    limits
+    let plans = plans::read(files, &mut limits, findings);
+    (limits, plans)
 }
 
-fn read_key(file: &Arc<str>, written: &At<Vec<At<Tried<KeyPart>>>>, findings: &mut Findings) -> Vec<KeyPart> {
+fn read_key(file: &Arc<str>, written: &At<Vec<At<String>>>, known: &Known, findings: &mut Findings) -> Vec<KeyPart> {
     let mut key = Vec::new();
     for part in &written.value {
-        match part.value {
-            Tried(Some(known)) if key.contains(&known) => {
+        let read = match part.as_str().strip_prefix("claim:") {
+            Some(claim) => read_claim(file, part, claim, known, findings),
+            None => read_word(file, part, findings),
+        };
+        match read {
+            Some(read) if key.contains(&read) => {
                 findings.push(Finding::error(part.spot.place(file), "this part of the key stands here twice"));
             }
-            Tried(known) => key.extend(known),
+            read => key.extend(read),
         }
     }
     if written.value.is_empty() {
@@ -83,6 +96,37 @@ fn read_key(file: &Arc<str>, written: &At<Vec<At<Tried<KeyPart>>>>, findings: &m
     key
 }
 
+fn read_word(file: &Arc<str>, part: &At<String>, findings: &mut Findings) -> Option<KeyPart> {
+    let found = KeyPart::WORDS.into_iter().find(|(word, _)| *word == part.as_str());
+    if found.is_none() {
+        let message = format!("`{}` is not known here", shown(part.as_str()));
+        let words = KeyPart::WORDS.iter().map(|(word, _)| *word);
+        findings.push(Finding::error(part.spot.place(file), message).did_you_mean(part.as_str(), words));
+    }
+    found.map(|(_, part)| part)
+}
+
+fn read_claim(
+    file: &Arc<str>,
+    part: &At<String>,
+    claim: &str,
+    known: &Known,
+    findings: &mut Findings,
+) -> Option<KeyPart> {
+    match known.claims.look_up(claim) {
+        Standing::Sound(_, place) => Some(KeyPart::Claim(*place)),
+        Standing::Unsure => None,
+        Standing::Unknown => {
+            let message = format!("claim `{}` is not one that tokens are asked for", shown(claim));
+            let finding = Finding::error(part.spot.place(file), message).did_you_mean(claim, known.claims.all());
+            let needs_help = finding.help.is_none();
+            let help = "name it under `claims` in cloister.yaml: `claims: { org: org_id }`";
+            findings.push(if needs_help { finding.help(help) } else { finding });
+            None
+        }
+    }
+}
+
 pub(super) fn warn_unused(limits: &Limits, routes: &[Arc<Route>], findings: &mut Findings) {
     let used: BTreeSet<usize> = routes.iter().flat_map(|route| &route.limits).copied().collect();
     for (name, place, index) in limits.names.iter() {
@@ -90,4 +134,9 @@ pub(super) fn warn_unused(limits: &Limits, routes: &[Arc<Route>], findings: &mut
             findings.push(Finding::warning(place.clone(), format!("no route has limit `{name}`")));
         }
     }
+}
+
+/// Whether tenants may have this plan: one that stands in the files, or any where none does.
+pub(super) fn is_plan(plans: &[PlanId], plan: &PlanId) -> bool {
+    plans.is_empty() || plans.contains(plan)
 }

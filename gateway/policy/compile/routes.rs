@@ -4,10 +4,12 @@ mod demands;
 mod digest;
 mod echo;
 mod fields;
+mod limits;
 mod promise;
 mod upstream;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tenancy::Registry;
@@ -46,6 +48,7 @@ struct Draft<'a> {
     upstream: Destination,
     access: Access,
     limits: Vec<usize>,
+    cost: NonZeroU32,
     audit: Promise,
     max_body: ByteCount,
     body_digest: Option<ByteCount>,
@@ -127,6 +130,7 @@ impl Draft<'_> {
             upstream: self.upstream,
             access: self.access,
             limits: self.limits,
+            cost: self.cost,
             audit: self.audit,
             upgrade: upgrade(entry),
             repeat: entry.retry.as_ref().and_then(|retry| retry.0).unwrap_or_default(),
@@ -172,6 +176,7 @@ impl<'a> Reader<'a> {
             auth,
             allow,
             limits,
+            cost,
             audit: _,
             on_audit_failure: _,
             upgrade: _,
@@ -202,6 +207,7 @@ impl<'a> Reader<'a> {
             self.warn_methods(r#match, pattern, &allow, access.as_ref(), findings);
         }
         let limits = self.route_limits(limits, access.as_ref(), findings);
+        let cost = self.cost(cost.as_ref(), &limits, findings);
         let max_body = match max_body {
             Some(text) => parse(self.file, text, findings),
             None => Some(DEFAULT_MAX_BODY),
@@ -242,6 +248,7 @@ impl<'a> Reader<'a> {
             upstream: upstream?,
             access: access?,
             limits,
+            cost,
             audit: self.promise(entry, findings),
             max_body: max_body?,
             body_digest,
@@ -378,28 +385,5 @@ impl<'a> Reader<'a> {
                 findings.push(Finding::warning(self.place(at), message));
             }
         }
-    }
-
-    fn route_limits(&self, written: &[At<String>], access: Option<&Access>, findings: &mut Findings) -> Vec<usize> {
-        let mut limits = Vec::with_capacity(written.len());
-        for name in written {
-            let Some((index, rule)) = self.limits.find(self.file, name, findings) else {
-                continue;
-            };
-            let nobody = access == Some(&Access::Public);
-            if rule.is_some_and(|rule| nobody && rule.key.iter().any(|part| part.needs_caller())) {
-                let message =
-                    format!("limit `{}` counts by tenant or user, which a public route does not know", name.value);
-                findings.push(
-                    Finding::error(self.place(name), message).help("use a limit whose key is `client_ip` or `route`"),
-                );
-            }
-            if limits.contains(&index) {
-                findings.push(Finding::error(self.place(name), "this limit stands here twice"));
-            } else {
-                limits.push(index);
-            }
-        }
-        limits
     }
 }

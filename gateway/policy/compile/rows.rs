@@ -3,15 +3,17 @@ use std::sync::Arc;
 
 use tenancy::{Registry, Status, Tenant, TenantRow};
 use terms::{Finding, Findings, Place, TenantId};
-use yaml::{At, Spot, Tried};
+use yaml::{At, Pairs, Spot, Tried};
 
+use super::limits::is_plan;
 use super::names::shown;
 use super::tenants::read_tenant;
-use crate::Known;
 use crate::file::{ClientsEntry, MfaEntry, MfaMarksEntry, RequiredWord, StatusWord, TenantEntry};
+use crate::{Known, Policy};
 
 /// The tenants of the files, and those of the rows of a table.
-pub(crate) fn with_rows(files: &Registry, rows: &[TenantRow], known: &Known) -> (Registry, Findings) {
+pub(crate) fn with_rows(policy: &Policy, rows: &[TenantRow], known: &Known) -> (Registry, Findings) {
+    let files = &policy.tenants;
     let mut findings = Findings::default();
     let mut read: HashMap<TenantId, Tenant> = HashMap::with_capacity(rows.len());
     for row in rows {
@@ -24,6 +26,14 @@ pub(crate) fn with_rows(files: &Registry, rows: &[TenantRow], known: &Known) -> 
         };
         if read.contains_key(&id) {
             faults.push(Finding::error(Place::file(&file), "this tenant has two rows"));
+        }
+        if let Some(plan) = tenant.as_ref().and_then(|tenant| tenant.plan.as_ref())
+            && !is_plan(&policy.plans, plan)
+        {
+            // FAIL CLOSED: nobody knows what that is, so its tenant has the least that any plan has.
+            let message = format!("plan `{plan}` is not defined, so this tenant has the least of every limit");
+            let finding = Finding::warning(Place::file(&file), message);
+            faults.push(finding.did_you_mean(plan.as_str(), policy.plans.iter().map(terms::PlanId::as_str)));
         }
         // FAIL CLOSED: a tenant of which something cannot be read may have demanded just that.
         let sound = tenant.filter(|_| !faults.reject());
@@ -82,6 +92,7 @@ fn read_row(
         clients,
         issuers: row.issuers.as_deref().map(all).map(at),
         plan: text(&row.plan),
+        limits: Pairs::default(),
         region: text(&row.region),
         session_max: text(&row.session_max),
         mfa: mfa.map(|mfa| at(Tried(Some(mfa)))),

@@ -7,6 +7,7 @@ use terms::{
 };
 use yaml::At;
 
+use super::limits::Plans;
 use super::names::{Names, parse, shown};
 use super::roles::Draft;
 use super::words::words;
@@ -18,9 +19,10 @@ pub(super) fn read(
     files: &[Written],
     known: &Known,
     roles: &Names<Draft>,
+    plans: &Plans,
     findings: &mut Findings,
 ) -> (Registry, Members) {
-    let tenants = read_tenants(files, known, findings);
+    let tenants = read_tenants(files, known, plans, findings);
     let members = read_members(files, &tenants, roles, findings);
     match known.directory {
         DirectoryAt::Database => refuse_members(files, findings),
@@ -30,12 +32,15 @@ pub(super) fn read(
     (registry, members)
 }
 
-fn read_tenants(files: &[Written], known: &Known, findings: &mut Findings) -> Names<Option<Tenant>> {
+fn read_tenants(files: &[Written], known: &Known, plans: &Plans, findings: &mut Findings) -> Names<Option<Tenant>> {
     let mut tenants = Names::of("tenant");
     for Written { file, entries } in files {
         for named in &entries.tenants {
             let tenant = read_tenant(file, &named.name, named.entry.as_ref(), known, findings);
             tenants.give(named.name.as_str(), named.name.spot.place(file), tenant, findings);
+            if let Some(plan) = named.entry.as_ref().and_then(|entry| entry.plan.as_ref()) {
+                plans.check(file, plan, findings);
+            }
         }
     }
     tenants

@@ -31,6 +31,9 @@ pub(crate) struct RouteEntry {
     /// Limits, all of which must have room.
     #[serde(default)]
     pub(crate) limits: Vec<At<String>>,
+    /// What one of its requests costs in limits with a `rate`. 1 if it is left out.
+    #[schemars(range(min = 1))]
+    pub(crate) cost: Option<At<u32>>,
     /// What is promised about the record of each request. `standard` if it is left out.
     pub(crate) audit: Option<Tried<AuditWord>>,
     /// What becomes of its requests while the audit log cannot be written. `deny` if it is left out.

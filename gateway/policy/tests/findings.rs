@@ -65,7 +65,6 @@ p.yaml:8:35 `order` does not parse: a permission is written `resource:verb`
 p.yaml:8:45 unknown key `denies` (known here: `inherits`, `allow`, `deny`)
 p.yaml:9:39 expected text, found a number (put it in quotes)
 p.yaml:11:23 `100/w` does not parse: a rate is a number per unit of time: `10/s`, `100/m`, `5000/h`, `100000/d`
-p.yaml:11:37 a burst of zero lets nothing through (to close a route, take its permission away)
 p.yaml:11:54 this part of the key stands here twice
 p.yaml:12:38 a limit without a key is one bucket for everybody (name what shares a bucket: `tenant`, `user`, `client_ip`, `route`)
 p.yaml:13:38 `tenent` is not known here (did you mean `tenant`?)
@@ -114,7 +113,7 @@ fn a_file_that_is_not_yaml_does_not_hide_what_is_wrong_with_the_others() {
 a.yaml:1:8 this is not YAML: unclosed bracket '['
 b.yaml:4:13 upstream `nowhere` is not configured
 c.yaml:3:1 a file is one YAML document
-d.yaml:1:1 a policy file is a mapping of sections (known here: `limits`, `members`, `revoked`, `roles`, `routes`, `services`, `tenants`, `tests`)
+d.yaml:1:1 a policy file is a mapping of sections (known here: `limits`, `members`, `plans`, `revoked`, `roles`, `routes`, `services`, `tenants`, `tests`)
 e.yaml:1:10 this is not YAML: YAML merge keys are not allowed by configured policy
 "#);
 }
@@ -191,9 +190,9 @@ auth: none, allow: { GET: "a:b" }
 p.yaml:3:82 a public route asks for no permission (take `allow` away, or say in `auth` whose tokens are accepted)
 
 auth: none, limits: [t, u, t]
-p.yaml:3:84 limit `t` counts by tenant or user, which a public route does not know (use a limit whose key is `client_ip` or `route`)
-p.yaml:3:87 limit `u` counts by tenant or user, which a public route does not know (use a limit whose key is `client_ip` or `route`)
-p.yaml:3:90 limit `t` counts by tenant or user, which a public route does not know (use a limit whose key is `client_ip` or `route`)
+p.yaml:3:84 limit `t` counts by who asks, which a public route does not know (use a limit whose key is `client_ip` or `route`)
+p.yaml:3:87 limit `u` counts by who asks, which a public route does not know (use a limit whose key is `client_ip` or `route`)
+p.yaml:3:90 limit `t` counts by who asks, which a public route does not know (use a limit whose key is `client_ip` or `route`)
 p.yaml:3:90 this limit stands here twice
 
 auth: { issuers: [corp], tenant_from: [header:X-Org] }

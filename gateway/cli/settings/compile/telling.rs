@@ -1,7 +1,7 @@
 use assertion::Telling;
 use policy::request_field;
 use token::{ClaimPlace, Form, ToldClaim};
-use yaml::{At, Pairs};
+use yaml::{At, Named, Pairs};
 
 use super::Compiler;
 use crate::settings::file::{Field, FieldForm, FormedField};
@@ -34,6 +34,23 @@ impl Compiler<'_> {
             self.note(&At { spot: spot.unwrap_or_default(), value: () }, alias.to_string());
         });
         telling.ok().filter(|_| complete)
+    }
+
+    /// The claims that policies may count by: texts and numbers, each of which is one value.
+    pub(super) fn claims(&mut self, claims: Vec<Named<Field>>) {
+        for Named { name, entry } in claims {
+            let name_read: Option<terms::ClaimName> = self.parse(&name);
+            let Some(field) = entry else { continue };
+            let field = At { spot: name.spot, value: field };
+            match (name_read, self.wanted(field)) {
+                (Some(_), Some(wanted)) if matches!(wanted.form, Form::Number | Form::Text) => self.wanted.push(wanted),
+                (Some(_), Some(_)) => {
+                    let help = "write the claim alone for a text, or `as: number`";
+                    self.error(&name, "policies count by a text or a number".into(), help);
+                }
+                (None, _) | (_, None) => {}
+            }
+        }
     }
 
     fn wanted(&mut self, field: At<Field>) -> Option<ToldClaim> {

@@ -1,0 +1,89 @@
+use std::collections::HashMap;
+
+use terms::{PlanId, TenantId};
+
+use crate::fields::policy_item;
+use crate::pace::Pace;
+use crate::{InvalidLimit, Limit, Numbers};
+
+/// The numbers of one limit: its own, those of plans, and those of single tenants.
+#[derive(Debug)]
+pub(crate) struct Tiers {
+    all: Vec<Tier>,
+    /// Which of them each plan has, in the order of the plans. Empty if none has its own.
+    by_plan: Vec<u16>,
+    by_tenant: HashMap<TenantId, u16>,
+    /// What is left to a tenant whose plan nobody knows.
+    strictest: u16,
+}
+
+#[derive(Debug)]
+struct Tier {
+    pace: Pace,
+    policy_item: String,
+}
+
+/// The limit's own numbers.
+const OWN: u16 = 0;
+
+impl Tiers {
+    pub(crate) fn of(limit: &Limit, plans: &[PlanId]) -> Result<Self, InvalidLimit> {
+        let Limit { id, numbers, plans: of_plans, tenants, .. } = limit;
+        let mut made = Self { all: Vec::new(), by_plan: Vec::new(), by_tenant: HashMap::new(), strictest: OWN };
+        made.add(limit, numbers)?;
+        if !of_plans.is_empty() {
+            made.by_plan = vec![OWN; plans.len()];
+        }
+        let mut strictest = *numbers;
+        for (plan, numbers) in of_plans {
+            let tier = made.add(limit, numbers)?;
+            strictest = strictest.stricter(*numbers);
+            if let Some(place) = plans.binary_search(plan).ok().and_then(|place| made.by_plan.get_mut(place)) {
+                *place = tier;
+            }
+        }
+        for (tenant, numbers) in tenants {
+            let tier = made.add(limit, numbers)?;
+            made.by_tenant.insert(tenant.clone(), tier);
+        }
+        if !of_plans.is_empty() {
+            made.strictest = made.add(limit, &strictest)?;
+        }
+        if made.all.len() > usize::from(u16::MAX) {
+            return Err(InvalidLimit::Many(id.clone()));
+        }
+        Ok(made)
+    }
+
+    fn add(&mut self, limit: &Limit, numbers: &Numbers) -> Result<u16, InvalidLimit> {
+        if std::mem::discriminant(numbers) != std::mem::discriminant(&limit.numbers) {
+            return Err(InvalidLimit::Kind(limit.id.clone()));
+        }
+        let tier = u16::try_from(self.all.len()).map_err(|_| InvalidLimit::Many(limit.id.clone()))?;
+        let pace = Pace::of(&limit.id, numbers)?;
+        self.all.push(Tier { pace, policy_item: policy_item(limit, numbers) });
+        Ok(tier)
+    }
+
+    /// Which numbers count for an asker: those of its tenant, of its plan, or the limit's own.
+    pub(crate) fn of_asker(&self, tenant: Option<&TenantId>, plan: Option<Option<usize>>) -> u16 {
+        if let Some(tenant) = tenant.filter(|_| !self.by_tenant.is_empty())
+            && let Some(own) = self.by_tenant.get(tenant)
+        {
+            return *own;
+        }
+        match plan {
+            None => OWN,
+            Some(Some(plan)) => self.by_plan.get(plan).copied().unwrap_or(OWN),
+            Some(None) => self.strictest, // FAIL CLOSED: what was bought nobody knows, so it is the least of all
+        }
+    }
+
+    pub(crate) fn pace(&self, tier: u16) -> Option<&Pace> {
+        self.all.get(usize::from(tier)).map(|tier| &tier.pace)
+    }
+
+    pub(crate) fn policy_item(&self, tier: u16) -> Option<&str> {
+        self.all.get(usize::from(tier)).map(|tier| tier.policy_item.as_str())
+    }
+}

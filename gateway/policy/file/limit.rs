@@ -1,0 +1,55 @@
+//! Limits, and what plans and tenants have of them.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use yaml::{At, Tried};
+
+use crate::limit::LimitMode;
+
+/// A limit: how much of what, for each key. One of `rate`, `concurrency`, `bytes` and `failures` says what it counts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct LimitEntry {
+    /// Requests: how fast their bucket refills: `20/s`, `600/m`, `5000/h`, `100000/d`.
+    #[schemars(extend("pattern" = "^[0-9]+/[smhd]$"))]
+    pub(crate) rate: Option<At<String>>,
+    /// How many requests a full bucket holds, beside `rate`. 0 lets nothing through.
+    pub(crate) burst: Option<At<u32>>,
+    /// Requests in flight at the same time. 0 lets nothing through.
+    pub(crate) concurrency: Option<At<u32>>,
+    /// Bytes of the bodies of requests and responses: `100MiB/m`. They are charged when they are known.
+    #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)/[smhd]$"))]
+    pub(crate) bytes: Option<At<String>>,
+    /// So many answers that say no lock out.
+    pub(crate) failures: Option<At<u16>>,
+    /// Which statuses say no, beside `failures`. `[401]` if it is left out.
+    pub(crate) of: Option<At<Vec<At<u16>>>>,
+    /// Within so long of the first, beside `failures`: `10m`.
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub(crate) within: Option<At<String>>,
+    /// For so long, beside `failures`: `15m`.
+    #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
+    pub(crate) lock: Option<At<String>>,
+    /// Who shares a budget: requests that are the same in all of these. `tenant`, `user`, `client_ip`, `route`, `api_key`, `role`,
+    /// `issuer`, or `claim:` and a name under `claims` in cloister.yaml.
+    #[schemars(length(min = 1))]
+    pub(crate) key: At<Vec<At<String>>>,
+    /// `shadow`: it refuses nothing, and says what it would have refused. `enforce` if it is left out.
+    pub(crate) mode: Option<Tried<LimitMode>>,
+}
+
+/// How much of a limit a plan or a tenant has. Of the kind of the limit.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping")]
+pub(crate) struct AmountEntry {
+    /// How fast the bucket refills: `20/s`, `600/m`, `5000/h`, `100000/d`.
+    #[schemars(extend("pattern" = "^[0-9]+/[smhd]$"))]
+    pub(crate) rate: Option<At<String>>,
+    /// How many requests a full bucket holds, beside `rate`. 0 lets nothing through.
+    pub(crate) burst: Option<At<u32>>,
+    /// Requests in flight at the same time. 0 lets nothing through.
+    pub(crate) concurrency: Option<At<u32>>,
+    /// Bytes of bodies: `100MiB/m`.
+    #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)/[smhd]$"))]
+    pub(crate) bytes: Option<At<String>>,
+}

@@ -1,0 +1,156 @@
+use super::{compiled, known, refused};
+use crate::{Amount, KeyPart, Known, Source, compile};
+
+/// A file with these limits, and a route that has the first two.
+fn file(limits: &str, route: &str) -> String {
+    format!(
+        "limits:\n{limits}\nroles: {{ viewer: {{ allow: [\"order:read\"] }} }}\nroutes:\n- id: orders\n  \
+         match: {{ host: \"{{tenant}}.localhost\", path: \"/api/orders\" }}\n  upstream: orders\n  \
+         auth: {{ issuers: [dev], tenant_from: [token, host] }}\n  allow: {{ GET: \"order:read\" }}\n  {route}\n"
+    )
+}
+
+#[test]
+fn a_limit_counts_one_thing_for_a_key() {
+    let mut known = known();
+    known.claims.insert("org".parse().unwrap(), 0);
+    let text = file(
+        "  a: { rate: 10/s, burst: 5, key: [tenant, api_key, role, issuer] }\n  \
+         b: { concurrency: 20, key: [tenant], mode: shadow }\n  \
+         c: { bytes: 100MiB/m, key: [\"claim:org\", user] }\n  \
+         d: { failures: 5, of: [401, 403], within: 10m, lock: 15m, key: [client_ip, route] }",
+        "limits: [a, b, c, d]\n  cost: 5",
+    );
+    let policy = compile(&[Source { path: "p.yaml", text: &text }], &known).unwrap().policy;
+    let [a, b, c, d] = policy.limits() else { panic!() };
+    assert_eq!(a.key, [KeyPart::Tenant, KeyPart::ApiKey, KeyPart::Role, KeyPart::Issuer]);
+    assert_eq!(b.amount, Amount::Concurrency(20));
+    assert_eq!(c.key, [KeyPart::Claim(0), KeyPart::User]);
+    assert_eq!(d.amount.to_string(), "5 failures within 10m lock for 15m");
+    assert_eq!(policy.routes()[0].cost.get(), 5);
+}
+
+#[test]
+fn zero_is_taken_as_none() {
+    let policy = compiled(&file(
+        "  a: { rate: 10/s, burst: 0, key: [tenant] }\n  b: { concurrency: 0, key: [tenant] }",
+        "limits: [a, b]",
+    ))
+    .policy;
+    assert!(matches!(policy.limits()[0].amount, Amount::Rate { burst: 0, .. }));
+    assert_eq!(policy.limits()[1].amount, Amount::Concurrency(0));
+}
+
+#[test]
+fn what_no_limit_can_be_is_said_at_its_place() {
+    insta::assert_snapshot!(refused(&file(
+        "  none: { key: [tenant] }
+  both: { rate: 1/s, burst: 1, concurrency: 3, key: [tenant] }
+  unsaid: { rate: 1/s, key: [tenant] }
+  alone: { concurrency: 3, burst: 3, key: [tenant] }
+  zero: { rate: 0/s, burst: 3, key: [tenant] }
+  unit: { bytes: 100/s, key: [tenant] }
+  within: { rate: 1/s, burst: 1, within: 10m, key: [tenant] }
+  short: { failures: 5, of: [200], within: 10ms, key: [client_ip] }
+  many: { failures: 5, of: [400, 401, 402, 403, 404], within: 10m, lock: 1m, key: [client_ip] }
+  claim: { rate: 1/s, burst: 1, key: [\"claim:org\"] }
+  word: { rate: 1/s, burst: 1, key: [apikey] }",
+        "limits: [none]",
+    )), @r#"
+p.yaml:2:3 a limit says how much there is (write one of `rate` (with `burst`), `concurrency`, `bytes` and `failures` (with `within` and `lock`))
+p.yaml:3:3 a limit counts one thing (write one of `rate` (with `burst`), `concurrency`, `bytes` and `failures` (with `within` and `lock`))
+p.yaml:4:19 a rate says how much may come at once (write `burst` beside it)
+p.yaml:5:35 `burst` stands beside `rate` alone
+p.yaml:6:17 `0/s` does not parse: a rate of zero lets nothing through; where that is meant, write `burst: 0` beside any rate
+p.yaml:7:18 `100/s` does not parse: a rate of bytes is a size per unit of time: `512KiB/s`, `100MiB/m`, `10GiB/d`
+p.yaml:8:42 this stands beside `failures` alone
+p.yaml:9:22 a limit of failures says `lock` (for example `10m`)
+p.yaml:9:30 no answer with this status says no (statuses from 400 to 599 do)
+p.yaml:9:44 it is at least a second
+p.yaml:10:28 a limit of failures counts from 1 to 4 statuses
+p.yaml:11:39 claim `org` is not one that tokens are asked for (name it under `claims` in cloister.yaml: `claims: { org: org_id }`)
+p.yaml:12:38 `apikey` is not known here (did you mean `api_key`?)
+"#);
+}
+
+#[test]
+fn a_request_that_could_never_pass_is_found_at_load() {
+    let limits = "  a: { rate: 10/s, burst: 5, key: [tenant] }\n  b: { concurrency: 3, key: [tenant] }\n\
+        plans: { free: { a: { rate: 1/s, burst: 2 } }, none: { a: { rate: 1/s, burst: 0 } } }";
+    insta::assert_snapshot!(refused(&file(limits, "limits: [a, b]\n  cost: 3")), @r#"p.yaml:13:9 a request that costs 3 never fits into the burst of 2 that limit `a` has (it stands at p.yaml:2:3)"#);
+    insta::assert_snapshot!(refused(&file(limits, "limits: [b]\n  cost: 2")), @r#"p.yaml:13:9 no limit of this route counts what requests cost (limits with a `rate` do)"#);
+    insta::assert_snapshot!(refused(&file(limits, "limits: [a]\n  cost: 0")), @r#"p.yaml:13:9 what costs nothing is not limited (take `limits` away if that is meant)"#);
+    compiled(&file(limits, "limits: [a, b]\n  cost: 2"));
+}
+
+#[test]
+fn plans_and_tenants_have_numbers_of_limits_that_there_are() {
+    let limits = "  a: { rate: 10/s, burst: 5, key: [tenant] }\n  shared: { rate: 1/s, burst: 5, key: [route] }";
+    insta::assert_snapshot!(refused(&file(&format!("{limits}
+plans:
+  gold:
+    a: {{ concurrency: 5 }}
+    b: {{ rate: 1/s, burst: 1 }}
+    shared: {{ rate: 1/s, burst: 1 }}
+  gold: {{}}
+tenants:
+  acme: {{ status: active, plan: golld }}
+  globex: {{ status: active, plan: gold, limits: {{ aa: {{ rate: 1/s, burst: 1 }} }} }}"), "limits: [a, shared]")), @r#"
+p.yaml:6:5 limit `a` counts `rate` and not `concurrency` (it stands at p.yaml:2:3)
+p.yaml:7:5 limit `b` is not defined (did you mean `a`?)
+p.yaml:8:5 limit `shared` has one budget for several tenants, so none can have its own numbers (put `tenant` into its key)
+p.yaml:9:3 key `gold` stands here twice (the first stands at p.yaml:5:3)
+p.yaml:11:33 plan `golld` is not defined (did you mean `gold`?)
+p.yaml:12:51 limit `aa` is not defined (did you mean `a`?)
+"#);
+    let policy = compiled(&file(
+        &format!(
+            "{limits}
+plans:
+  gold: {{ a: {{ rate: 100/s, burst: 50 }} }}
+  silver: {{}}
+tenants:
+  acme: {{ status: active, plan: gold }}
+  globex: {{ status: active, plan: gold, limits: {{ a: {{ rate: 7/s, burst: 7 }} }} }}
+  initech: {{ status: active, plan: silver }}"
+        ),
+        "limits: [a, shared]",
+    ))
+    .policy;
+    assert_eq!(policy.plans().iter().map(|plan| plan.as_str()).collect::<Vec<_>>(), ["gold", "silver"]);
+    let amount = |tenant: &str, plan: &str| {
+        policy.limits()[0].amount_for(Some(&tenant.parse().unwrap()), Some(&plan.parse().unwrap())).to_string()
+    };
+    assert_eq!(amount("acme", "gold"), "100/s, 50 at once");
+    assert_eq!(amount("globex", "gold"), "7/s, 7 at once");
+    assert_eq!(amount("initech", "silver"), "10/s, 5 at once");
+}
+
+#[test]
+fn an_unknown_plan_in_a_table_is_said_and_keeps_its_tenant() {
+    let text = file("  a: { rate: 10/s, burst: 5, key: [tenant] }\nplans: { gold: {} }", "limits: [a]");
+    let policy = compiled(&text).policy;
+    let row = |plan: &str| tenancy::TenantRow {
+        id: "hooli".into(),
+        status: "active".into(),
+        plan: Some(plan.into()),
+        ..Default::default()
+    };
+    for (plan, said) in [("gold", ""), ("golld", "plan `golld` is not defined")] {
+        let (registry, findings) = policy.with_rows(&[row(plan)], &Known::default());
+        assert_eq!(registry.get("hooli").unwrap().status, tenancy::Status::Active);
+        assert!(
+            findings.to_string().contains(said) && findings.to_string().is_empty() == said.is_empty(),
+            "{findings}"
+        );
+    }
+}
+
+#[test]
+fn a_route_has_as_many_limits_as_can_be_judged_at_once() {
+    let limits: Vec<String> = (0..9).map(|n| format!("  l{n}: {{ rate: 1/s, burst: 1, key: [tenant] }}")).collect();
+    let names = |count: usize| (0..count).map(|n| format!("l{n}")).collect::<Vec<_>>().join(", ");
+    compiled(&file(&limits.join("\n"), &format!("limits: [{}]", names(8))));
+    let findings = refused(&file(&limits.join("\n"), &format!("limits: [{}]", names(9))));
+    assert!(findings.contains("a route has at most 8 limits"), "{findings}");
+}
