@@ -25,7 +25,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut publisher = Publisher::open(Settings { log: log.clone(), id, state: state.path().to_owned(), keys })?;
     let published = publisher.publish(records)?;
     let took = started.elapsed();
-    println!("tree of {}: {:.2} s, {:.0} records/s", published.size, took.as_secs_f64(), records as f64 / took.as_secs_f64());
+    println!(
+        "tree of {}: {:.2} s, {:.0} records/s",
+        published.size,
+        took.as_secs_f64(),
+        records as f64 / took.as_secs_f64()
+    );
 
     let started = Instant::now();
     let report = audit::verify(&log)?;
