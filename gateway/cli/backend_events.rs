@@ -113,7 +113,7 @@ impl BackendEvents {
         let invalid = |why: String| Untaken::Invalid(why);
         let name = self.names.get(backend).ok_or(Untaken::Unavailable)?;
         let now = Instant::now();
-        let asker = Asker::stranger([127, 0, 0, 1].into(), &self.nowhere);
+        let asker = Asker::stranger([127, 0, 0, 1].into(), Some(&self.nowhere));
         if let Err(exceeded) = self.limits.spend(&[backend], &asker, NonZeroU32::MIN, now) {
             return Err(Untaken::Often(exceeded.retry_after().unwrap_or(1)));
         }

@@ -16,7 +16,7 @@ use crate::grant::Granted;
 use crate::holder::Held;
 use crate::identify::Identified;
 use crate::member::Entered;
-use crate::origin::{Present, Welcome};
+use crate::origin::{Counted, Present, Welcome};
 use crate::room::Room;
 use crate::route::Routed;
 use crate::valid::Valid;
@@ -121,7 +121,8 @@ impl Gate {
         let rules = self.rules.snapshot();
         let room = Room::take(&self.rooms, &rules)?; // there are not too many requests already
         let welcome = Welcome::check(&self.clients, arrival, rules)?; // clients may come from there
-        let directed = Directed::check(welcome, &self.demanding, arrival, request)?; // the connection is for this host
+        let counted = Counted::spend(welcome, arrival)?; // its address does not come too often, whatever it asks for
+        let directed = Directed::check(counted, &self.demanding, arrival, request)?; // the connection is for this host
         if let Some(preflight) = Preflight::find(&directed, request)? {
             return preflight.answer(arrival, &self.journal, request).map(Admission::Preflight); // no token, and no backend
         }

@@ -4,7 +4,7 @@ use canonical::CanonicalRequest;
 use certificate::ByName;
 
 use crate::arrival::{Asked, Channel};
-use crate::origin::Welcome;
+use crate::origin::Counted;
 use crate::refusal::{Cause, Refusal};
 use crate::{Arrival, Rules};
 
@@ -39,12 +39,12 @@ impl Directed {
     /// A client proves itself to one name, and what it proved counts for that name alone: a request for another one is
     /// sent back, however the certificates and the names may be related.
     pub(crate) fn check(
-        welcome: Welcome,
+        counted: Counted,
         demanding: &DemandingHosts,
         arrival: &Arrival,
         request: &CanonicalRequest<'_>,
     ) -> Result<Self, Refusal> {
-        let Welcome { rules } = welcome;
+        let Counted { rules } = counted;
         let host = request.host();
         let made_for_it = match &arrival.channel {
             Channel::Tls { sni: Some(sni), asked: Asked::ForHost, .. } => **sni == *host,

@@ -73,7 +73,7 @@ impl<'r> Placed<'r> {
         let Self { granted, upstream } = self;
         let Granted { routed, member, rule } = &granted;
         let (rules, route) = (routed.rules(), routed.route());
-        let stranger = Asker::stranger(arrival.client, &route.id);
+        let stranger = Asker::stranger(arrival.client, Some(&route.id));
         let asker = member.as_ref().map_or(stranger, |member| asker(member, rule.as_ref(), rules, stranger));
         match rules.limits().spend(&route.limits, &asker, route.cost, arrival.started) {
             Ok(spent) => Ok(Limited { granted, upstream, spent }),

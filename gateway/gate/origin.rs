@@ -1,5 +1,7 @@
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use limit::Asker;
 use terms::Clients;
 
 use crate::member::Member;
@@ -16,6 +18,24 @@ pub(crate) struct Welcome {
 impl Welcome {
     pub(crate) fn check(clients: &Clients, arrival: &Arrival, rules: Arc<Rules>) -> Result<Self, Refusal> {
         if clients.admit(arrival.client) { Ok(Self { rules }) } else { Err(Refusal::new(Cause::ClientDenied, rules)) }
+    }
+}
+
+/// Proof that the limits that count every request had room for one more from this address, whatever it is. Only
+/// [`Counted::spend`] makes one.
+pub(crate) struct Counted {
+    pub(crate) rules: Arc<Rules>,
+}
+
+impl Counted {
+    /// Takes from those limits before anything is spent on the request.
+    pub(crate) fn spend(welcome: Welcome, arrival: &Arrival) -> Result<Self, Refusal> {
+        let Welcome { rules } = welcome;
+        let asker = Asker::stranger(arrival.client, None);
+        match rules.limits().spend(rules.policy().arrival(), &asker, NonZeroU32::MIN, arrival.started) {
+            Ok(_) => Ok(Self { rules }),
+            Err(exceeded) => Err(Refusal::new(Cause::Limited(exceeded), rules)),
+        }
     }
 }
 

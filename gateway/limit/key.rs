@@ -42,14 +42,14 @@ pub struct Asker<'a> {
     pub claims: &'a [Claimed],
     /// The other end of the connection, or who a trusted proxy says it is.
     pub client_ip: IpAddr,
-    /// The route.
-    pub route: &'a RouteId,
+    /// The route, once there is one.
+    pub route: Option<&'a RouteId>,
 }
 
 impl<'a> Asker<'a> {
     /// Somebody of whom nothing is known but where they are.
     #[must_use]
-    pub const fn stranger(client_ip: IpAddr, route: &'a RouteId) -> Self {
+    pub const fn stranger(client_ip: IpAddr, route: Option<&'a RouteId>) -> Self {
         Self { tenant: None, plan: None, user: None, api_key: None, role: None, claims: &[], client_ip, route }
     }
 }
@@ -94,7 +94,7 @@ impl Fingerprint {
                 KeyPart::ClientIp => address = Some(network(asker.client_ip)),
                 KeyPart::Issuer => text(asker.user?.0.as_str()),
                 KeyPart::Role => text(asker.role?),
-                KeyPart::Route => text(asker.route.as_str()),
+                KeyPart::Route => text(asker.route?.as_str()),
                 KeyPart::Tenant => text(asker.tenant?.as_str()),
                 KeyPart::User => {
                     let (issuer, subject) = asker.user?;
@@ -157,7 +157,7 @@ mod tests {
             api_key: Some("k-1"),
             role: Some("viewer"),
             claims: &org,
-            ..Asker::stranger([192, 0, 2, 1].into(), &route)
+            ..Asker::stranger([192, 0, 2, 1].into(), Some(&route))
         };
         let of = |parts: &[KeyPart], asker: &Asker<'_>| Fingerprint::of(parts, asker, seed);
         let own = of(&all, &asker);
@@ -184,6 +184,7 @@ mod tests {
             Asker { api_key: None, ..asker },
             Asker { role: None, ..asker },
             Asker { claims: &[], ..asker },
+            Asker { route: None, ..asker },
             Asker { claims: &[Claimed::Text("org-1".into()), Claimed::Absent], ..asker },
             Asker { claims: &[Claimed::Text("org-1".into()), Claimed::Unfit], ..asker },
         ] {
@@ -197,7 +198,7 @@ mod tests {
         let name = |text: &str| -> (TenantId, RouteId) { (text.parse().unwrap(), text.parse().unwrap()) };
         let ((ab, _), (a, _), (_, c), (_, bc)) = (name("ab"), name("a"), name("c"), name("bc"));
         let of = |tenant, route| {
-            let asker = Asker { tenant: Some(tenant), ..Asker::stranger([0; 4].into(), route) };
+            let asker = Asker { tenant: Some(tenant), ..Asker::stranger([0; 4].into(), Some(route)) };
             Fingerprint::of(&[KeyPart::Tenant, KeyPart::Route], &asker, seed)
         };
         assert_ne!(of(&ab, &c), of(&a, &bc));

@@ -42,7 +42,7 @@
 //! let limits = Arc::new(Limits::new(vec![per_tenant], Vec::new(), 10_000, start)?);
 //! let tenant = "acme".parse()?;
 //! let route = "invoices".parse()?;
-//! let asker = Asker { tenant: Some(&tenant), ..Asker::stranger([192, 0, 2, 1].into(), &route) };
+//! let asker = Asker { tenant: Some(&tenant), ..Asker::stranger([192, 0, 2, 1].into(), Some(&route)) };
 //! let spend = |now| limits.spend(&[0], &asker, NonZeroU32::MIN, now);
 //!
 //! assert_eq!(spend(start).unwrap().standing.levels()[0].remaining, 1);

@@ -89,6 +89,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
     let drafts = roles::read(files, findings);
     let (limits, plans) = limits::read(files, known, findings);
     let (tenants, members) = tenants::read(files, known, &drafts, &plans, findings);
+    let arrival = limits::read_arrival(files, &limits, findings);
     let compiled = routes::read(files, known, &limits, &tenants, findings);
     let revocations = revoked::read(files, known, &tenants, findings);
     let services = services::read(files, known, &drafts, &tenants, findings);
@@ -97,7 +98,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
         return None; // what follows would only complain about what is missing because of the mistakes above
     }
     let routes::Compiled { routes, permissions, table } = compiled;
-    limits::warn_unused(&limits, &routes, findings);
+    limits::check_use(&limits, &routes, &arrival, findings);
     let roles = roles::compile(&drafts, &permissions, &routes, findings);
     Some(Policy {
         table,
@@ -106,6 +107,7 @@ fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Po
         permissions,
         limits: limits.into_values(),
         plans: plans.into_ids(),
+        arrival: arrival.into_iter().map(|(place, _)| place).collect(),
         tenants,
         members,
         directory: known.directory,

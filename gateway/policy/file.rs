@@ -32,6 +32,9 @@ pub(crate) use test::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 #[derive(Debug, Default, JsonSchema)]
 #[schemars(deny_unknown_fields, rename = "policy", extend("additionalProperties" = false))]
 pub(crate) struct File {
+    /// Limits that count every request by its address, before anything else is spent on it. Their key is `client_ip`.
+    #[schemars(with = "Option<Vec<At<String>>>")]
+    pub(crate) arrival: Vec<At<String>>,
     /// Limits by name. A route lists those that count for it.
     #[schemars(with = "Option<Pairs<LimitEntry>>")]
     pub(crate) limits: Vec<Named<LimitEntry>>,
@@ -228,14 +231,15 @@ pub(crate) struct ServiceEntry {
 
 impl File {
     /// The names of the sections, as [`File::read`] knows them.
-    pub(crate) const SECTIONS: [&str; 9] =
-        ["limits", "members", "plans", "revoked", "roles", "routes", "services", "tenants", "tests"];
+    pub(crate) const SECTIONS: [&str; 10] =
+        ["arrival", "limits", "members", "plans", "revoked", "roles", "routes", "services", "tenants", "tests"];
 
     /// Reads every section of a file, and of each section every entry that can be read.
     pub(crate) fn read(file: &Arc<str>, node: &Node, findings: &mut Findings) -> Self {
         let mut read = Self::default();
         for (spot, section, value) in yaml::sections("a policy file", file, node, &Self::SECTIONS, findings) {
             match section {
+                "arrival" => read.arrival = yaml::read(value, file, findings).unwrap_or_default(),
                 "limits" => read.limits = yaml::named(file, value, findings),
                 "members" => read.members = yaml::named(file, value, findings),
                 "plans" => read.plans = yaml::named(file, value, findings),

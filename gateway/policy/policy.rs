@@ -24,6 +24,7 @@ pub struct Policy {
     pub(crate) permissions: Vec<Permission>,
     pub(crate) limits: Vec<LimitRule>,
     pub(crate) plans: Vec<PlanId>,
+    pub(crate) arrival: Vec<usize>,
     pub(crate) tenants: Registry,
     pub(crate) members: Members,
     pub(crate) directory: DirectoryAt,
@@ -54,6 +55,12 @@ impl Policy {
     #[must_use]
     pub fn limits(&self) -> &[LimitRule] {
         &self.limits
+    }
+
+    /// The limits that count every request before anything is spent on it, as places in [`Policy::limits`].
+    #[must_use]
+    pub fn arrival(&self) -> &[usize] {
+        &self.arrival
     }
 
     /// Every plan, in the order of the files. Where there is none, the plan of a tenant is a name and nothing more.

@@ -199,6 +199,27 @@ async fn a_budget_can_belong_to_a_claim_to_a_role_and_to_an_issuer() {
     assert_eq!(ask(Some(7.into()), "clerk").await, 429, "and so does who has one that is no text");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_comes_too_often_is_refused_before_its_token_is_looked_at() {
+    let limits = "  per_address: { rate: 1/h, burst: 4, key: [client_ip] }\n";
+    let gateway =
+        Gateway::test().policies(&world(limits, "limits: [generous]", "arrival: [per_address]\n")).start().await;
+    let junk = async || gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth("junk")).await;
+    let token = gateway.token("acme", "ada", &["viewer"]);
+    let good = async |path: &str| gateway.send(gateway.request("GET", "acme", path).bearer_auth(&token)).await;
+    assert_eq!(junk().await.status, 401);
+    assert_eq!(good("/orders/1").await.status, 200);
+    assert_eq!(good("/nowhere").await.status, 404, "what has no route counts, too");
+    assert_eq!(junk().await.status, 401);
+    for answer in [junk().await, good("/orders/1").await, good("/nowhere").await] {
+        assert_eq!((answer.status, gateway.reason(&answer).as_str()), (429, "limit.rate"));
+        let records = gateway.records(&["--id", &answer.request_id()]);
+        let record = records.of(&answer.request_id());
+        assert_eq!((&record["limit"], &record["tenant"]), (&"per_address".into(), &serde_json::Value::Null));
+    }
+    assert_eq!(gateway.backend.seen().len(), 1);
+}
+
 #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
 fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
     tokio::spawn(task)

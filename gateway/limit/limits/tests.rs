@@ -39,7 +39,7 @@ const ONE: NonZeroU32 = NonZeroU32::MIN;
 static ROUTE: LazyLock<RouteId> = LazyLock::new(|| "invoices".parse().unwrap());
 
 fn from(address: impl Into<IpAddr>) -> Asker<'static> {
-    Asker::stranger(address.into(), &ROUTE)
+    Asker::stranger(address.into(), Some(&ROUTE))
 }
 
 fn numbered(number: u64) -> Asker<'static> {

@@ -4,7 +4,7 @@ mod plans;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use terms::{Finding, Findings, LimitId, PlanId};
+use terms::{Finding, Findings, LimitId, Place, PlanId};
 use yaml::At;
 
 use super::Written;
@@ -16,6 +16,9 @@ use crate::route::Route;
 use amount::Reader;
 
 pub(super) use plans::Plans;
+
+/// How many limits one request may meet in one step.
+pub(super) const MOST: usize = 8;
 
 /// All limits, in the order of the files, and their names.
 pub(super) struct Limits {
@@ -127,11 +130,50 @@ fn read_claim(
     }
 }
 
-pub(super) fn warn_unused(limits: &Limits, routes: &[Arc<Route>], findings: &mut Findings) {
+/// The limits that count every request, and where each is named.
+pub(super) fn read_arrival(files: &[Written], limits: &Limits, findings: &mut Findings) -> Vec<(usize, Place)> {
+    let mut arrival: Vec<(usize, Place)> = Vec::new();
+    for Written { file, entries } in files {
+        for name in &entries.arrival {
+            let Some((index, rule)) = limits.find(file, name, findings) else { continue };
+            let place = name.spot.place(file);
+            let mut refuse = |message: &str, help: &str| {
+                findings.push(Finding::error(place.clone(), message.to_owned()).help(help.to_owned()));
+            };
+            if rule.is_some_and(|rule| rule.key != [KeyPart::ClientIp]) {
+                refuse(
+                    "nothing is known of a request on arrival but its address",
+                    "use a limit whose key is `client_ip` alone",
+                );
+            }
+            if rule.is_some_and(|rule| !matches!(rule.amount, Amount::Rate { .. })) {
+                refuse("on arrival requests are counted, and not how they end", "use a limit with a `rate`");
+            }
+            if arrival.iter().any(|(known, _)| *known == index) {
+                refuse("this limit stands here twice", "take one of them away");
+            }
+            arrival.push((index, place));
+        }
+    }
+    if let Some((_, beyond)) = arrival.get(MOST) {
+        findings.push(Finding::error(beyond.clone(), format!("at most {MOST} limits count on arrival")));
+    }
+    arrival
+}
+
+/// Notes limits that nothing counts, and those that would count the same request twice.
+pub(super) fn check_use(limits: &Limits, routes: &[Arc<Route>], arrival: &[(usize, Place)], findings: &mut Findings) {
     let used: BTreeSet<usize> = routes.iter().flat_map(|route| &route.limits).copied().collect();
     for (name, place, index) in limits.names.iter() {
-        if !used.contains(index) {
-            findings.push(Finding::warning(place.clone(), format!("no route has limit `{name}`")));
+        match arrival.iter().find(|(known, _)| known == index) {
+            Some((_, at)) if used.contains(index) => {
+                let message = format!("limit `{name}` counts every request here, and those of a route again");
+                findings.push(Finding::error(at.clone(), message).help("define another one for the route"));
+            }
+            None if !used.contains(index) => {
+                findings.push(Finding::warning(place.clone(), format!("no route has limit `{name}`")));
+            }
+            Some(_) | None => {}
         }
     }
 }

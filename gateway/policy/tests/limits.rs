@@ -147,6 +147,25 @@ fn an_unknown_plan_in_a_table_is_said_and_keeps_its_tenant() {
 }
 
 #[test]
+fn on_arrival_requests_are_counted_by_their_address_alone() {
+    let limits = "  ip: { rate: 10/s, burst: 5, key: [client_ip] }
+  a: { rate: 10/s, burst: 5, key: [client_ip] }
+  tenant: { rate: 10/s, burst: 5, key: [client_ip, tenant] }
+  flights: { concurrency: 3, key: [client_ip] }
+arrival: [ip]";
+    let policy = compiled(&file(limits, "limits: [a, tenant, flights]")).policy;
+    assert_eq!(policy.arrival(), [0]);
+    let more = limits.replace("arrival: [ip]", "arrival: [ip, ip, tenant, flights, ipp]");
+    insta::assert_snapshot!(refused(&file(&more, "limits: [a]")), @r#"
+p.yaml:6:15 this limit stands here twice (take one of them away)
+p.yaml:6:19 nothing is known of a request on arrival but its address (use a limit whose key is `client_ip` alone)
+p.yaml:6:27 on arrival requests are counted, and not how they end (use a limit with a `rate`)
+p.yaml:6:36 limit `ipp` is not defined (did you mean `ip`?)
+"#);
+    insta::assert_snapshot!(refused(&file(limits, "limits: [ip, a, tenant, flights]")), @r#"p.yaml:6:11 limit `ip` counts every request here, and those of a route again (define another one for the route)"#);
+}
+
+#[test]
 fn a_route_has_as_many_limits_as_can_be_judged_at_once() {
     let limits: Vec<String> = (0..9).map(|n| format!("  l{n}: {{ rate: 1/s, burst: 1, key: [tenant] }}")).collect();
     let names = |count: usize| (0..count).map(|n| format!("l{n}")).collect::<Vec<_>>().join(", ");

@@ -6,11 +6,9 @@ use terms::{Finding, Findings};
 use yaml::At;
 
 use super::Reader;
+use crate::compile::limits::MOST;
 use crate::limit::{Amount, KeyPart};
 use crate::route::Access;
-
-/// How many limits one request may meet.
-const MOST: usize = 8;
 
 impl Reader<'_> {
     pub(super) fn route_limits(
