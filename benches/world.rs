@@ -10,7 +10,7 @@ use canonical::{Bounds, CanonicalRequest, Head};
 use futures::FutureExt as _;
 use gate::{Admission, Arrival, Channel, Gate, Permit, Rules};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use limit::{KeyPart, Limit, Limits, Mode, Numbers};
+use limit::{KeyPart, Limit, Limits, Mode, Numbers, Seed};
 use policy::{Known, Policy, Source};
 use serde_json::{Value, json};
 use subjects::{Fields, GivenRoots, Keeping, Making, SubjectVault, Subjects};
@@ -65,7 +65,7 @@ impl World {
             plans: Vec::new(),
             tenants: Vec::new(),
         };
-        let limits = Limits::new(vec![limit], Vec::new(), 1 << 20, Instant::now()).expect("limits");
+        let limits = Limits::new(vec![limit], Vec::new(), Seed::random(), 1 << 20, Instant::now()).expect("limits");
         let rules = Rules::new(policy, limits, Digest::from([7; 32]));
 
         let (journal, committer) = journal(&folder);

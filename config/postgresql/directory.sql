@@ -61,6 +61,7 @@ CREATE TABLE IF NOT EXISTS tenants (
     status text NOT NULL CHECK (status IN ('active', 'suspended', 'closed')),
     plan text,
     region text,
+    time_zone text, -- of its quotas: 'Europe/Berlin'
     issuers text[], -- who may speak for it: names of issuers and authorities in cloister.yaml
     clients_allow text[], -- networks: '{10.0.0.0/8}'
     clients_deny text[],
@@ -69,6 +70,8 @@ CREATE TABLE IF NOT EXISTS tenants (
     mfa_amr text[],
     mfa_acr text[]
 );
+
+ALTER TABLE tenants ADD COLUMN IF NOT EXISTS time_zone text; -- for a table of before
 
 CREATE OR REPLACE FUNCTION tell_cloister_of_tenants() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

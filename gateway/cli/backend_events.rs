@@ -9,7 +9,7 @@ use admin::{AdminToken, Inbox, Untaken};
 use async_trait::async_trait;
 use audit::{Detail, DetailName, Event, Journal, Note};
 use gate::Rules;
-use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers};
+use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers, Seed};
 use prometheus::IntCounterVec;
 use secrets::Kept;
 use serde::Deserialize;
@@ -102,7 +102,8 @@ impl BackendEvents {
             Ok(Limit { id, key: vec![KeyPart::Route], mode: Mode::Enforce, numbers, plans, tenants })
         };
         let limits = sources.iter().map(limit).collect::<Result<Vec<_>, Failure>>()?;
-        let limits = Limits::new(limits, Vec::new(), 64, Instant::now()).map_err(|error| failed(&error))?;
+        let limits =
+            Limits::new(limits, Vec::new(), Seed::random(), 64, Instant::now()).map_err(|error| failed(&error))?;
         let limits = Arc::new(limits);
         let nowhere = "events".parse().map_err(|error| failed(&error))?;
         let names = sources.into_iter().map(|source| source.name).collect();
@@ -113,7 +114,7 @@ impl BackendEvents {
         let invalid = |why: String| Untaken::Invalid(why);
         let name = self.names.get(backend).ok_or(Untaken::Unavailable)?;
         let now = Instant::now();
-        let asker = Asker::stranger([127, 0, 0, 1].into(), Some(&self.nowhere));
+        let asker = Asker::stranger([127, 0, 0, 1].into(), Some(&self.nowhere), self.clock.now());
         if let Err(exceeded) = self.limits.spend(&[backend], &asker, NonZeroU32::MIN, now) {
             return Err(Untaken::Often(exceeded.retry_after().unwrap_or(1)));
         }

@@ -51,6 +51,7 @@ mod print;
 mod privacy;
 mod probe;
 mod publishing;
+mod quotas;
 mod ready;
 mod recheck;
 mod reckoning;

@@ -27,6 +27,7 @@ use vault::Vault;
 
 use crate::persons::Persons;
 use crate::publishing::Counts;
+use crate::quotas::Quotas;
 use crate::reckoning::Reckoning;
 use crate::signing::Rings;
 use crate::{cosigning, delivering, indexing, membership, retaining, scrubbing};
@@ -39,6 +40,7 @@ pub(crate) struct Parts {
     pub(crate) ingress: Arc<Counters>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) rules: Arc<Live<Rules>>,
+    pub(crate) quotas: Arc<Quotas>,
     pub(crate) certificates: Certificates,
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) keys: Rings,
@@ -87,7 +89,7 @@ impl Collector for Counted {
         families.push(self.parts.of_readiness());
         families.extend(self.parts.of_upstreams());
         families.extend(self.parts.of_defences());
-        families.extend(limits::metrics(self.parts.rules.snapshot().limits()));
+        families.extend(limits::metrics(self.parts.rules.snapshot().limits(), self.parts.quotas.unkept()));
         families.extend(self.parts.relay.iter().flat_map(|relay| of_relay(&relay.hearing())));
         families.extend(self.parts.directory.iter().flat_map(|directory| membership::metrics(&directory.state())));
         families.extend(self.parts.persons.metrics());

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use audit::{Cause, Digest, Journal, Note};
 use gate::Rules;
-use limit::{Failures, KeyPart, Limit, Limits, Mode, Numbers};
+use limit::{Failures, KeyPart, Limit, Limits, Mode, Numbers, Seed};
 use policy::{Amount, Known, LimitMode, LimitRule, Policy};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 use tenancy::TenantRow;
@@ -27,9 +27,9 @@ const REPLACED: &str = "replaced";
 const UNCHANGED: &str = "unchanged";
 
 /// Puts rules together for the first time.
-pub(crate) fn first(policies: Policies) -> Result<Rules, String> {
+pub(crate) fn first(policies: Policies, seed: Seed) -> Result<Rules, String> {
     let Policies { policy, digest, .. } = policies;
-    let limits = Limits::new(limits(&policy), policy.plans().to_vec(), KEYS, Instant::now())
+    let limits = Limits::new(limits(&policy), policy.plans().to_vec(), seed, KEYS, Instant::now())
         .map_err(|error| terms::chain(&error))?;
     Ok(Rules::new(policy, limits, digest.into()))
 }
@@ -66,6 +66,7 @@ fn numbers(amount: Amount) -> Numbers {
         Amount::Failures { most, within, lock, statuses } => {
             Numbers::Failures(Failures { most, within, lock, statuses })
         }
+        Amount::Quota { count, per } => Numbers::Quota { count, per },
         Amount::Rate { rate, burst } => Numbers::Rate { rate, burst },
     }
 }

@@ -41,6 +41,7 @@ use crate::metrics::Parts;
 use crate::origin::Origin;
 use crate::persons::Persons;
 use crate::publishing::{self, Publishing, Wanted};
+use crate::quotas::Quotas;
 use crate::reckoning::{self, Reckoning, Uptime};
 use crate::renew::Renewal;
 use crate::revoking::{Others, Revoking};
@@ -125,7 +126,13 @@ impl Gateway {
         let (admin_address, admin) = (admin, listen(admin, &mut origin)?);
         origin.all_taken()?;
         let keys = Rings::open(&keys, &state, &backends, &clock)?;
-        let rules = Arc::new(Live::new(rules::first(compiled).map_err(Failure::Setup)?));
+        let store = Store::open(&state).map_err(|error| Failure::setup("the store", &error))?;
+        let store = Arc::new(store);
+        let quotas = Arc::new(Quotas::new(Arc::clone(&store), Arc::clone(&clock)));
+        let seed = quotas.seed().map_err(|error| Failure::setup("the store", &error))?;
+        let rules = rules::first(compiled, seed).map_err(Failure::Setup)?;
+        quotas.restore(rules.limits()).map_err(|error| Failure::setup("the store", &error))?;
+        let rules = Arc::new(Live::new(rules));
         let of_now = Arc::clone(&rules);
         let is_registered = move |tenant: &TenantId| {
             // Before it is known which tenants there are, each may be one: what comes of it is an outage, and no bad token.
@@ -208,7 +215,7 @@ impl Gateway {
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
         let rooms = Arc::new(Rooms::new(requests));
         let others = if redis.is_some() { Others::Some } else { Others::None };
-        let revoking = revoking(&state, others, &registry, &journal, &clock)?;
+        let revoking = revoking(store, others, &registry, &journal, &clock)?;
         let known_keys = known_keys(&revoking, &registry, &journal, &clock)?;
         let relay = redis.map(|redis| relay(redis, &revoking, &clock));
         let (names, realms) = which::issuers(&issuers);
@@ -304,7 +311,8 @@ impl Gateway {
             journal: Arc::clone(&journal),
             ingress: ingress.counters(),
             rooms,
-            rules,
+            rules: Arc::clone(&rules),
+            quotas: Arc::clone(&quotas),
             certificates: certificates.clone(),
             proxy: Arc::clone(&proxy),
             keys: keys.clone(),
@@ -361,6 +369,8 @@ impl Gateway {
             proxy,
             revoking,
             known_keys,
+            quotas,
+            rules,
             persons,
             relay,
             directory,
@@ -504,7 +514,7 @@ fn announce(settings: &[ListenerSettings], sockets: &Listeners) -> Result<(), Fa
 
 /// The tokens that were taken back, in force from the first request on.
 fn revoking(
-    state: &Path,
+    store: Arc<Store>,
     others: Others,
     registry: &Registry,
     journal: &Arc<Journal>,
@@ -513,8 +523,7 @@ fn revoking(
     let failures = IntCounter::new("cloister_store_failures_total", "Times that the store could not be read");
     let count = IntGauge::new("cloister_revocations", "Revocations in force, besides those in the policy files");
     let (failures, count) = (register(registry, failures)?, register(registry, count)?);
-    let store = Store::open(state).map_err(|error| Failure::setup("the store", &error))?;
-    let revoking = Revoking::start(Arc::new(store), others, Arc::clone(journal), Arc::clone(clock), failures, count);
+    let revoking = Revoking::start(store, others, Arc::clone(journal), Arc::clone(clock), failures, count);
     revoking.map(Arc::new).map_err(|error| Failure::setup("the store", &error))
 }
 

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use audit::Journal;
 use directory::Directory;
+use gate::Rules;
 use notify::RecursiveMode;
 use proxy::{Prober, Proxy};
 use relay::Relay;
+use terms::Live;
 use token::Verifier;
 use upstream::{Resolver, Upstream};
 use vault::Vault;
@@ -19,6 +21,7 @@ use crate::following::{self, Following};
 use crate::known_keys::KnownKeys;
 use crate::life::Stage;
 use crate::persons::Persons;
+use crate::quotas::Quotas;
 use crate::reckoning::Reckoning;
 use crate::renew::{self, Renewal};
 use crate::revoking::Revoking;
@@ -39,6 +42,8 @@ pub(crate) struct Works {
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) revoking: Arc<Revoking>,
     pub(crate) known_keys: Arc<KnownKeys>,
+    pub(crate) quotas: Arc<Quotas>,
+    pub(crate) rules: Arc<Live<Rules>>,
     pub(crate) persons: Arc<Persons>,
     pub(crate) relay: Option<Arc<Relay>>,
     pub(crate) directory: Option<Directory>,
@@ -64,6 +69,8 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         proxy,
         revoking,
         known_keys,
+        quotas,
+        rules,
         persons,
         relay,
         directory,
@@ -128,6 +135,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
             }
         }),
         Task::new("secrets", move |shutdown| following::run(following, shutdown)),
+        Task::new("quotas", move |shutdown| quotas.run(rules, shutdown)),
         Task::new("store", move |shutdown| watch_store::run(revoking, known_keys, uses, shutdown)),
         Task::new("subjects", move |shutdown| persons.run(shutdown)),
         Task::new("certificates", move |shutdown| renew::run(renewal, shutdown)),

@@ -19,7 +19,7 @@ const MOST: usize = 1_000_000;
 
 const WHAT: &str = "directory.postgresql.tenants";
 
-const TEXTS: [&str; 6] = ["id", "status", "plan", "region", "session_max", "mfa"];
+const TEXTS: [&str; 7] = ["id", "status", "plan", "region", "time_zone", "session_max", "mfa"];
 const LISTS: [&str; 5] = ["issuers", "clients_allow", "clients_deny", "mfa_amr", "mfa_acr"];
 
 impl Prepared {
@@ -87,6 +87,7 @@ impl Prepared {
             status: text("status").unwrap_or_default(),
             plan: text("plan"),
             region: text("region"),
+            time_zone: text("time_zone"),
             issuers: list("issuers"),
             clients_allow: list("clients_allow"),
             clients_deny: list("clients_deny"),

@@ -73,7 +73,7 @@ impl<'r> Placed<'r> {
         let Self { granted, upstream } = self;
         let Granted { routed, member, rule } = &granted;
         let (rules, route) = (routed.rules(), routed.route());
-        let stranger = Asker::stranger(arrival.client, Some(&route.id));
+        let stranger = Asker::stranger(arrival.client, Some(&route.id), arrival.at);
         let asker = member.as_ref().map_or(stranger, |member| asker(member, rule.as_ref(), rules, stranger));
         match rules.limits().spend(&route.limits, &asker, route.cost, arrival.started) {
             Ok(spent) => Ok(Limited { granted, upstream, spent }),
@@ -88,10 +88,11 @@ impl<'r> Placed<'r> {
 /// What of a member tells its budgets apart.
 fn asker<'a>(member: &'a Member, rule: Option<&'a RuleId>, rules: &'a Rules, stranger: Asker<'a>) -> Asker<'a> {
     let (caller, tenant) = (member.caller(), member.membership().tenant());
-    let registered = rules.limits().know_plans().then(|| rules.tenants().get(tenant.as_str())).flatten();
+    let registered = rules.limits().tell_tenants_apart().then(|| rules.tenants().get(tenant.as_str())).flatten();
     Asker {
         tenant: Some(tenant),
         plan: registered.and_then(|tenant| tenant.plan.as_ref()),
+        zone: registered.and_then(|tenant| tenant.time_zone.as_ref()),
         user: Some((caller.vouched_by(), caller.subject())),
         api_key: caller.key().map(|key| key.id()),
         role: rule.map(RuleId::name),

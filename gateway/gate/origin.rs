@@ -31,7 +31,7 @@ impl Counted {
     /// Takes from those limits before anything is spent on the request.
     pub(crate) fn spend(welcome: Welcome, arrival: &Arrival) -> Result<Self, Refusal> {
         let Welcome { rules } = welcome;
-        let asker = Asker::stranger(arrival.client, None);
+        let asker = Asker::stranger(arrival.client, None, arrival.at);
         match rules.limits().spend(rules.policy().arrival(), &asker, NonZeroU32::MIN, arrival.started) {
             Ok(_) => Ok(Self { rules }),
             Err(exceeded) => Err(Refusal::new(Cause::Limited(exceeded), rules)),

@@ -46,7 +46,7 @@ impl Preflight {
         journal: &Journal,
         request: &CanonicalRequest<'_>,
     ) -> Result<Self, Refusal> {
-        let asker = Asker::stranger(arrival.client, Some(&self.route.id));
+        let asker = Asker::stranger(arrival.client, Some(&self.route.id), arrival.at);
         let limits = self.route.cors.as_ref().map_or(&[][..], Cors::limits);
         let spent = self.rules.limits().spend(limits, &asker, NonZeroU32::MIN, arrival.started);
         let refuse = |cause| Refusal::new(cause, Arc::clone(&self.rules)).on(Arc::clone(&self.route), Who::Nobody);

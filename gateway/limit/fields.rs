@@ -1,5 +1,7 @@
 use std::cmp::Reverse;
 
+use terms::Period;
+
 use crate::judge::NEVER;
 use crate::numbers::Mode;
 use crate::standing::{Level, Room, Standing, whole_seconds};
@@ -59,6 +61,9 @@ pub(crate) fn policy_item(limit: &Limit, numbers: &Numbers) -> String {
             if *burst == rate.bytes.get() { item } else { format!("{item};cloister-burst={burst}") }
         }
         (Mode::Enforce, Numbers::Concurrency(most)) => format!("\"{id}\";q={most};qu=\"concurrent-requests\""),
+        // A month is told as the longest that there is.
+        (Mode::Enforce, Numbers::Quota { count, per: Period::Day }) => format!("\"{id}\";q={count};w=86400"),
+        (Mode::Enforce, Numbers::Quota { count, per: Period::Month }) => format!("\"{id}\";q={count};w=2678400"),
         (Mode::Enforce, Numbers::Rate { burst: 0, .. }) => format!("\"{id}\";q=0"),
         (Mode::Enforce, Numbers::Rate { rate, burst }) => {
             let item = format!("\"{id}\";q={};w={}", rate.count, whole_seconds(rate.per));

@@ -1,18 +1,25 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use terms::Zone;
+
 use crate::lockout::{Tries, Try};
 use crate::pace::{Pace, bounded};
+use crate::used::Used;
 use crate::{gcra, standing::Level};
 
 /// When a request is judged.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct Moment<'a> {
     /// Nanoseconds since the start.
     pub(crate) nanos: u64,
+    /// Seconds since the Unix epoch.
+    pub(crate) calendar: u32,
+    /// Whose days and months those of the asker are.
+    pub(crate) zone: &'a Zone,
 }
 
-impl Moment {
+impl Moment<'_> {
     fn seconds(self) -> u32 {
         u32::try_from(self.nanos / 1_000_000_000).unwrap_or(u32::MAX)
     }
@@ -39,9 +46,10 @@ const A_WHILE: Duration = Duration::from_secs(1);
 
 impl Pace {
     /// A key whose number is not above is as good as new.
-    pub(crate) fn stale(&self, now: Moment) -> u64 {
+    pub(crate) fn stale(&self, now: Moment<'_>) -> u64 {
         match self {
             Self::Bytes(_) | Self::Rate(_) => now.nanos,
+            Self::Quota { .. } => Used::stale(now.calendar),
             Self::Concurrency(_) | Self::Nothing => 0,
             Self::Failures(_) => Tries::stale(now.seconds()),
         }
@@ -49,7 +57,7 @@ impl Pace {
 
     /// Judges a request of this cost against a key's number. It is pure, and all that a store which several gateways share
     /// would have to do.
-    pub(crate) fn judge(&self, value: u64, now: Moment, cost: NonZeroU32) -> Judged {
+    pub(crate) fn judge(&self, value: u64, now: Moment<'_>, cost: NonZeroU32) -> Judged {
         match self {
             Self::Rate(steady) => {
                 let ahead = value.saturating_sub(now.nanos).min(steady.whole());
@@ -102,6 +110,21 @@ impl Pace {
                     }
                 }
             }
+            Self::Quota { count, per } => {
+                let used = Used::read(value).in_period(now.calendar, now.zone.end_of(*per, now.calendar));
+                let end = Duration::from_secs(u64::from(used.ends.saturating_sub(now.calendar)));
+                let cost = cost.get();
+                let level = |used: u32, cost: u32| {
+                    let left = count.saturating_sub(used);
+                    let next = if cost > *count { NEVER } else { end };
+                    Level::new(u64::from(left), end, next)
+                };
+                let after = used.count.checked_add(cost).filter(|after| after <= count);
+                let uncharged = level(used.count, if after.is_none() { cost } else { 0 });
+                let charged = after.map_or(uncharged, |after| level(after, 0));
+                let after = after.map(|count| Used { count, ..used }.value());
+                Judged { before: value, after, charged, uncharged }
+            }
             Self::Nothing => {
                 let level = Level::new(0, NEVER, NEVER);
                 Judged { before: value, after: None, charged: level, uncharged: level }
@@ -110,7 +133,7 @@ impl Pace {
     }
 
     /// A request that was charged is over: what its key's number becomes, if that is another one.
-    pub(crate) fn over(&self, value: u64, now: Moment, end: &Ended) -> u64 {
+    pub(crate) fn over(&self, value: u64, now: Moment<'_>, end: &Ended) -> u64 {
         match self {
             Self::Concurrency(_) => value.saturating_sub(1),
             Self::Bytes(volume) => {
@@ -121,7 +144,7 @@ impl Pace {
                 let said_no = end.status.is_some_and(|status| failures.statuses.contains(&status));
                 Tries::read(value, now.seconds()).over(failures, said_no, now.seconds()).value()
             }
-            Self::Nothing | Self::Rate(_) => value,
+            Self::Nothing | Self::Quota { .. } | Self::Rate(_) => value,
         }
     }
 

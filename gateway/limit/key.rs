@@ -1,8 +1,9 @@
 use std::hash::{BuildHasher, Hasher as _, RandomState};
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use siphasher::sip::SipHasher13;
-use terms::{Claimed, IssuerId, PlanId, RouteId, Subject, TenantId};
+use terms::{Claimed, IssuerId, PlanId, RouteId, Subject, TenantId, Zone};
 
 /// What a budget may belong to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +43,10 @@ pub struct Asker<'a> {
     pub claims: &'a [Claimed],
     /// The other end of the connection, or who a trusted proxy says it is.
     pub client_ip: IpAddr,
+    /// When it asks, by the calendar.
+    pub at: SystemTime,
+    /// Whose days and months count for it; those of UTC, if nothing is said about that.
+    pub zone: Option<&'a Zone>,
     /// The route, once there is one.
     pub route: Option<&'a RouteId>,
 }
@@ -49,20 +54,45 @@ pub struct Asker<'a> {
 impl<'a> Asker<'a> {
     /// Somebody of whom nothing is known but where they are.
     #[must_use]
-    pub const fn stranger(client_ip: IpAddr, route: Option<&'a RouteId>) -> Self {
-        Self { tenant: None, plan: None, user: None, api_key: None, role: None, claims: &[], client_ip, route }
+    pub const fn stranger(client_ip: IpAddr, route: Option<&'a RouteId>, at: SystemTime) -> Self {
+        Self {
+            tenant: None,
+            plan: None,
+            user: None,
+            api_key: None,
+            role: None,
+            claims: &[],
+            client_ip,
+            at,
+            zone: None,
+            route,
+        }
     }
 }
 
-/// The key under which budgets are told apart.
+/// The key under which budgets are told apart. Whoever keeps what was used of quotas keeps it, too.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seed(u64, u64);
+pub struct Seed(u64, u64);
 
 impl Seed {
     /// One that nobody knows: of the randomness that the standard library takes for its own tables.
-    pub(crate) fn random() -> Self {
+    #[must_use]
+    pub fn random() -> Self {
         let random = || RandomState::new().build_hasher().finish();
         Self(random(), random())
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 16] {
+        ((self.0 as u128) << 64 | self.1 as u128).to_be_bytes()
+    }
+}
+
+impl From<[u8; 16]> for Seed {
+    fn from(bytes: [u8; 16]) -> Self {
+        let both = u128::from_be_bytes(bytes);
+        Self((both >> 64) as u64, both as u64)
     }
 }
 
@@ -157,7 +187,7 @@ mod tests {
             api_key: Some("k-1"),
             role: Some("viewer"),
             claims: &org,
-            ..Asker::stranger([192, 0, 2, 1].into(), Some(&route))
+            ..Asker::stranger([192, 0, 2, 1].into(), Some(&route), SystemTime::UNIX_EPOCH)
         };
         let of = |parts: &[KeyPart], asker: &Asker<'_>| Fingerprint::of(parts, asker, seed);
         let own = of(&all, &asker);
@@ -198,7 +228,8 @@ mod tests {
         let name = |text: &str| -> (TenantId, RouteId) { (text.parse().unwrap(), text.parse().unwrap()) };
         let ((ab, _), (a, _), (_, c), (_, bc)) = (name("ab"), name("a"), name("c"), name("bc"));
         let of = |tenant, route| {
-            let asker = Asker { tenant: Some(tenant), ..Asker::stranger([0; 4].into(), Some(route)) };
+            let asker =
+                Asker { tenant: Some(tenant), ..Asker::stranger([0; 4].into(), Some(route), SystemTime::UNIX_EPOCH) };
             Fingerprint::of(&[KeyPart::Tenant, KeyPart::Route], &asker, seed)
         };
         assert_ne!(of(&ab, &c), of(&a, &bc));

@@ -1,4 +1,4 @@
-//! How much of it: rates, requests in flight, bytes and failed logins, per tenant, user, client address and more, judged
+//! How much of it: rates, quotas, requests in flight, bytes and failed logins, per tenant, user, client address and more, judged
 //! together.
 //!
 //! *What it decides:* whether one more request fits into every limit of its route ([`Limits::spend`]). Either it is
@@ -28,7 +28,7 @@
 //! use std::sync::Arc;
 //! use std::time::{Duration, Instant};
 //!
-//! use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers};
+//! use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers, Seed};
 //!
 //! let start = Instant::now();
 //! let per_tenant = Limit {
@@ -39,10 +39,10 @@
 //!     plans: Vec::new(),
 //!     tenants: Vec::new(),
 //! };
-//! let limits = Arc::new(Limits::new(vec![per_tenant], Vec::new(), 10_000, start)?);
+//! let limits = Arc::new(Limits::new(vec![per_tenant], Vec::new(), Seed::random(), 10_000, start)?);
 //! let tenant = "acme".parse()?;
 //! let route = "invoices".parse()?;
-//! let asker = Asker { tenant: Some(&tenant), ..Asker::stranger([192, 0, 2, 1].into(), Some(&route)) };
+//! let asker = Asker { tenant: Some(&tenant), ..Asker::stranger([192, 0, 2, 1].into(), Some(&route), std::time::SystemTime::UNIX_EPOCH) };
 //! let spend = |now| limits.spend(&[0], &asker, NonZeroU32::MIN, now);
 //!
 //! assert_eq!(spend(start).unwrap().standing.levels()[0].remaining, 1);
@@ -61,15 +61,20 @@ mod judge;
 mod key;
 mod limits;
 mod lockout;
+mod near;
 mod numbers;
 mod pace;
+mod quotas;
 mod standing;
 mod table;
 mod tiers;
+mod used;
 
 pub use held::Held;
 pub use judge::Ended;
-pub use key::{Asker, KeyPart};
+pub use key::{Asker, KeyPart, Seed};
 pub use limits::{Limits, MAX_LEVELS, Spent};
+pub use near::{Mark, Near};
 pub use numbers::{Failures, InvalidLimit, Limit, Mode, Numbers};
+pub use quotas::UsedQuota;
 pub use standing::{Exceeded, Level, Room, Standing};

@@ -1,18 +1,20 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
-use terms::{LimitId, PlanId, Reason};
+use terms::{LimitId, Period, PlanId, Reason, Zone};
 
 use crate::held::Held;
 use crate::judge::{Judged, Moment};
 use crate::key::{Fingerprint, Seed};
+use crate::near::{Mark, NearLimit};
 use crate::numbers::Mode;
 use crate::pace::Pace;
 use crate::standing::{Level, Room, Standing, deciding};
 use crate::table::{Budget, Table};
 use crate::tiers::Tiers;
+use crate::used::Used;
 use crate::{Asker, Exceeded, InvalidLimit, Limit, Numbers};
 
 /// How many limits one request may meet. `spend` refuses a longer list; the compiler of routes does so before.
@@ -29,6 +31,7 @@ pub struct Limits {
     start: Instant,
     /// Requests of tenants whose plan no file knows.
     unknown_plans: Arc<AtomicU64>,
+    pub(crate) near: Arc<NearLimit>,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,18 @@ struct Kept {
 struct Counts {
     refused: AtomicU64,
     would_refuse: AtomicU64,
+    nearly: AtomicU64,
+    used_up: AtomicU64,
+}
+
+impl Counts {
+    fn near(&self, mark: Mark) {
+        let count = match mark {
+            Mark::Nearly => &self.nearly,
+            Mark::UsedUp => &self.used_up,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// What a request was charged: where its asker stands, and what is given back or charged when it ends.
@@ -61,10 +76,16 @@ impl Limits {
     ///
     /// # Errors
     /// A limit cannot be kept, or two have one name.
-    pub fn new(limits: Vec<Limit>, plans: Vec<PlanId>, capacity: usize, start: Instant) -> Result<Self, InvalidLimit> {
+    pub fn new(
+        limits: Vec<Limit>,
+        plans: Vec<PlanId>,
+        seed: Seed,
+        capacity: usize,
+        start: Instant,
+    ) -> Result<Self, InvalidLimit> {
         let unknown_plans = Arc::new(AtomicU64::new(0));
         let nothing =
-            Self { kept: Vec::new(), plans: Vec::new(), seed: Seed::random(), capacity, start, unknown_plans };
+            Self { kept: Vec::new(), plans: Vec::new(), seed, capacity, start, unknown_plans, near: Arc::default() };
         Self::succeed(&nothing, limits, plans)
     }
 
@@ -94,7 +115,15 @@ impl Limits {
             kept.push(Kept { limit, tiers, table, counts });
         }
         let Self { seed, capacity, start, .. } = *old;
-        Ok(Self { kept, plans, seed, capacity, start, unknown_plans: Arc::clone(&old.unknown_plans) })
+        Ok(Self {
+            kept,
+            plans,
+            seed,
+            capacity,
+            start,
+            unknown_plans: Arc::clone(&old.unknown_plans),
+            near: Arc::clone(&old.near),
+        })
     }
 
     /// Charges one request of this cost to each limit in `which` (places in the list that this was made of), or to none of
@@ -111,7 +140,14 @@ impl Limits {
         cost: NonZeroU32,
         now: Instant,
     ) -> Result<Spent, Exceeded> {
-        let now = self.moment(now);
+        let now = Moment {
+            calendar: asker
+                .at
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| u32::try_from(since.as_secs()).unwrap_or(u32::MAX)),
+            zone: asker.zone.unwrap_or_else(|| Zone::utc()),
+            ..self.moment(now)
+        };
         let plan = self.plan(asker);
         let mut order = [usize::MAX; MAX_LEVELS];
         let Some(order) = order.get_mut(..which.len()) else {
@@ -158,6 +194,10 @@ impl Limits {
             };
             let level = match judged.after {
                 Some(after) if fits => {
+                    if let Some(mark) = pace.mark(Used::read(budget.value()), Used::read(after), now.calendar) {
+                        kept.counts.near(mark);
+                        self.near.note(&kept.limit.id, asker.tenant, mark);
+                    }
                     budget.set(after);
                     if pace.minds_the_end() {
                         held.hold(self, *place, *tier, key.filter(|_| budget.is_own()));
@@ -199,10 +239,10 @@ impl Limits {
         self.kept.iter().position(|kept| kept.limit.id == *id)
     }
 
-    /// Whether it says something of tenants by their plans.
+    /// Whether plans or time zones of tenants count for any of them.
     #[must_use]
-    pub fn know_plans(&self) -> bool {
-        !self.plans.is_empty()
+    pub fn tell_tenants_apart(&self) -> bool {
+        !self.plans.is_empty() || self.quotas().next().is_some()
     }
 
     /// For each limit, how many requests were charged to its shared budget because it had no room for their key. More
@@ -214,6 +254,16 @@ impl Limits {
     /// For each limit, how many requests it has refused.
     pub fn refused(&self) -> impl Iterator<Item = (&LimitId, u64)> {
         self.kept.iter().map(|kept| (&kept.limit.id, kept.counts.refused.load(Ordering::Relaxed)))
+    }
+
+    /// For each quota, how many keys came near its end in a period, and how many to it.
+    pub fn near(&self) -> impl Iterator<Item = (&LimitId, Mark, u64)> {
+        let quotas = self.kept.iter().filter(|kept| matches!(kept.limit.numbers, Numbers::Quota { .. }));
+        quotas.flat_map(|kept| {
+            let Counts { nearly, used_up, .. } = &*kept.counts;
+            [(Mark::Nearly, nearly), (Mark::UsedUp, used_up)]
+                .map(|(mark, count)| (&kept.limit.id, mark, count.load(Ordering::Relaxed)))
+        })
     }
 
     /// For each limit that only looks, how many requests it would have refused.
@@ -240,14 +290,22 @@ impl Limits {
         Some(known)
     }
 
-    pub(crate) fn moment(&self, now: Instant) -> Moment {
+    pub(crate) fn moment(&self, now: Instant) -> Moment<'static> {
         let nanos = now.saturating_duration_since(self.start).as_nanos();
-        Moment { nanos: u64::try_from(nanos).unwrap_or(u64::MAX) }
+        Moment { nanos: u64::try_from(nanos).unwrap_or(u64::MAX), calendar: 0, zone: Zone::utc() }
     }
 
     pub(crate) fn pace(&self, place: usize, tier: u16) -> Option<(&Pace, &Table)> {
         let kept = self.kept.get(place)?;
         Some((kept.tiers.pace(tier)?, &kept.table))
+    }
+
+    /// The quotas, each with what was used of it.
+    pub(crate) fn quotas(&self) -> impl Iterator<Item = (&LimitId, Period, &Table)> {
+        self.kept.iter().filter_map(|kept| match kept.limit.numbers {
+            Numbers::Quota { per, .. } => Some((&kept.limit.id, per, &*kept.table)),
+            Numbers::Bytes { .. } | Numbers::Concurrency(_) | Numbers::Failures(_) | Numbers::Rate { .. } => None,
+        })
     }
 
     pub(crate) fn policy_item(&self, level: &Level) -> Option<&str> {
@@ -266,6 +324,7 @@ fn goes_on(old: &Limit, new: &Limit) -> bool {
     same && match (&old.numbers, &new.numbers) {
         (Numbers::Concurrency(_), Numbers::Concurrency(_)) => true, // it must: what is in flight gives back what it has
         (Numbers::Rate { .. }, Numbers::Rate { .. }) => true,
+        (Numbers::Quota { per, .. }, Numbers::Quota { per: other, .. }) => per == other,
         (Numbers::Failures(_), Numbers::Failures(_)) => true,
         (one @ Numbers::Bytes { .. }, two @ Numbers::Bytes { .. }) => one == two,
         (_, _) => false,
@@ -277,6 +336,7 @@ const fn reason(limit: &Limit) -> Reason {
         Numbers::Bytes { .. } => Reason::LimitBytes,
         Numbers::Concurrency(_) => Reason::LimitConcurrency,
         Numbers::Failures(_) => Reason::LimitLockout,
+        Numbers::Quota { .. } => Reason::LimitQuota,
         Numbers::Rate { .. } => Reason::LimitRate,
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use terms::{ByteRate, LimitId, PlanId, Rate, TenantId};
+use terms::{ByteRate, LimitId, Period, PlanId, Rate, TenantId};
 
 use crate::KeyPart;
 
@@ -46,6 +46,13 @@ pub enum Numbers {
     Concurrency(u32),
     /// Answers that say no to a login.
     Failures(Failures),
+    /// Requests in each day or month of the asker's calendar.
+    Quota {
+        /// So many.
+        count: u32,
+        /// In which stretch.
+        per: Period,
+    },
     /// Requests, at a rate.
     Rate {
         /// How fast what was spent comes back.
@@ -76,6 +83,7 @@ impl Numbers {
             Self::Bytes { .. } => "bytes",
             Self::Concurrency(_) => "concurrency",
             Self::Failures(_) => "failures",
+            Self::Quota { .. } => "quota",
             Self::Rate { .. } => "rate",
         }
     }
@@ -95,12 +103,18 @@ impl Numbers {
                 lock: one.lock.max(two.lock),
                 statuses: one.statuses,
             }),
+            (Self::Quota { count, per }, Self::Quota { count: count_2, .. }) => {
+                Self::Quota { count: count.min(count_2), per }
+            }
             (Self::Rate { rate, burst }, Self::Rate { rate: rate_2, burst: burst_2 }) => {
                 let one = u128::from(rate.count.get()) * rate_2.per.as_nanos();
                 let two = u128::from(rate_2.count.get()) * rate.per.as_nanos();
                 Self::Rate { rate: if one <= two { rate } else { rate_2 }, burst: burst.min(burst_2) }
             }
-            (Self::Bytes { .. } | Self::Concurrency(_) | Self::Failures(_) | Self::Rate { .. }, _) => self,
+            (
+                Self::Bytes { .. } | Self::Concurrency(_) | Self::Failures(_) | Self::Quota { .. } | Self::Rate { .. },
+                _,
+            ) => self,
         }
     }
 }

@@ -2,7 +2,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use governor::Quota;
-use terms::LimitId;
+use terms::{LimitId, Period};
 
 use crate::numbers::Failures;
 use crate::{InvalidLimit, Numbers};
@@ -11,7 +11,7 @@ use crate::{InvalidLimit, Numbers};
 ///
 /// - rates and bytes: the time up to which it has spent, in nanoseconds since the start (GCRA's theoretical arrival time);
 /// - requests in flight: how many there are;
-/// - failures: see `lockout.rs`.
+/// - quotas: see `used.rs`; failures: see `lockout.rs`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
     Bytes(Volume),
@@ -19,6 +19,10 @@ pub(crate) enum Pace {
     Failures(Failures),
     /// Zero: nothing passes, ever.
     Nothing,
+    Quota {
+        count: u32,
+        per: Period,
+    },
     Rate(Steady),
 }
 
@@ -45,9 +49,11 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 impl Pace {
     pub(crate) fn of(id: &LimitId, numbers: &Numbers) -> Result<Self, InvalidLimit> {
         match *numbers {
-            Numbers::Bytes { burst: 0, .. } | Numbers::Rate { burst: 0, .. } | Numbers::Concurrency(0) => {
-                Ok(Self::Nothing)
-            }
+            Numbers::Bytes { burst: 0, .. }
+            | Numbers::Concurrency(0)
+            | Numbers::Quota { count: 0, .. }
+            | Numbers::Rate { burst: 0, .. } => Ok(Self::Nothing),
+            Numbers::Quota { count, per } => Ok(Self::Quota { count, per }),
             Numbers::Failures(failures) if failures.most == 0 => Ok(Self::Nothing),
             Numbers::Bytes { rate, burst } => Volume::of(id, rate, burst).map(Self::Bytes),
             Numbers::Concurrency(most) => Ok(Self::Concurrency(most)),

@@ -19,6 +19,8 @@ pub(crate) const WAYS: usize = 32;
 pub(crate) struct Table {
     sets: Box<[Mutex<Option<Box<Set>>>]>,
     shared: Mutex<u64>,
+    /// Which sets were charged since they were looked at last; the last bit is that of `shared`.
+    changed: Box<[AtomicU64]>,
     crowded: AtomicU64,
 }
 
@@ -31,8 +33,27 @@ pub(crate) struct Set {
 /// Where one key's number stands, locked.
 #[derive(Debug)]
 pub(crate) enum Budget<'a> {
-    Own { set: MutexGuard<'a, Option<Box<Set>>>, way: usize },
-    Shared { value: MutexGuard<'a, u64> },
+    Own { set: MutexGuard<'a, Option<Box<Set>>>, way: usize, changed: Changed<'a> },
+    Shared { value: MutexGuard<'a, u64>, changed: Changed<'a> },
+}
+
+/// Where it is noted that a set was charged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Changed<'a> {
+    bits: &'a [AtomicU64],
+    place: usize,
+}
+
+impl Changed<'_> {
+    /// Seldom more than one look: a bit that is there stays until somebody keeps what was charged.
+    fn note(self) {
+        let bit = 1 << (self.place % 64);
+        if let Some(word) = self.bits.get(self.place / 64)
+            && word.load(Ordering::Relaxed) & bit == 0
+        {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Table {
@@ -42,6 +63,7 @@ impl Table {
         Self {
             sets: std::iter::repeat_with(Mutex::default).take(count).collect(),
             shared: Mutex::default(),
+            changed: std::iter::repeat_with(AtomicU64::default).take((count + 1).div_ceil(64)).collect(),
             crowded: AtomicU64::new(0),
         }
     }
@@ -52,15 +74,41 @@ impl Table {
         let own = key.and_then(|key| {
             // The upper half of a product: the fingerprint scaled down to the number of sets.
             let scaled = (u128::from(key.get()) * self.sets.len() as u128) >> 64;
-            let mut set = locked(self.sets.get(usize::try_from(scaled).ok()?)?);
+            let place = usize::try_from(scaled).ok()?;
+            let mut set = locked(self.sets.get(place)?);
             let way = set.get_or_insert_with(Box::default).way(key.get(), stale);
             if way.is_none() {
                 self.crowded.fetch_add(1, Ordering::Relaxed);
             }
-            way.map(|way| Budget::Own { set, way })
+            way.map(|way| Budget::Own { set, way, changed: self.changed(place) })
         });
         // FAIL CLOSED: without a key or without room there is one budget for all such, not none at all.
-        own.unwrap_or_else(|| Budget::Shared { value: locked(&self.shared) })
+        own.unwrap_or_else(|| Budget::Shared { value: locked(&self.shared), changed: self.changed(self.sets.len()) })
+    }
+
+    const fn changed(&self, place: usize) -> Changed<'_> {
+        Changed { bits: &self.changed, place }
+    }
+
+    /// Tells the key and the number of all that may have been charged since this was asked last; 0 stands for the shared one.
+    pub(crate) fn take_changed(&self, mut tell: impl FnMut(u64, u64)) {
+        for (word, bits) in self.changed.iter().enumerate() {
+            let mut left = if bits.load(Ordering::Relaxed) == 0 { 0 } else { bits.swap(0, Ordering::Relaxed) };
+            while left != 0 {
+                let place = word * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                match self.sets.get(place) {
+                    Some(set) => {
+                        let set = locked(set);
+                        let slots = set.iter().flat_map(|set| set.keys.iter().zip(&set.values));
+                        slots
+                            .filter(|(key, value)| **key != 0 && **value != 0)
+                            .for_each(|(key, value)| tell(*key, *value));
+                    }
+                    None => tell(0, *locked(&self.shared)),
+                }
+            }
+        }
     }
 
     /// How many requests were charged to the shared budget for want of room.
@@ -97,20 +145,30 @@ impl Budget<'_> {
     /// Where the key stands.
     pub(crate) fn value(&self) -> u64 {
         match self {
-            Self::Own { set, way } => set.as_ref().and_then(|set| set.values.get(*way)).copied().unwrap_or(u64::MAX),
-            Self::Shared { value } => **value,
+            Self::Own { set, way, .. } => {
+                set.as_ref().and_then(|set| set.values.get(*way)).copied().unwrap_or(u64::MAX)
+            }
+            Self::Shared { value, .. } => **value,
         }
     }
 
     /// Charges.
     pub(crate) fn set(&mut self, next: u64) {
         match self {
-            Self::Own { set, way } => {
+            Self::Own { changed, .. } | Self::Shared { changed, .. } => changed.note(),
+        }
+        self.restore(next);
+    }
+
+    /// Puts back what is known elsewhere already.
+    pub(crate) fn restore(&mut self, next: u64) {
+        match self {
+            Self::Own { set, way, .. } => {
                 if let Some(value) = set.as_mut().and_then(|set| set.values.get_mut(*way)) {
                     *value = next;
                 }
             }
-            Self::Shared { value } => **value = next,
+            Self::Shared { value, .. } => **value = next,
         }
     }
 

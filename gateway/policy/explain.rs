@@ -129,10 +129,8 @@ impl Policy {
         for rule in matched.route.limits.iter().filter_map(|place| self.limits.get(*place)) {
             let amount = rule.amount_for(tenant, plan);
             let cost = match (amount, matched.route.cost.get()) {
-                (Amount::Rate { .. }, cost @ 2..) => format!(", of which it takes {cost}"),
-                (Amount::Bytes(_) | Amount::Concurrency(_) | Amount::Failures { .. } | Amount::Rate { .. }, _) => {
-                    String::new()
-                }
+                (Amount::Quota { .. } | Amount::Rate { .. }, cost @ 2..) => format!(", of which it takes {cost}"),
+                (_, _) => String::new(),
             };
             let mode = match rule.mode {
                 LimitMode::Enforce => "",

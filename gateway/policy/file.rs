@@ -20,7 +20,7 @@ use yaml::{At, Named, Node, Pairs, Tried};
 pub(crate) use cors::CorsEntry;
 pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
-pub(crate) use limit::{AmountEntry, LimitEntry};
+pub(crate) use limit::{AmountEntry, LimitEntry, PeriodWord};
 pub(crate) use route::{
     AuditWord, AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, MeansEntry, RouteEntry, TimeoutsEntry, UpgradeWord,
     UpstreamEntry,
@@ -86,6 +86,9 @@ pub(crate) struct TenantEntry {
     /// Where it is at home.
     #[serde(default)]
     pub(crate) region: Option<At<String>>,
+    /// Whose days and months its quotas are of: `Europe/Berlin`. Those of UTC, if it is left out.
+    #[serde(default)]
+    pub(crate) time_zone: Option<At<String>>,
     /// The longest that a session of a member's may last, since `auth_time`, or since `iat` where that is not said: `8h`. As long
     /// as tokens say, if it is left out.
     #[serde(default)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use terms::{ByteRate, LimitId, Place, PlanId, Rate, Span, TenantId};
+use terms::{ByteRate, LimitId, Period, Place, PlanId, Rate, Span, TenantId};
 
 /// A limit as the files define it. `limit` keeps the counts.
 #[derive(Clone, Debug)]
@@ -53,6 +53,13 @@ pub enum Amount {
         lock: Duration,
         /// The statuses that count; 0 where there are fewer.
         statuses: [u16; 4],
+    },
+    /// Requests in each day or month of the tenant's calendar.
+    Quota {
+        /// So many.
+        count: u32,
+        /// In which stretch.
+        per: Period,
     },
     /// Requests, at a rate.
     Rate {
@@ -113,11 +120,16 @@ impl LimitRule {
         own.or_else(of_plan).unwrap_or(self.amount)
     }
 
-    /// The smallest bucket that anybody has who has one at all, if it counts what requests cost.
+    /// Whether it counts what requests cost.
+    pub(crate) const fn counts_cost(&self) -> bool {
+        matches!(self.amount, Amount::Quota { .. } | Amount::Rate { .. })
+    }
+
+    /// The least that anybody has who has anything at all, if it counts what requests cost.
     pub(crate) fn smallest(&self) -> Option<NonZeroU32> {
         let all = self.plans.iter().map(|(_, amount)| amount).chain(self.tenants.iter().map(|(_, amount)| amount));
         let burst = |amount: &Amount| match amount {
-            Amount::Rate { burst, .. } => NonZeroU32::new(*burst),
+            Amount::Rate { burst: most, .. } | Amount::Quota { count: most, .. } => NonZeroU32::new(*most),
             Amount::Bytes(_) | Amount::Concurrency(_) | Amount::Failures { .. } => None,
         };
         all.chain([&self.amount]).filter_map(burst).min()
@@ -131,6 +143,7 @@ impl Amount {
             Self::Bytes(_) => "bytes",
             Self::Concurrency(_) => "concurrency",
             Self::Failures { .. } => "failures",
+            Self::Quota { .. } => "quota",
             Self::Rate { .. } => "rate",
         }
     }
@@ -144,6 +157,7 @@ impl fmt::Display for Amount {
             Self::Failures { most, within, lock, .. } => {
                 write!(f, "{most} failures within {} lock for {}", Span(*within), Span(*lock))
             }
+            Self::Quota { count, per } => write!(f, "{count} per {}", per.as_str()),
             Self::Rate { rate, burst } => write!(f, "{rate}, {burst} at once"),
         }
     }

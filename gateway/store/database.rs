@@ -38,7 +38,7 @@ pub enum StoreError {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How an empty database becomes one of this format, step by step. The number of steps taken stands in the file.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     "
     CREATE TABLE changes (only INTEGER PRIMARY KEY CHECK (only = 0), count INTEGER NOT NULL) STRICT;
     INSERT INTO changes VALUES (0, 0);
@@ -138,6 +138,25 @@ const STEPS: [&str; 5] = [
         found INTEGER,
         who TEXT NOT NULL,
         done INTEGER NOT NULL
+    ) STRICT;
+",
+    // `pace` is what a key used between the last two times that it was kept. `torn` says that a run has kept something and has
+    // not ended.
+    "
+    CREATE TABLE quotas (
+        quota TEXT NOT NULL,
+        period TEXT NOT NULL,
+        key INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        pace INTEGER NOT NULL,
+        PRIMARY KEY (quota, period, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX quotas_ends ON quotas (ends);
+    CREATE TABLE quota_state (
+        only INTEGER PRIMARY KEY CHECK (only = 0),
+        seed BLOB NOT NULL CHECK (length(seed) = 16),
+        torn INTEGER NOT NULL CHECK (torn IN (0, 1))
     ) STRICT;
 ",
 ];

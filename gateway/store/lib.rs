@@ -1,4 +1,5 @@
-//! What must survive a restart and is not written in files: API keys, and which tokens were taken back, here or at another gateway.
+//! What must survive a restart and is not written in files: API keys, what was used of quotas, and which tokens were taken back,
+//! here or at another gateway.
 //!
 //! *What it decides:* that a change is on disk before it is acknowledged, that several processes may read and write at
 //! once, and that whoever reads learns of a change by one number.
@@ -33,6 +34,7 @@ mod audit_uses;
 mod database;
 mod exchange;
 mod key_events;
+mod quotas;
 mod revocations;
 mod rows;
 
@@ -41,4 +43,5 @@ pub use audit_uses::{AuditUse, UseOf, UsesUpTo};
 pub use database::{Store, StoreError};
 pub use exchange::{Change, Posted, Told};
 pub use key_events::{KeyEvent, KeyTurn};
+pub use quotas::{Keeping, KeptQuota, LastRun};
 pub use revocations::{Event, Extent, News, Revocation, Taken, Turn};

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use terms::{Clients, IssuerId, PlanId, RegionId, TenantId};
+use terms::{Clients, IssuerId, PlanId, RegionId, TenantId, Zone};
 
 use crate::Mfa;
 
@@ -20,6 +20,8 @@ pub struct Tenant {
     pub plan: Option<PlanId>,
     /// Where it is at home.
     pub region: Option<RegionId>,
+    /// Whose days and months its quotas are of; those of UTC, if nothing is said about that.
+    pub time_zone: Option<Zone>,
     /// The longest that a session of a member's may last, since the member has proven itself.
     pub session_max: Option<Duration>,
     /// By what its members must be known, if by more than one factor.
@@ -37,6 +39,7 @@ impl Tenant {
             issuers: None,
             plan: None,
             region: None,
+            time_zone: None,
             session_max: None,
             mfa: None,
         }
@@ -74,6 +77,8 @@ pub struct TenantRow {
     pub plan: Option<String>,
     /// Where it is at home.
     pub region: Option<String>,
+    /// The time zone of its quotas.
+    pub time_zone: Option<String>,
     /// Who may speak for it.
     pub issuers: Option<Vec<String>>,
     /// From which networks alone.

@@ -37,6 +37,7 @@ mod subject;
 mod surrogate;
 mod tenant_id;
 mod units;
+mod zone;
 
 pub use addresses::{is_loopback_name, is_private, is_special};
 pub use author::{Author, InvalidAuthor};
@@ -64,3 +65,4 @@ pub use subject::{InvalidSubject, Subject};
 pub use surrogate::{InvalidSurrogate, Surrogate};
 pub use tenant_id::{InvalidTenantId, TenantId};
 pub use units::{ByteCount, ByteRate, InvalidUnit, Rate, Share, Span};
+pub use zone::{InvalidZone, Period, Zone};

@@ -220,6 +220,51 @@ async fn an_address_that_comes_too_often_is_refused_before_its_token_is_looked_a
     assert_eq!(gateway.backend.seen().len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_restart_nor_a_kill_gives_back_what_was_used_of_a_quota() {
+    let limits = "  daily: { quota: 10, per: day, key: [tenant, user] }\n";
+    let text = world(limits, "limits: [daily]", "");
+    let text = text.replacen("acme: { status: active }", "acme: { status: active, time_zone: Asia/Kolkata }", 1);
+    let mut gateway = Gateway::test().policies(&text).start().await;
+    let ask = async |gateway: &Gateway, user: &str| {
+        let token = gateway.token("acme", user, &["viewer"]);
+        gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(token)).await
+    };
+    for left in (5..10).rev() {
+        let answer = ask(&gateway, "ada").await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.field("ratelimit").unwrap().starts_with(&format!("\"daily\";r={left};t=")));
+    }
+    gateway.process().signal("TERM");
+    gateway.process().wait();
+    gateway.start_again();
+    for left in (2..5).rev() {
+        let answer = ask(&gateway, "ada").await;
+        assert!(answer.field("ratelimit").unwrap().starts_with(&format!("\"daily\";r={left};t=")), "to the last one");
+    }
+    gateway.eventually("the log tells of it", || gateway.said().contains("a quota is nearly used up, or is"));
+    assert_eq!(gateway.metric("cloister_quota_near_total"), 1.0);
+    assert_eq!(ask(&gateway, "bob").await.status, 200);
+    let store = store::Store::open_existing(&gateway.folder.path().join("state")).unwrap();
+    let charged = || {
+        let mut counts: Vec<u32> = store.quotas(0).unwrap().0.iter().map(|kept| kept.count).collect();
+        counts.sort_unstable();
+        counts
+    };
+    gateway.eventually("all of it is kept", || matches!(*charged(), [2, 9..=11]));
+    let of_ada = charged()[1]; // eight, and once more what was used just before they were kept
+    gateway.process().signal("KILL");
+    gateway.process().wait();
+    gateway.start_again();
+    let answer = ask(&gateway, "ada").await;
+    match of_ada {
+        9 => assert!(answer.field("ratelimit").unwrap().starts_with("\"daily\";r=0"), "{answer:?}"),
+        _ => assert_eq!((answer.status, gateway.reason(&answer).as_str()), (429, "limit.quota")),
+    }
+    let bob = ask(&gateway, "bob").await;
+    assert!(bob.field("ratelimit").unwrap().starts_with("\"daily\";r=7"), "one, and once more what it was: {bob:?}");
+}
+
 #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]
 fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
     tokio::spawn(task)

@@ -13,6 +13,7 @@ use crate::KeyPart;
 
 mod kinds;
 mod mixed;
+mod quotas;
 mod reload;
 
 fn limit(id: &str, rate: &str, burst: u32, key: &[KeyPart]) -> Limit {
@@ -31,7 +32,7 @@ fn of(id: &str, numbers: Numbers, key: &[KeyPart]) -> Limit {
 }
 
 fn limits(kept: Vec<Limit>, capacity: usize, start: Instant) -> Arc<Limits> {
-    Arc::new(Limits::new(kept, Vec::new(), capacity, start).unwrap())
+    Arc::new(Limits::new(kept, Vec::new(), Seed::random(), capacity, start).unwrap())
 }
 
 const ONE: NonZeroU32 = NonZeroU32::MIN;
@@ -39,7 +40,7 @@ const ONE: NonZeroU32 = NonZeroU32::MIN;
 static ROUTE: LazyLock<RouteId> = LazyLock::new(|| "invoices".parse().unwrap());
 
 fn from(address: impl Into<IpAddr>) -> Asker<'static> {
-    Asker::stranger(address.into(), Some(&ROUTE))
+    Asker::stranger(address.into(), Some(&ROUTE), std::time::SystemTime::UNIX_EPOCH)
 }
 
 fn numbered(number: u64) -> Asker<'static> {
@@ -165,7 +166,7 @@ fn what_was_spent_survives_a_reload_that_does_not_touch_the_limit() {
 
 #[test]
 fn two_limits_of_one_name_are_refused() {
-    let refused = |kept| Limits::new(kept, Vec::new(), 16, start()).unwrap_err();
+    let refused = |kept| Limits::new(kept, Vec::new(), Seed::random(), 16, start()).unwrap_err();
     let kept = vec![limit("l", "1/m", 1, &[]), limit("l", "1/s", 1, &[])];
     assert_eq!(refused(kept), InvalidLimit::Duplicate("l".parse().unwrap()));
     let twice = limit("l", "1/s", 1, &[KeyPart::User, KeyPart::Tenant, KeyPart::User]);

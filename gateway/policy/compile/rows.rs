@@ -94,6 +94,7 @@ fn read_row(
         plan: text(&row.plan),
         limits: Pairs::default(),
         region: text(&row.region),
+        time_zone: text(&row.time_zone),
         session_max: text(&row.session_max),
         mfa: mfa.map(|mfa| at(Tried(Some(mfa)))),
     };

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use tenancy::{Members, MembershipSource, Mfa, Registry, Status, Tenant, Voucher};
 use terms::{
-    Clients, Finding, Findings, IssuerId, Network, Networks, Place, PlanId, RegionId, RoleName, Span, Subject, TenantId,
+    Clients, Finding, Findings, IssuerId, Network, Networks, Place, PlanId, RegionId, RoleName, Span, Subject,
+    TenantId, Zone,
 };
 use yaml::At;
 
@@ -67,8 +68,8 @@ pub(super) fn read_tenant(
     let issuers = issuers.map(|issuers| read_issuers(file, issuers, known, findings));
     let own = entry.map(|tenant| Own::read(file, tenant, findings)).unwrap_or_default();
     id.zip(status).zip(clients).map(|((id, status), clients)| {
-        let Own { plan, region, session_max, mfa } = own;
-        Tenant { id, status, clients, issuers, plan, region, session_max, mfa }
+        let Own { plan, region, time_zone, session_max, mfa } = own;
+        Tenant { id, status, clients, issuers, plan, region, time_zone, session_max, mfa }
     })
 }
 
@@ -77,13 +78,14 @@ pub(super) fn read_tenant(
 struct Own {
     plan: Option<PlanId>,
     region: Option<RegionId>,
+    time_zone: Option<Zone>,
     session_max: Option<Duration>,
     mfa: Option<Mfa>,
 }
 
 impl Own {
     fn read(file: &Arc<str>, entry: &TenantEntry, findings: &mut Findings) -> Self {
-        let TenantEntry { plan, region, session_max, mfa, .. } = entry;
+        let TenantEntry { plan, region, time_zone, session_max, mfa, .. } = entry;
         let session_max = session_max.as_ref().and_then(|written| {
             let Span(span) = parse(file, written, findings)?;
             if span < Duration::from_secs(1) {
@@ -96,6 +98,7 @@ impl Own {
         Self {
             plan: plan.as_ref().and_then(|plan| parse(file, plan, findings)),
             region: region.as_ref().and_then(|region| parse(file, region, findings)),
+            time_zone: time_zone.as_ref().and_then(|zone| parse(file, zone, findings)),
             session_max,
             mfa: mfa.map(|(written, mfa)| read_mfa(file, written.spot.place(file), mfa, findings)),
         }

@@ -6,7 +6,8 @@ use yaml::{At, Tried};
 
 use crate::limit::LimitMode;
 
-/// A limit: how much of what, for each key. One of `rate`, `concurrency`, `bytes` and `failures` says what it counts.
+/// A limit: how much of what, for each key. One of `rate`, `quota`, `concurrency`, `bytes` and `failures` says
+/// what it counts.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
 pub(crate) struct LimitEntry {
@@ -15,6 +16,10 @@ pub(crate) struct LimitEntry {
     pub(crate) rate: Option<At<String>>,
     /// How many requests a full bucket holds, beside `rate`. 0 lets nothing through.
     pub(crate) burst: Option<At<u32>>,
+    /// Requests in each day or month, beside `per`, by the calendar of the tenant. 0 lets nothing through.
+    pub(crate) quota: Option<At<u32>>,
+    /// `day` or `month`, beside `quota`.
+    pub(crate) per: Option<At<Tried<PeriodWord>>>,
     /// Requests in flight at the same time. 0 lets nothing through.
     pub(crate) concurrency: Option<At<u32>>,
     /// Bytes of the bodies of requests and responses: `100MiB/m`. They are charged when they are known.
@@ -38,6 +43,16 @@ pub(crate) struct LimitEntry {
     pub(crate) mode: Option<Tried<LimitMode>>,
 }
 
+/// A stretch of the calendar.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PeriodWord {
+    /// From midnight to midnight.
+    Day,
+    /// From the first of a month to that of the next.
+    Month,
+}
+
 /// How much of a limit a plan or a tenant has. Of the kind of the limit.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping")]
@@ -47,6 +62,8 @@ pub(crate) struct AmountEntry {
     pub(crate) rate: Option<At<String>>,
     /// How many requests a full bucket holds, beside `rate`. 0 lets nothing through.
     pub(crate) burst: Option<At<u32>>,
+    /// Requests in each day or month, as the limit says. 0 lets nothing through.
+    pub(crate) quota: Option<At<u32>>,
     /// Requests in flight at the same time. 0 lets nothing through.
     pub(crate) concurrency: Option<At<u32>>,
     /// Bytes of bodies: `100MiB/m`.

@@ -18,15 +18,17 @@ fn a_limit_counts_one_thing_for_a_key() {
         "  a: { rate: 10/s, burst: 5, key: [tenant, api_key, role, issuer] }\n  \
          b: { concurrency: 20, key: [tenant], mode: shadow }\n  \
          c: { bytes: 100MiB/m, key: [\"claim:org\", user] }\n  \
-         d: { failures: 5, of: [401, 403], within: 10m, lock: 15m, key: [client_ip, route] }",
-        "limits: [a, b, c, d]\n  cost: 5",
+         d: { failures: 5, of: [401, 403], within: 10m, lock: 15m, key: [client_ip, route] }\n  \
+         e: { quota: 1000, per: month, key: [tenant] }",
+        "limits: [a, b, c, d, e]\n  cost: 5",
     );
     let policy = compile(&[Source { path: "p.yaml", text: &text }], &known).unwrap().policy;
-    let [a, b, c, d] = policy.limits() else { panic!() };
+    let [a, b, c, d, e] = policy.limits() else { panic!() };
     assert_eq!(a.key, [KeyPart::Tenant, KeyPart::ApiKey, KeyPart::Role, KeyPart::Issuer]);
     assert_eq!(b.amount, Amount::Concurrency(20));
     assert_eq!(c.key, [KeyPart::Claim(0), KeyPart::User]);
     assert_eq!(d.amount.to_string(), "5 failures within 10m lock for 15m");
+    assert_eq!(e.amount, Amount::Quota { count: 1_000, per: terms::Period::Month });
     assert_eq!(policy.routes()[0].cost.get(), 5);
 }
 
@@ -54,11 +56,14 @@ fn what_no_limit_can_be_is_said_at_its_place() {
   short: { failures: 5, of: [200], within: 10ms, key: [client_ip] }
   many: { failures: 5, of: [400, 401, 402, 403, 404], within: 10m, lock: 1m, key: [client_ip] }
   claim: { rate: 1/s, burst: 1, key: [\"claim:org\"] }
+  period: { quota: 5, key: [tenant] }
+  week: { quota: 5, per: week, key: [tenant] }
+  per: { rate: 1/s, burst: 1, per: day, key: [tenant] }
   word: { rate: 1/s, burst: 1, key: [apikey] }",
         "limits: [none]",
     )), @r#"
-p.yaml:2:3 a limit says how much there is (write one of `rate` (with `burst`), `concurrency`, `bytes` and `failures` (with `within` and `lock`))
-p.yaml:3:3 a limit counts one thing (write one of `rate` (with `burst`), `concurrency`, `bytes` and `failures` (with `within` and `lock`))
+p.yaml:2:3 a limit says how much there is (write one of `rate` (with `burst`), `quota` (with `per`), `concurrency`, `bytes` and `failures` (with `within` and `lock`))
+p.yaml:3:3 a limit counts one thing (write one of `rate` (with `burst`), `quota` (with `per`), `concurrency`, `bytes` and `failures` (with `within` and `lock`))
 p.yaml:4:19 a rate says how much may come at once (write `burst` beside it)
 p.yaml:5:35 `burst` stands beside `rate` alone
 p.yaml:6:17 `0/s` does not parse: a rate of zero lets nothing through; where that is meant, write `burst: 0` beside any rate
@@ -69,7 +74,10 @@ p.yaml:9:30 no answer with this status says no (statuses from 400 to 599 do)
 p.yaml:9:44 it is at least a second
 p.yaml:10:28 a limit of failures counts from 1 to 4 statuses
 p.yaml:11:39 claim `org` is not one that tokens are asked for (name it under `claims` in cloister.yaml: `claims: { org: org_id }`)
-p.yaml:12:38 `apikey` is not known here (did you mean `api_key`?)
+p.yaml:12:20 a quota says in which stretch of time (write `per: day` or `per: month` beside it)
+p.yaml:13:26 `week` is not known here (known here: `day`, `month`)
+p.yaml:14:36 `per` stands beside `quota` alone
+p.yaml:15:38 `apikey` is not known here (did you mean `api_key`?)
 "#);
 }
 
@@ -77,8 +85,8 @@ p.yaml:12:38 `apikey` is not known here (did you mean `api_key`?)
 fn a_request_that_could_never_pass_is_found_at_load() {
     let limits = "  a: { rate: 10/s, burst: 5, key: [tenant] }\n  b: { concurrency: 3, key: [tenant] }\n\
         plans: { free: { a: { rate: 1/s, burst: 2 } }, none: { a: { rate: 1/s, burst: 0 } } }";
-    insta::assert_snapshot!(refused(&file(limits, "limits: [a, b]\n  cost: 3")), @r#"p.yaml:13:9 a request that costs 3 never fits into the burst of 2 that limit `a` has (it stands at p.yaml:2:3)"#);
-    insta::assert_snapshot!(refused(&file(limits, "limits: [b]\n  cost: 2")), @r#"p.yaml:13:9 no limit of this route counts what requests cost (limits with a `rate` do)"#);
+    insta::assert_snapshot!(refused(&file(limits, "limits: [a, b]\n  cost: 3")), @r#"p.yaml:13:9 a request that costs 3 never fits into the 2 that limit `a` has (it stands at p.yaml:2:3)"#);
+    insta::assert_snapshot!(refused(&file(limits, "limits: [b]\n  cost: 2")), @r#"p.yaml:13:9 no limit of this route counts what requests cost (limits with a `rate` or a `quota` do)"#);
     insta::assert_snapshot!(refused(&file(limits, "limits: [a]\n  cost: 0")), @r#"p.yaml:13:9 what costs nothing is not limited (take `limits` away if that is meant)"#);
     compiled(&file(limits, "limits: [a, b]\n  cost: 2"));
 }
@@ -103,6 +111,7 @@ p.yaml:9:3 key `gold` stands here twice (the first stands at p.yaml:5:3)
 p.yaml:11:33 plan `golld` is not defined (did you mean `gold`?)
 p.yaml:12:51 limit `aa` is not defined (did you mean `a`?)
 "#);
+    insta::assert_snapshot!(refused(&file(&format!("{limits}\ntenants: {{ acme: {{ status: active, time_zone: Berlin }} }}"), "limits: [a, shared]")), @r#"p.yaml:4:47 `Berlin` does not parse: a time zone is written as in the IANA database: `Europe/Berlin`, `America/New_York`, `UTC`"#);
     let policy = compiled(&file(
         &format!(
             "{limits}

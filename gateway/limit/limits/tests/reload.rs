@@ -19,7 +19,7 @@ fn planned() -> Vec<Limit> {
 fn a_tenant_has_the_numbers_of_its_own_of_its_plan_or_of_the_limit_and_the_least_of_an_unknown_plan() {
     let start = start();
     let plans = ["silver", "gold", "free"].map(|plan| plan.parse().unwrap());
-    let limits = Arc::new(Limits::new(planned(), plans.to_vec(), 16, start).unwrap());
+    let limits = Arc::new(Limits::new(planned(), plans.to_vec(), Seed::random(), 16, start).unwrap());
     for (tenant, plan, expected) in [
         ("acme", Some("gold"), 7),
         ("globex", Some("gold"), 10),
@@ -42,7 +42,7 @@ fn an_unknown_plan_gets_the_least_of_every_number() {
     let plans = vec![("quick".parse().unwrap(), rate("100/h", 2)), ("slow".parse().unwrap(), rate("1/h", 50))];
     let kept = vec![Limit { plans, ..own }];
     let known = ["quick", "slow"].map(|plan| plan.parse().unwrap()).to_vec();
-    let limits = Arc::new(Limits::new(kept, known, 16, start).unwrap());
+    let limits = Arc::new(Limits::new(kept, known, Seed::random(), 16, start).unwrap());
     let unknown = "bought".parse().unwrap();
     let asker = Asker { plan: Some(&unknown), ..anybody() };
     assert_eq!(drain(&limits, &[0], &asker, start), 2);
@@ -53,7 +53,7 @@ fn an_unknown_plan_gets_the_least_of_every_number() {
 fn numbers_of_a_plan_that_count_something_else_are_refused() {
     let own = limit("l", "10/h", 3, &[]);
     let kept = vec![Limit { plans: vec![("gold".parse().unwrap(), Numbers::Concurrency(9))], ..own }];
-    let error = Limits::new(kept, vec!["gold".parse().unwrap()], 16, start()).unwrap_err();
+    let error = Limits::new(kept, vec!["gold".parse().unwrap()], Seed::random(), 16, start()).unwrap_err();
     assert_eq!(error, InvalidLimit::Kind("l".parse().unwrap()));
 }
 

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use terms::{Finding, Findings, Place, Span};
-use yaml::At;
+use terms::{Finding, Findings, Period, Place, Span};
+use yaml::{At, Tried};
 
 use crate::compile::names::parse;
-use crate::file::{AmountEntry, LimitEntry};
+use crate::file::{AmountEntry, LimitEntry, PeriodWord};
 use crate::limit::Amount;
 
 /// Reads how much of what there is.
@@ -16,15 +16,17 @@ pub(super) struct Reader<'a> {
 /// How many statuses one limit can tell.
 const STATUSES: usize = 4;
 
-const KINDS: &str =
-    "write one of `rate` (with `burst`), `concurrency`, `bytes` and `failures` (with `within` and `lock`)";
+const KINDS: &str = "write one of `rate` (with `burst`), `quota` (with `per`), `concurrency`, `bytes` and `failures` (with `within` and `lock`)";
 
 impl Reader<'_> {
     pub(super) fn limit(&self, name: &At<String>, entry: &LimitEntry, findings: &mut Findings) -> Option<Amount> {
-        let LimitEntry { rate, burst, concurrency, bytes, failures, of, within, lock, key: _, mode: _ } = entry;
+        let LimitEntry { rate, burst, quota, per, concurrency, bytes, failures, of, within, lock, key: _, mode: _ } =
+            entry;
         let plain = AmountWritten {
             rate: rate.as_ref(),
             burst: burst.as_ref(),
+            quota: quota.as_ref(),
+            per: self.period(quota.as_ref(), per.as_ref(), findings),
             concurrency: concurrency.as_ref(),
             bytes: bytes.as_ref(),
         };
@@ -57,11 +59,21 @@ impl Reader<'_> {
         Some(Amount::Failures { most, within: within?, lock: lock?, statuses: statuses? })
     }
 
-    pub(super) fn amount(&self, place: Place, entry: &AmountEntry, findings: &mut Findings) -> Option<Amount> {
-        let AmountEntry { rate, burst, concurrency, bytes } = entry;
+    /// How much a plan or a tenant has of such a limit.
+    pub(super) fn amount(
+        &self,
+        place: Place,
+        entry: &AmountEntry,
+        of: Option<Amount>,
+        findings: &mut Findings,
+    ) -> Option<Amount> {
+        let AmountEntry { rate, burst, quota, concurrency, bytes } = entry;
+        let per = if let Some(Amount::Quota { per, .. }) = of { Some(per) } else { None };
         let written = AmountWritten {
             rate: rate.as_ref(),
             burst: burst.as_ref(),
+            quota: quota.as_ref(),
+            per: per.or(Some(Period::Day)), // of another kind it is refused whatever its period
             concurrency: concurrency.as_ref(),
             bytes: bytes.as_ref(),
         };
@@ -69,13 +81,17 @@ impl Reader<'_> {
     }
 
     fn plain(&self, place: Place, written: &AmountWritten<'_>, findings: &mut Findings) -> Option<Amount> {
-        let AmountWritten { rate, burst, concurrency, bytes } = written;
+        let AmountWritten { rate, burst, quota, per, concurrency, bytes } = written;
         if let (None, Some(burst)) = (rate, burst) {
             findings.push(Finding::error(burst.spot.place(self.file), "`burst` stands beside `rate` alone"));
             return None;
         }
-        match (rate, bytes, concurrency) {
-            (Some(rate), None, None) => {
+        if written.count() > 1 {
+            findings.push(Finding::error(place, "a limit counts one thing").help(KINDS));
+            return None;
+        }
+        match (rate, quota, bytes, concurrency) {
+            (Some(rate), _, _, _) => {
                 let rate_read = parse(self.file, rate, findings);
                 if burst.is_none() {
                     let finding = Finding::error(rate.spot.place(self.file), "a rate says how much may come at once");
@@ -83,16 +99,36 @@ impl Reader<'_> {
                 }
                 Some(Amount::Rate { rate: rate_read?, burst: burst.as_ref()?.value })
             }
-            (None, Some(bytes), None) => parse(self.file, bytes, findings).map(Amount::Bytes),
-            (None, None, Some(concurrency)) => Some(Amount::Concurrency(concurrency.value)),
-            (None, None, None) => {
+            (None, Some(quota), _, _) => Some(Amount::Quota { count: quota.value, per: (*per)? }),
+            (None, None, Some(bytes), _) => parse(self.file, bytes, findings).map(Amount::Bytes),
+            (None, None, None, Some(concurrency)) => Some(Amount::Concurrency(concurrency.value)),
+            (None, None, None, None) => {
                 findings.push(Finding::error(place, "a limit says how much there is").help(KINDS));
                 None
             }
-            (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
-                findings.push(Finding::error(place, "a limit counts one thing").help(KINDS));
+        }
+    }
+
+    fn period(
+        &self,
+        quota: Option<&At<u32>>,
+        per: Option<&At<Tried<PeriodWord>>>,
+        findings: &mut Findings,
+    ) -> Option<Period> {
+        match (quota, per) {
+            (None, Some(per)) => {
+                findings.push(Finding::error(per.spot.place(self.file), "`per` stands beside `quota` alone"));
                 None
             }
+            (Some(quota), None) => {
+                let finding = Finding::error(quota.spot.place(self.file), "a quota says in which stretch of time");
+                findings.push(finding.help("write `per: day` or `per: month` beside it"));
+                None
+            }
+            (_, per) => per.and_then(|per| per.value.0).map(|word| match word {
+                PeriodWord::Day => Period::Day,
+                PeriodWord::Month => Period::Month,
+            }),
         }
     }
 
@@ -119,12 +155,15 @@ impl Reader<'_> {
 struct AmountWritten<'a> {
     rate: Option<&'a At<String>>,
     burst: Option<&'a At<u32>>,
+    quota: Option<&'a At<u32>>,
+    per: Option<Period>,
     concurrency: Option<&'a At<u32>>,
     bytes: Option<&'a At<String>>,
 }
 
 impl AmountWritten<'_> {
     fn count(&self) -> usize {
-        usize::from(self.rate.is_some()) + usize::from(self.concurrency.is_some()) + usize::from(self.bytes.is_some())
+        let Self { rate, burst: _, quota, per: _, concurrency, bytes } = self;
+        [rate.is_some(), quota.is_some(), concurrency.is_some(), bytes.is_some()].into_iter().filter(|it| *it).count()
     }
 }

@@ -68,7 +68,8 @@ fn amounts(
         let found = limits.find(file, name, findings);
         let Some(entry) = &entry.0 else { continue };
         let place = name.spot.place(file);
-        let amount = Reader { file }.amount(place.clone(), entry, findings);
+        let of = found.and_then(|(_, rule)| rule).map(|rule| rule.amount);
+        let amount = Reader { file }.amount(place.clone(), entry, of, findings);
         let (Some((index, Some(rule))), Some(amount)) = (found, amount) else { continue };
         if amount.kind() != rule.amount.kind() {
             let (kind, other) = (rule.amount.kind(), amount.kind());

@@ -7,7 +7,7 @@ use yaml::At;
 
 use super::Reader;
 use crate::compile::limits::MOST;
-use crate::limit::{Amount, KeyPart};
+use crate::limit::KeyPart;
 use crate::route::Access;
 
 impl Reader<'_> {
@@ -50,16 +50,14 @@ impl Reader<'_> {
             return NonZeroU32::MIN;
         };
         let rules = || limits.iter().filter_map(|index| self.limits.get(*index));
-        if !rules().any(|rule| matches!(rule.amount, Amount::Rate { .. })) {
+        if !rules().any(|rule| rule.counts_cost()) {
             let finding = Finding::error(self.place(written), "no limit of this route counts what requests cost");
-            findings.push(finding.help("limits with a `rate` do"));
+            findings.push(finding.help("limits with a `rate` or a `quota` do"));
         }
         for rule in rules() {
             if let Some(smallest) = rule.smallest().filter(|smallest| *smallest < cost) {
-                let message = format!(
-                    "a request that costs {cost} never fits into the burst of {smallest} that limit `{}` has",
-                    rule.id
-                );
+                let message =
+                    format!("a request that costs {cost} never fits into the {smallest} that limit `{}` has", rule.id);
                 findings
                     .push(Finding::error(self.place(written), message).help(format!("it stands at {}", rule.place)));
             }
