@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use audit::{Decision, Digest, Entry, Outcome, Protocol};
+use audit::{Decision, Digest, Entry, Journal, Logs, Outcome, Protocol};
 use criterion::Criterion;
-use terms::{Clock as _, Reason, RequestId, SystemClock};
+use terms::{Clock as _, Reason, RequestId, RetentionClass, SystemClock};
 
 use crate::{allocations, world};
 
@@ -16,7 +16,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let (route, upstream) = ("orders".parse().expect("a route"), "orders".parse().expect("an upstream"));
     let subject = journal.pseudonym(&issuer, &"user-1".parse().expect("a subject"));
     let at = SystemClock.now();
-    let write = || {
+    let write = |journal: &Journal| {
         let entry = Entry {
             tenant: Some(&tenant),
             subject: Some(subject),
@@ -35,10 +35,36 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         };
         journal.begin(&entry).expect("room for a record").finish(&outcome());
     };
-    write(); // makes this thread's lane
-    assert_eq!(allocations::during(write).0, 0, "a record allocates nothing");
-    criterion.bench_function("journal", |bencher| bencher.iter_custom(|rounds| world::time(&journal, rounds, write)));
+    write(&journal); // makes this thread's lane
+    assert_eq!(allocations::during(|| write(&journal)).0, 0, "a record allocates nothing");
+    criterion.bench_function("journal", |bencher| {
+        bencher.iter_custom(|rounds| world::time(&journal, rounds, || write(&journal)))
+    });
     world::close(&journal, Some(committer));
+    of_classes(criterion, write);
+}
+
+/// As a request comes in, and is found to be that of a tenant in another retention class: two lanes count it.
+fn of_classes(criterion: &mut Criterion, write: impl Fn(&Journal)) {
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let [(first, first_committer), (other, other_committer)] = folders.each_ref().map(world::journal);
+    let logs = Logs::new(first, vec![other]);
+    for (name, class) in
+        [("journal, default class", Some(RetentionClass::DEFAULT)), ("journal, other class", RetentionClass::other(0))]
+    {
+        let class = class.expect("a class");
+        let request = || {
+            logs.arrived();
+            write(logs.take(class));
+        };
+        request(); // makes this thread's lanes
+        assert_eq!(allocations::during(request).0, 0, "a record allocates nothing, in whichever log it is");
+        criterion
+            .bench_function(name, |bencher| bencher.iter_custom(|rounds| world::time(logs.of(class), rounds, request)));
+    }
+    for (journal, committer) in logs.iter().zip([first_committer, other_committer]) {
+        world::close(journal, Some(committer));
+    }
 }
 
 /// A request that went well.

@@ -81,7 +81,7 @@ impl World {
             Arc::new(Live::new(rules)),
             Arc::new(verifier),
             Arc::new(token::Dpop::new(token::DpopSettings::default(), Arc::new(SystemClock))),
-            journal,
+            Arc::new(audit::Logs::alone(journal)),
         );
         let vault = || {
             let state = folder.path().join("state");
@@ -119,13 +119,13 @@ impl World {
     /// How long so many rounds of `work` take, which writes one record each. Time in which the journal catches up does
     /// not count.
     pub(crate) fn time(&self, rounds: u64, work: impl FnMut()) -> Duration {
-        time(self.gate.journal(), rounds, work)
+        time(self.gate.logs().first(), rounds, work)
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        close(self.gate.journal(), self.committer.take());
+        close(self.gate.logs().first(), self.committer.take());
     }
 }
 

@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS tenants (
     issuers text[], -- who may speak for it: names of issuers and authorities in cloister.yaml
     clients_allow text[], -- networks: '{10.0.0.0/8}'
     clients_deny text[],
+    retention text, -- a class of `audit.retention.classes`
     session_max text, -- '8h'
     mfa text CHECK (mfa = 'required'), -- or one of both that follow
     mfa_amr text[],

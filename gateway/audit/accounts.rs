@@ -1,7 +1,8 @@
 //! Requests in = records: what the log tells of both, so that whoever reads it later need not believe that none is missing.
 //!
-//! The thread that takes a request in counts it in its lane before it is judged; the committer counts the final records that
-//! it brings to disk. The two meet in `log.heartbeat`, every minute, and in `log.closed`, when nothing is under way any more.
+//! The thread that takes a request in counts it in its lane before it is judged. Where there are several logs, that is a lane of
+//! the first one, and a request that is placed in another is counted there, and here as one that left ([`crate::Logs`]). The
+//! committer counts the final records that it brings to disk. The two meet in `log.heartbeat`, every minute, and in `log.closed`, when nothing is under way any more.
 //! A run that was cut off tells of neither. Both counts outlive its process in its lanes, as long as the machine is not started
 //! anew, and the next run tells of them in `log.recovered`.
 
@@ -33,21 +34,19 @@ pub(crate) struct Accounts {
     told: Instant,
 }
 
-/// What came in, less what had its final record already. A request may come in on one thread and end on another, so that of
-/// one lane it may be less than nothing.
+/// What came in and did not leave, less what had its final record already. A request may come in on one thread and end on
+/// another, so that of one lane it may be less than nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Net(i128);
 
 impl Net {
-    /// Of a lane that had so many final records in the log when this began.
-    pub(crate) fn of(lane: &Lane, settled_before: u64) -> Self {
-        Self(i128::from(lane.arrived()) - i128::from(settled_before))
-    }
-}
-
-impl std::iter::Sum for Net {
-    fn sum<I: Iterator<Item = Self>>(nets: I) -> Self {
-        Self(nets.map(|net| net.0).sum())
+    /// Of lanes, each with how many final records it had in the log when this began.
+    pub(crate) fn of<'l>(lanes: impl Iterator<Item = (&'l Lane, u64)> + Clone) -> Self {
+        // ORDER: those that left first. Each of them had come in before, so that what comes now has it, too; and what came in is
+        // never fewer than those whose records are here.
+        let left = lanes.clone().map(|(lane, _)| i128::from(lane.left())).sum::<i128>();
+        let net = |(lane, settled_before): (&Lane, u64)| i128::from(lane.arrived()) - i128::from(settled_before);
+        Self(lanes.map(net).sum::<i128>() - left)
     }
 }
 
@@ -97,9 +96,9 @@ impl Accounts {
         due
     }
 
-    /// What there is to tell, with so many final records in the batch, and this of the lanes that there are.
-    pub(crate) fn tell(&self, batched: u64, lanes: Net) -> Option<Told> {
-        let requests = u64::try_from(self.buried.0 + lanes.0).unwrap_or(0);
+    /// What there is to tell, with so many final records in the batch, where so many came in.
+    pub(crate) fn tell(&self, batched: u64, came: Net) -> Option<Told> {
+        let requests = u64::try_from(self.buried.0 + came.0).unwrap_or(0);
         self.is_exact.then_some(Told { requests, finals: self.finals + self.owed + batched })
     }
 }

@@ -62,8 +62,8 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn came(&self) -> Net {
-        Net::of(&self.lane, self.settled_before)
+    fn lane(&self) -> (&Lane, u64) {
+        (&self.lane, self.settled_before)
     }
 }
 
@@ -290,7 +290,7 @@ impl Committer {
             self.log.record(text);
         }
         let unrecorded = lanes.iter().map(|lane| lane.unrecorded()).sum();
-        let came = self.cursors.iter().filter(of_run).map(Cursor::came).sum();
+        let came = Net::of(self.cursors.iter().filter(of_run).map(Cursor::lane));
         let since = |cursor: &Cursor| cursor.lane.settled() - cursor.settled_before + cursor.finals;
         let finals = self.cursors.iter().filter(of_run).map(since).sum::<u64>() + owed.len() as u64;
         self.accounts.owed = owed.len() as u64;
@@ -396,8 +396,7 @@ impl Committer {
     pub(crate) fn account(&mut self, kind: &'static str) {
         let batched = self.cursors.iter().map(|cursor| cursor.finals).sum();
         // ORDER: after the batch was made, so that each of its requests is among those that came in.
-        let lanes = self.cursors.iter().map(Cursor::came).sum::<Net>();
-        let told = self.accounts.tell(batched, lanes);
+        let told = self.accounts.tell(batched, Net::of(self.cursors.iter().map(Cursor::lane)));
         self.own(kind, |line, _| {
             if let Some(Told { requests, finals }) = told {
                 line.number(r#","requests":"#, requests);

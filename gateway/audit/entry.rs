@@ -303,6 +303,18 @@ pub enum Note<'a> {
         /// How long records are kept, in seconds.
         keep: u64,
     },
+    /// Records of a tenant are kept for another time from now on. It stands in both logs: where its records were, and where they
+    /// come from here on.
+    Retention {
+        /// Whose.
+        tenant: &'a TenantId,
+        /// The class that it was in.
+        old: &'a str,
+        /// The class that it is in.
+        new: &'a str,
+        /// Who or what caused it.
+        by: Cause,
+    },
     /// All of the log was read again, since it was doubted, or somebody asked for it.
     Rechecked {
         /// How many records there were.

@@ -118,6 +118,13 @@ impl Journal {
         }
     }
 
+    /// Counts one of those that came in as another log's.
+    pub(crate) fn left(&self) {
+        if local::with(&self.shared.me, |writer| writer.lane.one_more_left()).is_err() {
+            self.shared.first_lane(Lane::one_more_left_elsewhere);
+        }
+    }
+
     /// Writes down a request that is going to be forwarded or answered. From here on it has a final record, whatever
     /// happens: what [`Open::finish`] says, or `abandoned`, or `interrupted`.
     ///

@@ -6,7 +6,8 @@
 //!
 //! The committer may be that of another process, which has taken the log over while this one comes to its end. So all
 //! that the two tell each other stands in the header: `head`, `tail` (what is on disk), how many slots wait to be
-//! collected or were closed, and how many requests came in and how many final records are in the log.
+//! collected or were closed, and how many requests came in, how many of them went to another log, and how many final records
+//! are in this one.
 
 pub(crate) mod local;
 pub(crate) mod map;
@@ -28,6 +29,7 @@ const VERSION: u64 = 3;
 const HEADER_WORDS: usize = 64;
 const HEAD: usize = 16; // away from the other words of the header, which never change
 const ARRIVED: usize = 17; // beside what the same thread writes
+const LEFT: usize = 18;
 const TAIL: usize = 32;
 const SETTLED: usize = 33; // beside what the same committer writes
 const KEPT: [usize; 2] = [34, 40];
@@ -37,6 +39,7 @@ const USED: usize = 50;
 const FAILING: usize = 51;
 const UNRECORDED: usize = 52;
 const ELSEWHERE: usize = 53;
+const LEFT_ELSEWHERE: usize = 54;
 const NONE: u32 = u32::MAX;
 
 /// The lanes that a run may have. A slot names one in ten bits.
@@ -186,6 +189,27 @@ impl Lane {
     pub(crate) fn one_more_arrived(&self) {
         if let Some(cell) = self.word(ARRIVED) {
             cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Release);
+        }
+    }
+
+    /// Requests that had come in, on whichever thread, and turned out on the thread of this lane to be another log's. This only
+    /// rises, as what came in does: of two counts that only rise, whoever reads this one first never takes more from the other
+    /// than was in it.
+    pub(crate) fn left(&self) -> u64 {
+        [LEFT, LEFT_ELSEWHERE].into_iter().filter_map(|at| self.word(at)).map(|cell| cell.load(Ordering::Acquire)).sum()
+    }
+
+    /// One more. Only the owner calls this. ORDER: after the request was counted where it came in.
+    pub(crate) fn one_more_left(&self) {
+        if let Some(cell) = self.word(LEFT) {
+            cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Release);
+        }
+    }
+
+    /// The same on a thread that has no lane. Any thread may call this.
+    pub(crate) fn one_more_left_elsewhere(&self) {
+        if let Some(cell) = self.word(LEFT_ELSEWHERE) {
+            cell.fetch_add(1, Ordering::Release);
         }
     }
 

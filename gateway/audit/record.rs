@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use terms::Author;
+use terms::{Author, ClassName};
 
 use crate::line::Line;
 use crate::{
@@ -258,6 +258,13 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             line.number(r#","size":"#, size);
             line.text(r#","root":""#, root, 64);
             line.number(r#","keep":"#, keep);
+        }
+        Note::Retention { tenant, old, new, by } => {
+            own(line, "retention.changed", at, instance);
+            line.word(r#","tenant":""#, tenant.as_str());
+            line.text(r#","old_class":""#, old, ClassName::MAX);
+            line.text(r#","new_class":""#, new, ClassName::MAX);
+            cause(line, by);
         }
         Note::Rechecked { records, readings, found, why, by } => {
             own(line, "log.rechecked", at, instance);

@@ -220,8 +220,9 @@ fn account(found: &Found, lanes: &[Lane], taken: u64) -> Option<Account> {
     let sequence = found.last.sequence;
     let before = || Some((first.kept(sequence.checked_sub(1)?)?, found.batch));
     let (kept, batch) = first.kept(sequence).map(|kept| (kept, Tally::default())).or_else(before)?;
-    let arrived: u64 = lanes.iter().map(Lane::arrived).sum();
-    let requests = u64::try_from(i128::from(arrived) + i128::from(kept.buried)).ok().filter(|_| kept.runs == 1)?;
+    let (arrived, left): (u64, u64) = (lanes.iter().map(Lane::arrived).sum(), lanes.iter().map(Lane::left).sum());
+    let came = i128::from(arrived) - i128::from(left);
+    let requests = u64::try_from(came + i128::from(kept.buried)).ok().filter(|_| kept.runs == 1)?;
     let told = Told { requests, finals: kept.finals + batch.finals + taken };
     Some(Account { told, unrecorded: kept.unrecorded + batch.unrecorded })
 }

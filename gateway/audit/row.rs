@@ -76,6 +76,8 @@ pub struct Row<'a> {
     pub old_key: Option<String>,
     pub new_key: Option<String>,
     pub checkpoint: Option<String>,
+    pub old_class: Option<String>,
+    pub new_class: Option<String>,
     pub log: Option<&'a str>,
     pub records: Option<u64>,
     pub dropped_bytes: Option<u64>,

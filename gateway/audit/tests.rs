@@ -2,6 +2,7 @@
 
 mod accounts;
 mod chains;
+mod classes;
 mod crash;
 mod damage;
 mod fault;

@@ -318,6 +318,9 @@ pub(crate) enum Keys {
         /// more as soon as the log says so, and whatever else it signs from then on is not believed.
         #[arg(long)]
         withdraw: bool,
+        /// Only the key of the log of this retention class. Without it, those of all logs that are there: each has its own.
+        #[arg(long, value_name = "NAME")]
+        class: Option<String>,
     },
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use audit::{Journal, LogUse, Note};
+use audit::{LogUse, Note};
 use store::{Store, StoreError};
+
+use crate::logs::TenantLogs;
 
 /// How many are put on record at a time.
 const AT_ONCE: u32 = 256;
@@ -12,15 +14,15 @@ const AT_ONCE: u32 = 256;
 /// Puts on record what commands have told the store.
 pub(crate) struct AuditUses {
     store: Arc<Store>,
-    journal: Arc<Journal>,
+    logs: TenantLogs,
     /// At which version of the store there was nothing left to do.
     seen: AtomicU64,
     waits: AtomicBool,
 }
 
 impl AuditUses {
-    pub(crate) const fn new(store: Arc<Store>, journal: Arc<Journal>) -> Self {
-        Self { store, journal, seen: AtomicU64::new(u64::MAX), waits: AtomicBool::new(true) }
+    pub(crate) const fn new(store: Arc<Store>, logs: TenantLogs) -> Self {
+        Self { store, logs, seen: AtomicU64::new(u64::MAX), waits: AtomicBool::new(true) }
     }
 
     /// Looks at the store, which is at this version.
@@ -45,7 +47,8 @@ impl AuditUses {
                 let store::AuditUse { what, tenant, filter, found, who, done } = used;
                 let report = *what == store::UseOf::Reported;
                 let of = LogUse { tenant: tenant.as_ref(), filter, found: *found, by: *who, done: *done };
-                let noted = self.journal.note(&if report { Note::Reported(of) } else { Note::Read(of) });
+                let noted =
+                    self.logs.of(tenant.as_ref()).note(&if report { Note::Reported(of) } else { Note::Read(of) });
                 if noted.is_err() {
                     return Ok(false); // there is no room for it now
                 }

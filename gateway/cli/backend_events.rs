@@ -7,7 +7,7 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use admin::{AdminToken, Inbox, Untaken};
 use async_trait::async_trait;
-use audit::{Detail, DetailName, Event, Journal, Note};
+use audit::{Detail, DetailName, Event, Note};
 use gate::Rules;
 use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers, Seed};
 use prometheus::IntCounterVec;
@@ -17,6 +17,7 @@ use subjects::{Person, Subjects};
 use terms::{Clock, IssuerId, Live, Rate, RequestId, RouteId, Subject};
 
 use crate::failure::Failure;
+use crate::logs::TenantLogs;
 use crate::which::Names;
 
 /// What becomes of events: the labels of the metric.
@@ -44,7 +45,7 @@ pub(crate) struct BackendEvents {
     realms: Vec<IssuerId>,
     rules: Arc<Live<Rules>>,
     subjects: Subjects,
-    journal: Arc<Journal>,
+    logs: TenantLogs,
     clock: Arc<dyn Clock>,
     outcomes: IntCounterVec,
 }
@@ -86,14 +87,14 @@ pub(crate) struct Parts {
     pub(crate) realms: Vec<IssuerId>,
     pub(crate) rules: Arc<Live<Rules>>,
     pub(crate) subjects: Subjects,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) logs: TenantLogs,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) outcomes: IntCounterVec,
 }
 
 impl BackendEvents {
     pub(crate) fn new(parts: Parts) -> Result<Self, Failure> {
-        let Parts { sources, issuers, realms, rules, subjects, journal, clock, outcomes } = parts;
+        let Parts { sources, issuers, realms, rules, subjects, logs, clock, outcomes } = parts;
         let failed = |error: &(dyn std::error::Error + 'static)| Failure::setup("audit.events", error);
         let limit = |source: &Source| {
             let id = source.name.parse().map_err(|error| failed(&error))?;
@@ -107,7 +108,7 @@ impl BackendEvents {
         let limits = Arc::new(limits);
         let nowhere = "events".parse().map_err(|error| failed(&error))?;
         let names = sources.into_iter().map(|source| source.name).collect();
-        Ok(Self { names, limits, nowhere, issuers, realms, rules, subjects, journal, clock, outcomes })
+        Ok(Self { names, limits, nowhere, issuers, realms, rules, subjects, logs, clock, outcomes })
     }
 
     async fn record(&self, backend: usize, body: &[u8]) -> Result<String, Untaken> {
@@ -175,7 +176,7 @@ impl BackendEvents {
             details: &details,
         };
         // ORDER: on disk, then acknowledged.
-        match self.journal.note_strict(&Note::Event(event)).await {
+        match self.logs.of(Some(&tenant)).note_strict(&Note::Event(event)).await {
             Ok(()) => Ok(id.to_string()),
             Err(_) => Err(Untaken::Unavailable),
         }

@@ -21,13 +21,21 @@ const LAST_DELIVERIES: Duration = Duration::from_secs(5);
 pub(crate) fn prepare(
     directory: PathBuf,
     state: PathBuf,
-    sinks: Vec<sinks::Settings>,
+    sinks: Vec<Arc<sinks::Settings>>,
     journal: &Arc<Journal>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Feeding, Failure> {
     let id = Reader::log_id(&directory).map_err(|error| Failure::setup("the audit log", &error))?;
     let id = id.ok_or_else(|| Failure::Setup(format!("`{}` has no audit log", directory.display())))?;
-    for sink in &sinks {
+    let journal = Arc::clone(journal);
+    // Who writes the log delivers from it, and knows what is on disk.
+    let committed = Committed::new(move || journal.writes().then(|| journal.stats().records));
+    Ok(Feeding::new(Log { id: LogId(id), directory, state }, committed, Arc::clone(clock), sinks))
+}
+
+/// Says which sinks others could read or change what goes there.
+pub(crate) fn warn(sinks: &[Arc<sinks::Settings>]) {
+    for sink in sinks {
         for setting in sink.target.weaknesses() {
             tracing::warn!(
                 sink = sink.name.as_str(),
@@ -36,10 +44,6 @@ pub(crate) fn prepare(
             );
         }
     }
-    let journal = Arc::clone(journal);
-    // Who writes the log delivers from it, and knows what is on disk.
-    let committed = Committed::new(move || journal.writes().then(|| journal.stats().records));
-    Ok(Feeding::new(Log { id: LogId(id), directory, state }, committed, Arc::clone(clock), sinks))
 }
 
 /// Keeps records until each sink has had them.
@@ -78,11 +82,11 @@ pub(crate) fn metrics(conditions: &[Condition]) -> Vec<MetricFamily> {
     };
     let failures = conditions.iter().flat_map(|it| {
         let counts = CLASSES.iter().zip(it.failures);
-        counts.map(|(class, count)| (vec![("sink", it.name.as_str()), ("class", *class)], float(count)))
+        counts.map(|(class, count)| (vec![("sink", it.name.as_str()), ("why", *class)], float(count)))
     });
     let failing = conditions.iter().flat_map(|it| {
         let is = |class: &&'static str| f64::from(u8::from(it.failing == Some(*class)));
-        CLASSES.iter().map(move |class| (vec![("sink", it.name.as_str()), ("class", *class)], is(class)))
+        CLASSES.iter().map(move |class| (vec![("sink", it.name.as_str()), ("why", *class)], is(class)))
     });
     vec![
         family(

@@ -98,7 +98,7 @@ fn conclude(steps: &[demo::Step], log: &Path) -> Result<(), Failure> {
     let denied = Query { decision: Some(audit::Decision::Deny), ..Query::default() };
     let records = denied.run(log).map_err(|error| Failure::broke("the log", &error))?;
     print::line(format_args!("\n{} refusals are on record; the latest records:", records.count()));
-    let verify = args::Log { dir: Some(log.to_path_buf()), config: PathBuf::new() };
+    let verify = args::Log { dir: Some(log.to_path_buf()), config: PathBuf::new(), class: None };
     crate::audit_log::run(args::Audit::Query(args::Query::latest(verify.clone(), 5)))?;
     print::line("");
     let format = args::Format::Text;
@@ -106,7 +106,7 @@ fn conclude(steps: &[demo::Step], log: &Path) -> Result<(), Failure> {
         log: verify,
         policy: None,
         complete: false,
-        from: None,
+        from: Vec::new(),
         proof: None,
         record: None,
         bundle: None,

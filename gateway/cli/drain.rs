@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use audit::Journal;
+use audit::Logs;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
@@ -27,7 +27,7 @@ pub(crate) struct Spans {
 pub(crate) struct Drain {
     pub(crate) spans: Spans,
     pub(crate) life: Life,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) logs: Arc<Logs>,
     /// How many requests ran when the grace was over.
     pub(crate) cut: Arc<AtomicU64>,
 }
@@ -74,8 +74,8 @@ impl Drain {
             () = told.again() => tracing::warn!("told twice, not waiting any longer"),
         }
         // ORDER: before anything is dropped, so that no request that is cut is taken for one that broke.
-        self.journal.cut_short();
-        self.cut.store(self.journal.stats().open, Ordering::Release);
+        self.logs.iter().for_each(|journal| journal.cut_short());
+        self.cut.store(self.logs.iter().map(|journal| journal.stats().open).sum(), Ordering::Release);
     }
 }
 

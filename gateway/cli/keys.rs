@@ -15,7 +15,7 @@ use crate::args::{self, DerivedFor, Format, KeySet};
 use crate::asking::Asking;
 use crate::failure::Failure;
 use crate::settings::{KeySource, Settings};
-use crate::{derived, load, operator, print, signing};
+use crate::{derived, load, logs, operator, print, signing};
 
 /// Runs one of the commands.
 pub(crate) fn run(command: args::Keys) -> Result<(), Failure> {
@@ -24,11 +24,14 @@ pub(crate) fn run(command: args::Keys) -> Result<(), Failure> {
             derive(&load::config_with(&config, Asking::Vault)?.0, &upstream, of)
         }
         args::Keys::List { config, format } => list(&load::config(&config)?.0, format),
-        args::Keys::Rotate { set: KeySet::Log, config, withdraw } => {
+        args::Keys::Rotate { set: KeySet::Log, config, withdraw, class } => {
             let turn = if withdraw { ledger::Turn::Withdraw } else { ledger::Turn::Now };
-            rotate_log(&load::config(&config)?.0, turn)
+            rotate_logs(&load::config(&config)?.0, class.as_deref(), turn)
         }
-        args::Keys::Rotate { set, config, withdraw } => {
+        args::Keys::Rotate { class: Some(_), .. } => {
+            Err(Failure::Setup("--class: only the keys of the audit log (`--set log`) are those of a class".into()))
+        }
+        args::Keys::Rotate { set, config, withdraw, class: None } => {
             let turn = if withdraw { Turn::Withdraw } else { Turn::Now };
             rotate(&load::config(&config)?.0, set, turn)
         }
@@ -67,17 +70,23 @@ fn list(settings: &Settings, format: Format) -> Result<(), Failure> {
             }
         }
     }
-    let of_log = of_log(settings)?.filter(KeyFile::is_there).map(|file| file.read()).transpose();
-    for held in of_log.map_err(|error| unusable(&error))?.iter().flat_map(ledger::Keys::all) {
-        let (key, state, since) = (held.verifier(), held.state().as_str(), held.since());
-        if format == Format::Json {
-            keys.push(
-                json!({ "set": KeySet::Log.as_str(), "kid": key.to_string(), "algorithm": "Ed25519", "state": state,
-                              "since": since }),
-            );
-        } else {
-            let (set, since) = (KeySet::Log.as_str(), time(since));
-            print::line(format_args!("{key}  {set:<9}  {:<5}  {state:<8}  since {since}", "EdDSA"));
+    let logs = of_logs(settings, None)?;
+    let several = logs.len() > 1;
+    for OfLog { class, file } in logs {
+        let of_log = file.read().map_err(|error| unusable(&error))?;
+        for held in of_log.all() {
+            let (key, state, since) = (held.verifier(), held.state().as_str(), held.since());
+            if format == Format::Json {
+                let mut value = json!({ "set": KeySet::Log.as_str(), "kid": key.to_string(), "algorithm": "Ed25519",
+                                        "state": state, "since": since });
+                if let Some(fields) = value.as_object_mut().filter(|_| several) {
+                    fields.insert("class".to_owned(), class.as_str().into());
+                }
+                keys.push(value);
+            } else {
+                let (set, since) = (KeySet::Log.as_str(), time(since));
+                print::line(format_args!("{key}  {set:<9}  {:<5}  {state:<8}  since {since}", "EdDSA"));
+            }
         }
     }
     if format == Format::Json {
@@ -86,43 +95,64 @@ fn list(settings: &Settings, format: Format) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The file of the keys that sign the checkpoints of the audit log, if there is one.
-fn of_log(settings: &Settings) -> Result<Option<KeyFile>, Failure> {
-    let log = &settings.audit.directory;
-    if !log.join("segments").exists() {
-        return Ok(None);
+/// The keys that sign the checkpoints of one log.
+struct OfLog {
+    class: String,
+    file: KeyFile,
+}
+
+/// Those of all logs that are there and have any, or of one of them.
+fn of_logs(settings: &Settings, class: Option<&str>) -> Result<Vec<OfLog>, Failure> {
+    let directory = &settings.audit.directory;
+    let mut keys = Vec::new();
+    for found in logs::on_disk(directory).map_err(|error| Failure::setup(directory.display(), &error))? {
+        if class.is_some_and(|class| class != found.class) || !found.directory.join("segments").exists() {
+            continue;
+        }
+        let id = Reader::log_id(&found.directory).map_err(|error| Failure::setup("the audit log", &error))?;
+        let file = id.map(|id| KeyFile::of(&settings.state, id)).filter(KeyFile::is_there);
+        keys.extend(file.map(|file| OfLog { class: found.class, file }));
     }
-    let id = Reader::log_id(log).map_err(|error| Failure::setup("the audit log", &error))?;
-    Ok(id.map(|id| KeyFile::of(&settings.state, id)))
+    Ok(keys)
 }
 
 fn unusable(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::setup("the keys that sign checkpoints", error)
 }
 
-/// Has another key sign the checkpoints of the audit log. The gateway that writes the log does it, when it finds it asked for.
-fn rotate_log(settings: &Settings, turn: ledger::Turn) -> Result<(), Failure> {
-    let file = of_log(settings)?.filter(KeyFile::is_there).ok_or_else(|| {
-        let state = settings.state.display();
-        Failure::Setup(format!(
-            "`{state}` has no key for this log: no gateway has signed for it with this state folder"
-        ))
-    })?;
-    match file.turn(turn, Some(operator::user()), SystemClock.unix_seconds()) {
-        Ok(key) => {
-            print::line(key);
-            print::notice(
-                "it signs as soon as a gateway has put it on record: one that runs does so within seconds, else the next \
-                 start. Give it to auditors and witnesses; `cloister audit trust` prints whom to trust",
-            );
-            Ok(())
-        }
-        Err(error @ ledger::KeyError::Busy(_)) => {
-            print::notice(terms::chain(&error));
-            Err(Failure::No)
-        }
-        Err(error) => Err(unusable(&error)),
+/// Has other keys sign the checkpoints of the audit logs. The gateway that writes them does it, when it finds it asked for.
+fn rotate_logs(settings: &Settings, class: Option<&str>, turn: ledger::Turn) -> Result<(), Failure> {
+    let logs = of_logs(settings, class)?;
+    if logs.is_empty() {
+        let (state, which) = (settings.state.display(), class.unwrap_or("this"));
+        return Err(Failure::Setup(format!(
+            "`{state}` has no key for {which} log: no gateway has signed for it with this state folder"
+        )));
     }
+    let several = logs.len() > 1;
+    let (mut is_asked, mut is_busy) = (false, false);
+    for OfLog { class, file } in logs {
+        match file.turn(turn, Some(operator::user()), SystemClock.unix_seconds()) {
+            Ok(key) => {
+                print::line(key);
+                is_asked = true;
+            }
+            // That of one log is no reason to leave those of the others.
+            Err(error @ ledger::KeyError::Busy(_)) => {
+                let of = if several { format!("{class}: ") } else { String::new() };
+                print::notice(format_args!("{of}{}", terms::chain(&error)));
+                is_busy = true;
+            }
+            Err(error) => return Err(unusable(&error)),
+        }
+    }
+    if is_asked {
+        print::notice(
+            "it signs as soon as a gateway has put it on record: one that runs does so within seconds, else the next \
+             start. Give it to auditors and witnesses; `cloister audit trust` prints whom to trust",
+        );
+    }
+    if is_busy { Err(Failure::No) } else { Ok(()) }
 }
 
 fn rotate(settings: &Settings, set: KeySet, turn: Turn) -> Result<(), Failure> {

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use apikey::{ApiKeys, KeyRow, Outlook};
-use audit::{Journal, KeyChange, Note};
+use audit::{KeyChange, Note};
 use prometheus::{IntCounter, IntGauge};
 use store::{KeyEvent, KeyTurn, Store, StoreError};
 use terms::{Clock, Live};
+
+use crate::logs::TenantLogs;
 
 /// How often it is told when keys were used last, in seconds.
 const TELL: u64 = 300;
@@ -25,7 +27,7 @@ const EVENTS: u32 = 256;
 pub(crate) struct KnownKeys {
     store: Arc<Store>,
     live: Arc<Live<ApiKeys>>,
-    journal: Arc<Journal>,
+    logs: TenantLogs,
     clock: Arc<dyn Clock>,
     seen: Mutex<Seen>,
     told: AtomicU64,
@@ -62,13 +64,13 @@ impl KnownKeys {
     /// Puts in force what the store holds. Fails rather than begin without it.
     pub(crate) fn start(
         store: Arc<Store>,
-        journal: Arc<Journal>,
+        logs: TenantLogs,
         clock: Arc<dyn Clock>,
         counts: Counts,
     ) -> Result<Self, StoreError> {
         let (live, seen, told) =
             (Arc::new(Live::new(ApiKeys::default())), Mutex::default(), AtomicU64::new(clock.unix_seconds()));
-        let this = Self { store, live, journal, clock, seen, told, counts };
+        let this = Self { store, live, logs, clock, seen, told, counts };
         this.look(this.store.version()?)?;
         Ok(this)
     }
@@ -138,7 +140,7 @@ impl KnownKeys {
             KeyTurn::Rotated => audit::KeyTurn::Rotated,
         };
         let roles: Vec<_> = row.roles.iter().map(|role| role.as_str()).collect();
-        self.journal.note(&Note::ApiKey(KeyChange {
+        self.logs.of(Some(&row.tenant)).note(&Note::ApiKey(KeyChange {
             turn,
             key,
             replaces: replaces.as_deref(),

@@ -41,6 +41,7 @@ mod load;
 mod log_fault;
 mod log_keys;
 mod log_work;
+mod logs;
 mod membership;
 mod metrics;
 mod notify;

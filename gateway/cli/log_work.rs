@@ -14,6 +14,7 @@ use crate::{delivering, indexing};
 /// What each of them works with.
 pub(crate) struct LogWork {
     pub(crate) log: PathBuf,
+    pub(crate) journal: Arc<Journal>,
     pub(crate) publishing: Publishing,
     pub(crate) scrubbing: Scrubbing,
     pub(crate) indexed: Arc<indexing::Counts>,
@@ -29,12 +30,12 @@ pub(crate) struct AtWork {
 }
 
 impl LogWork {
-    pub(crate) fn start(self, journal: &Arc<Journal>) -> Result<AtWork, Failure> {
-        let Self { log, publishing, scrubbing, indexed, feeding } = self;
+    pub(crate) fn start(self) -> Result<AtWork, Failure> {
+        let Self { log, journal, publishing, scrubbing, indexed, feeding } = self;
         Ok(AtWork {
             publishing: publishing.start()?,
             scrubbing: scrubbing.start()?,
-            indexing: indexing::start(log, Arc::clone(journal), indexed)?,
+            indexing: indexing::start(log, journal, indexed)?,
             feeding: feeding.start().map_err(|error| Failure::broke("the sinks of the audit log", &error))?,
         })
     }

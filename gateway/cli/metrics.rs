@@ -10,12 +10,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use admin::Check;
 use assertion::{Keys, State};
-use audit::{COMMIT_BOUNDS_MICROS, Journal};
 use directory::Directory;
 use gate::{Rooms, Rules};
 use ingress::{Certificates, Counters, Served};
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Error, Registry};
 use proxy::Proxy;
 use relay::{Hearing, Relay};
@@ -25,18 +24,19 @@ use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
 use vault::Vault;
 
+use crate::membership;
 use crate::persons::Persons;
-use crate::publishing::Counts;
 use crate::quotas::Quotas;
 use crate::reckoning::Reckoning;
 use crate::signing::Rings;
-use crate::{cosigning, delivering, indexing, membership, retaining, scrubbing};
+
+pub(crate) use audit_log::OfLog;
 
 /// The parts that count for themselves.
 pub(crate) struct Parts {
     pub(crate) tokens: Arc<Verifier>,
+    pub(crate) logs: Vec<OfLog>,
     pub(crate) dpop: Arc<Dpop>,
-    pub(crate) journal: Arc<Journal>,
     pub(crate) ingress: Arc<Counters>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) rules: Arc<Live<Rules>>,
@@ -50,14 +50,8 @@ pub(crate) struct Parts {
     pub(crate) relay: Option<Arc<Relay>>,
     pub(crate) secrets: Arc<Followed>,
     pub(crate) directory: Option<Directory>,
-    pub(crate) checkpoints: Arc<Counts>,
-    pub(crate) indexed: Arc<indexing::Counts>,
-    pub(crate) witnesses: Option<Arc<cosigning::Counts>>,
-    pub(crate) scrubbed: Arc<scrubbing::Counts>,
     pub(crate) reckoning: Arc<Reckoning>,
-    pub(crate) retained: Arc<retaining::Counts>,
     pub(crate) vault: Option<Arc<Vault>>,
-    pub(crate) sinks: Box<dyn Fn() -> Vec<sinks::Condition> + Send + Sync>,
     pub(crate) persons: Arc<Persons>,
 }
 
@@ -83,7 +77,6 @@ impl Collector for Counted {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut families = self.parts.of_tokens();
-        families.extend(self.parts.of_journal());
         families.extend(self.parts.of_ingress());
         families.extend(self.parts.of_certificates());
         families.push(self.parts.of_readiness());
@@ -95,12 +88,8 @@ impl Collector for Counted {
         families.extend(self.parts.persons.metrics());
         families.extend(self.parts.of_keys());
         families.push(self.parts.of_secrets());
-        families.extend(audit_log::of_checkpoints(&self.parts.journal.stats(), &self.parts.checkpoints));
-        families.extend(audit_log::of_index(&self.parts.indexed));
-        families.extend(self.parts.witnesses.iter().flat_map(|witnesses| audit_log::of_witnesses(witnesses)));
-        families.extend(delivering::metrics(&(self.parts.sinks)()));
-        families.extend(audit_log::of_scrubbing(&self.parts.scrubbed));
-        families.extend(audit_log::of_retaining(&self.parts.retained, self.parts.reckoning.now().1));
+        families.extend(self.parts.logs.iter().flat_map(OfLog::metrics));
+        families.push(audit_log::of_reckoning(&self.parts.reckoning));
         families.extend(self.parts.vault.iter().flat_map(|vault| of_vault(&vault.hearing())));
         families
     }
@@ -375,48 +364,6 @@ impl Parts {
                 "Times that a name of an upstream could not be looked up",
                 MetricType::COUNTER,
                 of_each(&|upstream| float(upstream.look_ups().1)),
-            ),
-        ]
-    }
-
-    fn of_journal(&self) -> Vec<MetricFamily> {
-        let stats = self.journal.stats();
-        let bounds = COMMIT_BOUNDS_MICROS.iter().map(|micros| float(*micros) / 1e6).chain([f64::INFINITY]);
-        let mut cumulative = 0;
-        let buckets = bounds.zip(stats.commit_buckets).map(|(bound, count)| {
-            cumulative += count;
-            let mut bucket = Bucket::default();
-            bucket.set_upper_bound(bound);
-            bucket.set_cumulative_count(cumulative);
-            bucket
-        });
-        let mut histogram = Histogram::default();
-        histogram.set_bucket(buckets.collect());
-        histogram.set_sample_count(stats.commits);
-        histogram.set_sample_sum(stats.commit_time.as_secs_f64());
-        let mut metric = Metric::default();
-        metric.set_histogram(histogram);
-        vec![
-            counter("cloister_journal_records_total", "Final records accepted", stats.finals),
-            counter(
-                "cloister_journal_unrecorded_total",
-                "Requests answered without a record, for want of room",
-                stats.unrecorded,
-            ),
-            counter(
-                "cloister_journal_spilled_total",
-                "Requests served while the log's disk failed, with a record in memory",
-                stats.spilled,
-            ),
-            gauge("cloister_journal_open", "Requests in flight that have a place in the journal", stats.open),
-            gauge("cloister_journal_pending_bytes", "Bytes that wait for the disk", stats.pending_bytes),
-            counter("cloister_journal_failures_total", "Times that the log could not be written", stats.failures),
-            gauge("cloister_journal_up", "Whether requests can be recorded", u64::from(stats.healthy)),
-            named(
-                "cloister_journal_commit_seconds",
-                "Time to bring a batch to disk",
-                MetricType::HISTOGRAM,
-                vec![metric],
             ),
         ]
     }

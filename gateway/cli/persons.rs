@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use admin::{Check, Standing};
-use audit::{Journal, Note, PersonsChange};
+use audit::{Note, PersonsChange};
 use prometheus::proto::{MetricFamily, MetricType};
 use subjects::{Event, Keeping as Kept, LogName, Making, SubjectVault, Subjects, VaultError};
 use terms::{Clock, TenantId};
@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::background::Shutdown;
 use crate::failure::Failure;
+use crate::logs::TenantLogs;
 use crate::metrics::{counter, family, float, gauge};
 use crate::retaining::Keeping;
 use crate::settings::Privacy;
@@ -33,7 +34,7 @@ pub(crate) struct Persons {
     watched: Mutex<SubjectVault>,
     told: Mutex<SubjectVault>,
     subjects: Subjects,
-    journal: Arc<Journal>,
+    logs: TenantLogs,
     log: LogName,
     seen: Mutex<Seen>,
 }
@@ -104,10 +105,10 @@ impl Keeping for Persons {
 }
 
 impl Persons {
-    pub(crate) fn new(open: Open, journal: Arc<Journal>, log: LogName) -> Self {
+    pub(crate) fn new(open: Open, logs: TenantLogs, log: LogName) -> Self {
         let Open { watched, told, subjects } = open;
         let (watched, told) = (Mutex::new(watched), Mutex::new(told));
-        Self { watched, told, subjects, journal, log, seen: Mutex::default() }
+        Self { watched, told, subjects, logs, log, seen: Mutex::default() }
     }
 
     /// Looks at the vault until `shutdown`, and puts on record what was done there.
@@ -164,7 +165,7 @@ impl Persons {
     fn try_tell(&self) -> Result<(), VaultError> {
         let mut vault = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         vault.look()?; // of another one nothing goes into this log
-        if self.journal.writes() {
+        if self.logs.first().writes() {
             let runtime = Handle::current();
             vault.record(self.log, |event| match runtime.block_on(self.note(event)) {
                 Ok(()) => true,
@@ -204,7 +205,7 @@ impl Persons {
             by: event.order.who,
             done: event.order.done,
         };
-        self.journal.note_strict(&Note::Persons(change)).await
+        self.logs.of(event.tenant.as_ref()).note_strict(&Note::Persons(change)).await
     }
 
     /// How it does.

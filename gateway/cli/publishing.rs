@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::log_fault::{self, LogFault};
 use crate::log_keys::LogKeys;
 use crate::reckoning::Reckoning;
-use crate::retaining::{Keeping, Retaining};
+use crate::retaining::{Growth, Keeping, Retaining};
 use crate::scrubbing::Scrubbing;
 use crate::settings::{Retention, Rotation};
 
@@ -69,6 +69,8 @@ pub(crate) struct Wanted {
     pub(crate) state: PathBuf,
     pub(crate) instance: String,
     pub(crate) origin: Option<Name>,
+    /// The retention class of which it is, if that is not the default one.
+    pub(crate) class: Option<String>,
     pub(crate) every: Duration,
     pub(crate) rotation: Rotation,
 }
@@ -76,7 +78,7 @@ pub(crate) struct Wanted {
 impl Publishing {
     /// Shows that the log is the one that was signed for, before anything is added to it.
     pub(crate) fn open(wanted: Wanted, journal: Arc<Journal>, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
-        let Wanted { log, state, instance, origin, every, rotation } = wanted;
+        let Wanted { log, state, instance, origin, class, every, rotation } = wanted;
         let failed =
             |error: &(dyn std::error::Error + 'static)| Failure::setup("the audit log cannot be signed", error);
         let id = Reader::log_id(&log).map_err(|error| failed(&error))?;
@@ -84,6 +86,10 @@ impl Publishing {
         let origin = match origin {
             Some(origin) => origin,
             None => usual_name(&instance, id).map_err(|error| failed(&error))?,
+        };
+        let origin = match class {
+            Some(class) => format!("{origin}/{class}").parse().map_err(|error: tlog::InvalidName| failed(&error))?,
+            None => origin,
         };
         let counts: Arc<Counts> = Arc::default();
         let keys = LogKeys::new(KeyFile::of(&state, id), rotation, &counts);
@@ -109,6 +115,7 @@ impl Publishing {
         &self,
         settings: Retention,
         reckoning: Arc<Reckoning>,
+        growth: Arc<Growth>,
         keeping: Vec<Arc<dyn Keeping>>,
     ) -> Scrubbing {
         Scrubbing {
@@ -125,6 +132,7 @@ impl Publishing {
                 reckoning,
                 published: Arc::clone(&self.counts),
                 counts: Arc::default(),
+                growth: growth.of_one_more(),
                 sizes: VecDeque::new(),
             },
             journal: Arc::clone(&self.journal),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{Check, Standing};
-use audit::Journal;
+use audit::Logs;
 use relay::Relay;
 use secrets::Followed;
 use token::Verifier;
@@ -17,7 +17,7 @@ use crate::revoking::Revoking;
 /// The checks behind `/readyz`.
 pub(crate) fn checks(
     tokens: &Arc<Verifier>,
-    journal: &Arc<Journal>,
+    recording: Recording,
     upstreams: &[Arc<Upstream>],
     revoking: &Arc<Revoking>,
     relay: Option<&Arc<Relay>>,
@@ -26,7 +26,7 @@ pub(crate) fn checks(
 ) -> Vec<Arc<dyn Check>> {
     let relay = relay.map(|relay| Arc::new(Others(Arc::clone(relay))) as Arc<dyn Check>);
     let alone: [Arc<dyn Check>; 6] = [
-        Arc::new(Recording(Arc::clone(journal))),
+        Arc::new(recording),
         Arc::new(Keys(Arc::clone(tokens))),
         Arc::new(Backends(upstreams.to_vec())),
         Arc::<Revoking>::clone(revoking),
@@ -116,8 +116,13 @@ impl Check for Staying {
     }
 }
 
-/// Decisions can be recorded.
-struct Recording(Arc<Journal>);
+/// Requests can be recorded. Where only the log of another class than the default one is ill, its tenants are refused, and all
+/// others are served: that is no reason to take this gateway away from them.
+pub(crate) struct Recording {
+    pub(crate) logs: Arc<Logs>,
+    /// What the classes are called.
+    pub(crate) classes: Vec<String>,
+}
 
 impl Check for Recording {
     fn name(&self) -> &'static str {
@@ -125,11 +130,17 @@ impl Check for Recording {
     }
 
     fn check(&self) -> Standing {
-        let stats = self.0.stats();
-        if stats.healthy {
-            Standing::Up
-        } else {
-            Standing::Down(format!("the audit log cannot be written ({} failures)", stats.failures))
+        let stats = self.logs.iter().map(|journal| journal.stats());
+        let ill: Vec<_> = self.classes.iter().zip(stats).filter(|(_, stats)| !stats.healthy).collect();
+        let of = |class: &str| if self.classes.len() > 1 { format!(" of the class {class}") } else { String::new() };
+        let why = ill.iter().map(|(class, stats)| {
+            format!("the audit log{} cannot be written ({} failures)", of(class), stats.failures)
+        });
+        let why = why.collect::<Vec<_>>().join("; ");
+        match ill.first() {
+            None => Standing::Up,
+            Some((class, _)) if Some(*class) == self.classes.first() => Standing::Down(why),
+            Some(_) => Standing::Impaired(why),
         }
     }
 }

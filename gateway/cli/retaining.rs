@@ -3,8 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use audit::{Horizon, Journal, Note, Order, Prunable, Query, Reader, Which};
@@ -12,9 +12,9 @@ use ledger::Checked;
 use terms::TenantId;
 
 use crate::failure::Failure;
-use crate::publishing;
 use crate::reckoning::Reckoning;
 use crate::settings::Retention;
+use crate::{logs, publishing};
 
 /// How long it is waited for the record that says that others go.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +39,7 @@ pub(crate) struct Retaining {
     pub(crate) reckoning: Arc<Reckoning>,
     pub(crate) published: Arc<publishing::Counts>,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) growth: OwnGrowth,
     /// How many bytes the log had, each time that it was looked at.
     pub(crate) sizes: VecDeque<(Instant, u64)>,
 }
@@ -128,16 +129,60 @@ impl Retaining {
         if self.sizes.len() > GROWTH {
             self.sizes.pop_front();
         }
+        let a_day = self.sizes.front().map_or(0, |(since, then)| {
+            let seconds = now.saturating_duration_since(*since).as_secs().max(1);
+            let grown = u128::from(bytes.saturating_sub(*then));
+            u64::try_from(grown * u128::from(DAY) / u128::from(seconds)).unwrap_or(u64::MAX)
+        });
+        self.growth.is(a_day);
         let free = rustix::fs::statvfs(&self.log).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
         let allowed = self.settings.disk.map_or(u64::MAX, |disk| disk.saturating_sub(bytes));
-        let left = self.sizes.front().and_then(|(since, then)| {
-            let grown = bytes.checked_sub(*then).filter(|grown| *grown > 0)?;
-            let seconds = now.saturating_duration_since(*since).as_secs().max(1);
-            Some(u128::from(free.min(allowed)) * u128::from(seconds) / u128::from(grown))
-        });
-        let left = left.map_or(u64::MAX, |left| u64::try_from(left).unwrap_or(u64::MAX));
+        let left = until(free, self.growth.of_all()).min(until(allowed, a_day));
         self.counts.bytes.store(bytes, Ordering::Relaxed);
         self.counts.seconds_left.store(left, Ordering::Relaxed);
+    }
+}
+
+const DAY: u64 = 24 * 3_600;
+
+/// In how many seconds so much is full that grows by so much a day; `u64::MAX`, if it does not grow.
+fn until(room: u64, a_day: u64) -> u64 {
+    let seconds = (u128::from(room) * u128::from(DAY)).checked_div(u128::from(a_day));
+    seconds.map_or(u64::MAX, |seconds| u64::try_from(seconds).unwrap_or(u64::MAX))
+}
+
+/// By how many bytes each log grows a day. They share one disk.
+#[derive(Debug, Default)]
+pub(crate) struct Growth(Mutex<Vec<u64>>);
+
+/// That of one of them.
+#[derive(Debug)]
+pub(crate) struct OwnGrowth {
+    all: Arc<Growth>,
+    own: usize,
+}
+
+impl Growth {
+    /// Takes in another log.
+    pub(crate) fn of_one_more(self: Arc<Self>) -> OwnGrowth {
+        let mut each = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = each.len();
+        each.push(0);
+        drop(each);
+        OwnGrowth { all: self, own }
+    }
+}
+
+impl OwnGrowth {
+    fn is(&self, bytes: u64) {
+        if let Some(own) = self.all.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(self.own) {
+            *own = bytes;
+        }
+    }
+
+    fn of_all(&self) -> u64 {
+        let each = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        each.iter().fold(0, |all, one| all.saturating_add(*one))
     }
 }
 
@@ -149,6 +194,7 @@ fn unremoved(error: &std::io::Error) -> Failure {
 fn below(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() && logs::is_of_others(&entry.path()) => 0, // they count for themselves
         Ok(found) if found.is_dir() => below(&entry.path()),
         Ok(found) => found.len(),
         Err(_) => 0,
@@ -168,5 +214,21 @@ mod tests {
         fs::write(folder.path().join("c"), [0; 11]).unwrap();
         assert_eq!(below(folder.path()), 111);
         assert_eq!(below(&folder.path().join("nowhere")), 0);
+        fs::create_dir_all(folder.path().join("classes/r6y")).unwrap();
+        fs::write(folder.path().join("classes/r6y/d"), [0; 7]).unwrap();
+        assert_eq!(below(folder.path()), 111, "each log has its own");
+    }
+
+    #[test]
+    fn the_disk_is_full_when_all_logs_have_grown_so_far() {
+        assert_eq!(until(1_000, 0), u64::MAX);
+        assert_eq!(until(1_000, 500), 2 * DAY);
+        assert_eq!(until(u64::MAX, 1), u64::MAX);
+        let growth = Arc::new(Growth::default());
+        let (one, other) = (Arc::clone(&growth).of_one_more(), growth.of_one_more());
+        one.is(7);
+        other.is(5);
+        other.is(4);
+        assert_eq!((one.of_all(), other.of_all()), (11, 11));
     }
 }

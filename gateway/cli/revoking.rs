@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::{Check, Standing};
-use audit::{Journal, Note, TokensOf};
+use audit::{Note, TokensOf};
 use prometheus::{IntCounter, IntGauge};
 use store::{Event, Extent, Store, StoreError, Turn};
 use tenancy::{Revocations, Revoked};
 use terms::{Clock, Live};
 use tokio::sync::Notify;
+
+use crate::logs::TenantLogs;
 
 /// How many events are put on record at a time.
 const EVENTS: u32 = 256;
@@ -18,7 +20,7 @@ const EVENTS: u32 = 256;
 pub(crate) struct Revoking {
     store: Arc<Store>,
     live: Arc<Live<Revocations>>,
-    journal: Arc<Journal>,
+    logs: TenantLogs,
     clock: Arc<dyn Clock>,
     seen: Mutex<Seen>,
     blind: AtomicBool,
@@ -52,14 +54,14 @@ impl Revoking {
     pub(crate) fn start(
         store: Arc<Store>,
         others: Others,
-        journal: Arc<Journal>,
+        logs: TenantLogs,
         clock: Arc<dyn Clock>,
         failures: IntCounter,
         count: IntGauge,
     ) -> Result<Self, StoreError> {
         let (live, seen, blind) =
             (Arc::new(Live::new(Revocations::default())), Mutex::default(), AtomicBool::new(false));
-        let this = Self { store, live, journal, clock, seen, blind, others, changed: Notify::new(), failures, count };
+        let this = Self { store, live, logs, clock, seen, blind, others, changed: Notify::new(), failures, count };
         this.store.forget(this.clock.unix_seconds())?;
         this.look(this.store.version()?)?;
         Ok(this)
@@ -166,12 +168,13 @@ impl Revoking {
             Revoked::Issuer { issuer, before } => (TokensOf::Issuer(issuer), Some(*before)),
             Revoked::Session { issuer, sid: _ } => (TokensOf::Session(issuer), None),
             Revoked::Subject { issuer, subject, before } => {
-                (TokensOf::Subject(issuer, self.journal.pseudonym(issuer, subject)), *before)
+                (TokensOf::Subject(issuer, self.logs.first().pseudonym(issuer, subject)), *before)
             }
             Revoked::Tenant { tenant, before } => (TokensOf::Tenant(tenant), Some(*before)),
             Revoked::Token { issuer, jti: _ } => (TokensOf::Token(issuer), None),
         };
-        self.journal.note(&Note::Tokens { turn, of, before, by: event.author })
+        let tenant = if let TokensOf::Tenant(tenant) = of { Some(tenant) } else { None };
+        self.logs.of(tenant).note(&Note::Tokens { turn, of, before, by: event.author })
     }
 }
 

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use audit::{Cause, Digest, Journal, Note};
+use audit::{Cause, Digest, Journal, Logs, Note};
 use gate::Rules;
 use limit::{Failures, KeyPart, Limit, Limits, Mode, Numbers, Seed};
 use policy::{Amount, Known, LimitMode, LimitRule, Policy};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
-use tenancy::TenantRow;
-use terms::{Findings, Live, Severity};
+use tenancy::{Registry, Status, TenantRow};
+use terms::{ClassName, Findings, Live, RetentionClass, Severity};
 
 use crate::load::{self, Policies};
 
@@ -77,7 +77,9 @@ pub(crate) struct Reloader {
     pub(crate) folder: PathBuf,
     pub(crate) known: Known,
     pub(crate) rules: Arc<Live<Rules>>,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) logs: Arc<Logs>,
+    /// What the retention classes are called, the default one first.
+    pub(crate) classes: Vec<String>,
     pub(crate) outcomes: IntCounterVec,
     pub(crate) info: IntGaugeVec,
     pub(crate) rows: Rows,
@@ -128,19 +130,19 @@ impl Reloader {
         let before = self.rules.snapshot();
         let registry = self.registry(&before, &rows);
         tracing::info!(tenants = registry.len(), "tenants replaced");
+        self.tell_of_classes(before.tenants(), &registry, Cause::Unknown);
         self.rules.replace(before.serving(registry));
         *last = Some(rows);
     }
 
-    fn registry(&self, rules: &Rules, rows: &[TenantRow]) -> tenancy::Registry {
+    fn registry(&self, rules: &Rules, rows: &[TenantRow]) -> Registry {
         let (registry, findings) = rules.policy().with_rows(rows, &self.known);
         for finding in findings.iter().take(TOLD) {
             let row = &*finding.place.file;
             tracing::error!(row, help = finding.help, "a tenant is refused: {}", finding.message);
         }
         let nameless = rows.iter().filter(|row| row.id.parse::<terms::TenantId>().is_err()).count();
-        let unreadable =
-            nameless + registry.iter().filter(|tenant| tenant.status == tenancy::Status::Unreadable).count();
+        let unreadable = nameless + registry.iter().filter(|tenant| tenant.status == Status::Unreadable).count();
         self.rows.unreadable.set(i64::try_from(unreadable).unwrap_or(i64::MAX));
         registry
     }
@@ -168,15 +170,40 @@ impl Reloader {
             .map_err(|error| terms::Finding::error(place, terms::chain(&error)))?;
         self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest, by });
         let rules = Rules::new(policy, limits, digest);
-        self.rules.replace(match rows {
+        let rules = match rows {
             Some(rows) => rules.serving(self.registry(&rules, rows)),
             None => rules, // if tenants stand in a table, none is served before it is read
-        });
+        };
+        self.tell_of_classes(before.tenants(), rules.tenants(), by);
+        self.rules.replace(rules);
         Ok(Some(digest))
     }
 
+    /// Puts on record whose records come into another log from now on: in the log where they were, so that whoever reads that
+    /// knows that it has not the last of them, and in the other one.
+    fn tell_of_classes(&self, before: &Registry, after: &Registry, by: Cause) {
+        for tenant in after.iter().filter(|tenant| tenant.status != Status::Unreadable) {
+            let was = before.get(tenant.id.as_str()).filter(|was| was.status != Status::Unreadable);
+            let Some(was) = was.filter(|was| was.retention != tenant.retention) else { continue };
+            let (old, new) = (self.class(was.retention), self.class(tenant.retention));
+            let note = Note::Retention { tenant: &tenant.id, old, new, by };
+            for class in [was.retention, tenant.retention] {
+                Self::note_in(self.logs.of(class), &note);
+            }
+        }
+    }
+
+    fn class(&self, class: RetentionClass) -> &str {
+        let place = class.beyond_default().map_or(0, |place| place + 1);
+        self.classes.get(place).map_or(ClassName::DEFAULT, String::as_str)
+    }
+
     fn note(&self, note: &Note<'_>) {
-        if let Err(unavailable) = self.journal.note(note) {
+        Self::note_in(self.logs.first(), note);
+    }
+
+    fn note_in(log: &Journal, note: &Note<'_>) {
+        if let Err(unavailable) = log.note(note) {
             tracing::error!(error = terms::chain(&unavailable), "the change of policies is not on record");
         }
     }

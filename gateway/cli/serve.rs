@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use admin::{Admin, Notices, Operations};
 use assertion::Minter;
-use audit::{Cause, Committer, Files, Journal, Note};
+use audit::{Cause, Committer, Files, Logs, Note};
 use canonical::Bounds;
 use directory::Directory;
 use gate::{DemandingHosts, Gate, Rooms};
@@ -27,7 +27,6 @@ use tokio::sync::watch;
 use upstream::{Dns, Resolver, Special, Upstream};
 
 use crate::background::{Background, Shutdown, Task};
-use crate::cosigning::Cosigning;
 use crate::drain::{Drain, Spans};
 use crate::failure::Failure;
 use crate::following::Following;
@@ -36,14 +35,15 @@ use crate::hearing::Hearing;
 use crate::known_keys::{Counts, KnownKeys};
 use crate::life::{Life, Stage};
 use crate::load::Loaded;
-use crate::log_work::LogWork;
+use crate::log_work::{AtWork, LogWork};
+use crate::logs::{self, OpenLog, TenantLogs};
 use crate::metrics::Parts;
 use crate::origin::Origin;
 use crate::persons::Persons;
-use crate::publishing::{self, Publishing, Wanted};
 use crate::quotas::Quotas;
 use crate::reckoning::{self, Reckoning, Uptime};
 use crate::renew::Renewal;
+use crate::retaining::Keeping;
 use crate::revoking::{Others, Revoking};
 use crate::rules::{self, Reloader};
 use crate::settings::{MOST_ATTEMPTS, Redis, Settings, Vaulted};
@@ -51,7 +51,7 @@ use crate::signing::Rings;
 use crate::tasks::{Works, tasks};
 use crate::upgrade::{Old, Upgrade};
 use crate::watchdog::{self, Hearts};
-use crate::{backend_events, delivering, desk, following, membership, operator, persons, ready, renew, which};
+use crate::{backend_events, desk, following, membership, operator, persons, ready, renew, which};
 
 /// The version of the program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -68,9 +68,9 @@ pub(crate) struct Gateway {
     server: Server,
     tasks: Vec<Task>,
     front: Front,
-    journal: Arc<Journal>,
-    committer: Committer,
-    log_work: LogWork,
+    logs: Arc<Logs>,
+    committers: Vec<Committer>,
+    log_work: Vec<LogWork>,
     life: Life,
     spans: Spans,
 }
@@ -147,32 +147,41 @@ impl Gateway {
         let opened = persons::open(&state, &audit.privacy, &clock)?;
         let subjects = opened.subjects.clone();
         // ORDER: last of what may fail, so that a process which hands its log over gets it back only for good reasons.
-        let log = audit.directory.clone();
-        let wanted = Wanted {
-            log: log.clone(),
+        let places = logs::reach(&audit, &state)?;
+        let last = || places.iter().filter_map(|place| reckoning::last_record(&place.directory)).max();
+        let reckoning = Arc::new(Reckoning::open(&state, Arc::clone(&clock), Box::new(Uptime::now), last));
+        let by = Cause::Start(operator::user());
+        let directory_of_first = audit.directory.clone();
+        let common = logs::Common {
             state: state.clone(),
-            instance: audit.instance.clone(),
+            clock: Arc::clone(&clock),
+            instance: audit.instance,
             origin: audit.origin,
             every: audit.checkpoint,
             rotation: audit.rotation,
+            by,
+            witnesses: audit.witnesses,
+            sinks: audit.sinks,
         };
-        let (sources, witnesses) = (audit.events, audit.witnesses);
-        publishing::reaches(&log, &state)?;
-        let last = || reckoning::last_record(&log);
-        let reckoning = Arc::new(Reckoning::open(&state, Arc::clone(&clock), Box::new(Uptime::now), last));
-        let retention = audit.retention;
-        let by = Cause::Start(operator::user());
-        let settings = audit::Settings { by, ..audit::Settings::new(audit.directory, audit.instance) };
-        let (journal, committer) = origin.journal(settings, Arc::clone(&clock))?;
-        let publishing = Publishing::open(wanted, Arc::clone(&journal), Arc::clone(&clock))?;
-        let cosigning =
-            witnesses.map(|witnesses| Cosigning::new(log.clone(), witnesses, Arc::clone(&journal), Arc::clone(&clock)));
-        let feeding = delivering::prepare(log.clone(), state.clone(), audit.sinks, &journal, &clock)?;
-        let keeping = delivering::keeping(&feeding, &journal);
-        let id = audit::Reader::log_id(&log).map_err(|error| Failure::setup("the audit log", &error))?;
-        let persons = Arc::new(Persons::new(opened, Arc::clone(&journal), id.unwrap_or_default()));
-        let scrubbing =
-            publishing.scrubbing(retention, Arc::clone(&reckoning), vec![keeping, Arc::<Persons>::clone(&persons)]);
+        let sources = audit.events;
+        let classes: Vec<_> = places.iter().map(|place| place.class.clone()).collect();
+        let open = logs::open(places, common, &mut origin)?;
+        let logs = logs::all(&open).map(Arc::new).ok_or_else(|| Failure::Setup("there is no audit log".into()))?;
+        let of_tenants = TenantLogs::new(Arc::clone(&logs), Arc::clone(&rules));
+        let journal = Arc::clone(logs.first());
+        let id = audit::Reader::log_id(&directory_of_first).map_err(|error| Failure::setup("the audit log", &error))?;
+        let persons = Arc::new(Persons::new(opened, of_tenants.clone(), id.unwrap_or_default()));
+        let (growth, handles) = (Arc::default(), open.iter().map(OpenLog::handle).collect());
+        let (mut of_logs, mut committers, mut log_work, mut cosigning) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for log in open {
+            let keeping: Vec<Arc<dyn Keeping>> = vec![Arc::<Persons>::clone(&persons)];
+            let prepared = log.prepared(&reckoning, &growth, keeping);
+            of_logs.push(prepared.of_log);
+            log_work.push(prepared.work);
+            committers.push(prepared.committer);
+            cosigning.extend(prepared.cosigning);
+        }
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
             let note = Note::Changed { what, old: None, new: new.into(), by };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
@@ -181,7 +190,8 @@ impl Gateway {
             folder: policies.to_path_buf(),
             known,
             rules: Arc::clone(&rules),
-            journal: Arc::clone(&journal),
+            logs: Arc::clone(&logs),
+            classes,
             outcomes: outcomes(
                 &registry,
                 "cloister_reload_total",
@@ -215,8 +225,8 @@ impl Gateway {
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
         let rooms = Arc::new(Rooms::new(requests));
         let others = if redis.is_some() { Others::Some } else { Others::None };
-        let revoking = revoking(store, others, &registry, &journal, &clock)?;
-        let known_keys = known_keys(&revoking, &registry, &journal, &clock)?;
+        let revoking = revoking(store, others, &registry, &of_tenants, &clock)?;
+        let known_keys = known_keys(&revoking, &registry, &of_tenants, &clock)?;
         let relay = redis.map(|redis| relay(redis, &revoking, &clock));
         let (names, realms) = which::issuers(&issuers);
         let hearing = Hearing::new(&issuers, &tokens, &revoking, &clock, &registry)?;
@@ -233,7 +243,7 @@ impl Gateway {
             realms: realms.clone(),
             rules: Arc::clone(&rules),
             subjects: subjects.clone(),
-            journal: Arc::clone(&journal),
+            logs: of_tenants.clone(),
             clock: Arc::clone(&clock),
             outcomes: told,
         };
@@ -263,7 +273,7 @@ impl Gateway {
             Arc::clone(&rules),
             Arc::clone(&tokens),
             Arc::clone(&dpop),
-            Arc::clone(&journal),
+            Arc::clone(&logs),
         );
         let gate = gate
             .demanding_certificates(demanding(&listeners))
@@ -297,18 +307,18 @@ impl Gateway {
             Ingress::new(sockets, Arc::new(application), guard, strangers, Arc::new(Recorder::new(Arc::clone(&proxy))))
                 .linger(shutdown.idle);
         let life = Life::new();
+        let recording = ready::Recording { logs: Arc::clone(&logs), classes: reloader.classes.clone() };
         let mut readiness =
-            ready::checks(&tokens, &journal, &upstreams, &revoking, relay.as_ref(), &following.followed, &life);
+            ready::checks(&tokens, recording, &upstreams, &revoking, relay.as_ref(), &following.followed, &life);
         readiness.push(Arc::<Persons>::clone(&persons));
         readiness.extend(directory.clone().map(membership::check));
         if let Some((vault, _)) = &vault {
             readiness.push(Arc::new(ready::Answering(Arc::clone(vault))));
         }
-        let indexed = Arc::default();
         let parts = Parts {
             tokens: Arc::clone(&tokens),
             dpop,
-            journal: Arc::clone(&journal),
+            logs: of_logs,
             ingress: ingress.counters(),
             rooms,
             rules: Arc::clone(&rules),
@@ -322,13 +332,7 @@ impl Gateway {
             relay: relay.clone(),
             secrets: Arc::clone(&following.followed),
             directory: directory.clone(),
-            checkpoints: publishing.counts(),
-            indexed: Arc::clone(&indexed),
-            witnesses: cosigning.as_ref().map(Cosigning::counts),
-            sinks: Box::new(feeding.conditions()),
-            scrubbed: Arc::clone(&scrubbing.counts),
             reckoning: Arc::clone(&reckoning),
-            retained: Arc::clone(&scrubbing.retaining.counts),
             vault: vault.as_ref().map(|(vault, _)| Arc::clone(vault)),
             persons: Arc::clone(&persons),
         };
@@ -351,8 +355,7 @@ impl Gateway {
         let Origin { upgrade, supervisor, .. } = origin;
         let old = Arc::new(Old {
             state,
-            log: log.clone(),
-            journal: Arc::clone(&journal),
+            logs: handles,
             life: life.clone(),
             supervisor: Arc::clone(&supervisor),
             sockets: Arc::clone(&spare),
@@ -379,21 +382,18 @@ impl Gateway {
             vault,
             cosigning,
             reckoning,
-            journal: Arc::clone(&journal),
+            logs: of_tenants,
             grace: shutdown.grace,
             old: Arc::clone(&old),
         });
         if let Some(every) = supervisor.watchdog() {
-            let (hearts, journal) = (Hearts::default(), Arc::clone(&journal));
+            let (hearts, logs) = (Hearts::default(), Arc::clone(&logs));
             front.beat(hearts.clone(), workers, every / 8);
-            tasks.push(Task::new("watchdog", move |shutdown| {
-                watchdog::run(supervisor, every, hearts, journal, shutdown)
-            }));
+            tasks.push(Task::new("watchdog", move |shutdown| watchdog::run(supervisor, every, hearts, logs, shutdown)));
         }
         tasks.push(Task::new("state", move |shutdown| tell(old, upgrade, shutdown)));
         let spans = Spans { delay: shutdown.delay, grace: shutdown.grace };
-        let log_work = LogWork { log, publishing, scrubbing, indexed, feeding };
-        Ok(Self { server, tasks, front, journal, committer, log_work, life, spans })
+        Ok(Self { server, tasks, front, logs, committers, log_work, life, spans })
     }
 
     /// How far it has come, and to make it go further.
@@ -403,26 +403,32 @@ impl Gateway {
 
     /// Serves until told to stop, then drains and brings the log to its end. `more` runs beside the other tasks.
     pub(crate) fn serve(self, more: Vec<Task>) -> Result<(), Failure> {
-        let Self { mut server, mut tasks, front, journal, committer, log_work, life, spans } = self;
-        let committer = std::thread::Builder::new()
-            .name("audit".into())
-            .spawn(move || committer.run())
-            .map_err(|error| Failure::broke("the thread of the audit log", &error))?;
-        let log_work = log_work.start(&journal)?;
+        let Self { mut server, mut tasks, front, logs, committers, log_work, life, spans } = self;
+        let run =
+            |committer: Committer| std::thread::Builder::new().name("audit".into()).spawn(move || committer.run());
+        let committers = committers.into_iter().map(run).collect::<Result<Vec<_>, _>>();
+        let committers = committers.map_err(|error| Failure::broke("the thread of the audit log", &error))?;
+        let log_work = log_work.into_iter().map(LogWork::start).collect::<Result<Vec<_>, _>>()?;
         let cut = Arc::new(AtomicU64::new(0));
-        let drain = Drain { spans, life: life.clone(), journal: Arc::clone(&journal), cut: Arc::clone(&cut) };
+        let drain = Drain { spans, life: life.clone(), logs: Arc::clone(&logs), cut: Arc::clone(&cut) };
         tasks.extend(more);
         server.add_service(background_service("background", Background::new(tasks, life)));
         server.add_service(front);
         server.run(RunArgs { shutdown_signal: Box::new(drain) });
-        let log_work = log_work.rest();
-        let closed = journal.flush_and_close(LAST_COMMIT);
-        if closed.is_ok() && committer.join().is_err() {
-            return Err(Failure::Broke("the thread of the audit log broke".into()));
+        let log_work: Vec<_> = log_work.into_iter().map(AtWork::rest).collect();
+        logs.iter().for_each(|journal| journal.close());
+        let mut outcome = Ok(());
+        for (journal, committer) in logs.iter().zip(committers) {
+            let closed = journal.flush_and_close(LAST_COMMIT);
+            if closed.is_ok() && committer.join().is_err() {
+                return Err(Failure::Broke("the thread of the audit log broke".into()));
+            }
+            outcome = outcome.and(closed.map_err(|error| Failure::broke("the audit log", &error)));
         }
-        let ended = log_work.end(); // once more, for the last records
-        closed.map_err(|error| Failure::broke("the audit log", &error))?;
-        ended?;
+        for log_work in log_work {
+            outcome = outcome.and(log_work.end()); // once more, for the last records
+        }
+        outcome?;
         let cut = cut.load(Ordering::Acquire);
         if cut > 0 {
             return Err(Failure::Broke(format!("the grace was over, and requests were cut: {cut}")));
@@ -517,13 +523,13 @@ fn revoking(
     store: Arc<Store>,
     others: Others,
     registry: &Registry,
-    journal: &Arc<Journal>,
+    logs: &TenantLogs,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<Revoking>, Failure> {
     let failures = IntCounter::new("cloister_store_failures_total", "Times that the store could not be read");
     let count = IntGauge::new("cloister_revocations", "Revocations in force, besides those in the policy files");
     let (failures, count) = (register(registry, failures)?, register(registry, count)?);
-    let revoking = Revoking::start(store, others, Arc::clone(journal), Arc::clone(clock), failures, count);
+    let revoking = Revoking::start(store, others, logs.clone(), Arc::clone(clock), failures, count);
     revoking.map(Arc::new).map_err(|error| Failure::setup("the store", &error))
 }
 
@@ -531,7 +537,7 @@ fn revoking(
 fn known_keys(
     revoking: &Arc<Revoking>,
     registry: &Registry,
-    journal: &Arc<Journal>,
+    logs: &TenantLogs,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<KnownKeys>, Failure> {
     let failures = IntCounter::new("cloister_api_key_failures_total", "Times that the API keys could not be read");
@@ -543,7 +549,7 @@ fn known_keys(
         good: register(registry, count)?,
         ending: register(registry, ending)?,
     };
-    let keys = KnownKeys::start(Arc::clone(revoking.store()), Arc::clone(journal), Arc::clone(clock), counts);
+    let keys = KnownKeys::start(Arc::clone(revoking.store()), logs.clone(), Arc::clone(clock), counts);
     keys.map(Arc::new).map_err(|error| Failure::setup("the store", &error))
 }
 

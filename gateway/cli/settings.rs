@@ -16,7 +16,7 @@ use proxy::{Backend, ResponseSettings};
 use schemars::Schema;
 use secrets::Kept;
 use subjects::{Fields, GivenRoots, Keeping, Making, SubjectVault, VaultError};
-use terms::{IssuerId, Place};
+use terms::{ClassName, IssuerId, Place};
 use token::IssuerSettings;
 
 pub(crate) use compile::MOST_ATTEMPTS;
@@ -122,10 +122,12 @@ pub(crate) struct Audit {
     /// Who signs the checkpoints, too.
     pub(crate) witnesses: Option<crate::cosigning::Witnesses>,
     /// Where the records go besides.
-    pub(crate) sinks: Vec<sinks::Settings>,
+    pub(crate) sinks: Vec<Arc<sinks::Settings>>,
     /// When another key signs them.
     pub(crate) rotation: Rotation,
     pub(crate) retention: Retention,
+    /// Retention classes besides the default one, in the order of their names.
+    pub(crate) classes: Vec<Class>,
     pub(crate) privacy: Privacy,
 }
 
@@ -145,6 +147,13 @@ pub(crate) struct Retention {
     pub(crate) keep: Option<Duration>,
     /// In bytes. All of the disk, if nothing is said.
     pub(crate) disk: Option<u64>,
+}
+
+/// A retention class besides the default one. It has a log of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Class {
+    pub(crate) name: ClassName,
+    pub(crate) retention: Retention,
 }
 
 /// What the audit log holds of persons.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::Journal;
 use directory::Directory;
 use gate::Rules;
 use notify::RecursiveMode;
@@ -20,6 +19,7 @@ use crate::cosigning::Cosigning;
 use crate::following::{self, Following};
 use crate::known_keys::KnownKeys;
 use crate::life::Stage;
+use crate::logs::TenantLogs;
 use crate::persons::Persons;
 use crate::quotas::Quotas;
 use crate::reckoning::Reckoning;
@@ -50,9 +50,9 @@ pub(crate) struct Works {
     pub(crate) keys: Rings,
     pub(crate) following: Arc<Following>,
     pub(crate) vault: Option<(Arc<Vault>, Duration)>,
-    pub(crate) cosigning: Option<Cosigning>,
+    pub(crate) cosigning: Vec<Cosigning>,
     pub(crate) reckoning: Arc<Reckoning>,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) logs: TenantLogs,
     pub(crate) grace: Duration,
     pub(crate) old: Arc<Old>,
 }
@@ -79,7 +79,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         vault,
         cosigning,
         reckoning,
-        journal,
+        logs,
         grace,
         old,
     } = works;
@@ -89,7 +89,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         mode: RecursiveMode::Recursive,
         every: None,
     };
-    let uses = Arc::new(AuditUses::new(Arc::clone(revoking.store()), Arc::clone(&journal)));
+    let uses = Arc::new(AuditUses::new(Arc::clone(revoking.store()), logs.clone()));
     let life = old.life.clone();
     let named = upstreams.clone();
     let prober = upstreams.iter().any(|upstream| upstream.check().is_some()).then(|| Prober::new(Arc::clone(&proxy)));
@@ -97,8 +97,8 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
     let beside = Arc::clone(&following);
     let vault =
         vault.map(|(vault, refresh)| Task::new("vault", move |shutdown| asking::run(vault, refresh, beside, shutdown)));
-    let cosigning = cosigning.map(|asking| Task::new("witnesses", move |shutdown| asking.run(shutdown)));
-    let writing = Arc::clone(&journal);
+    let cosigning = cosigning.into_iter().map(|asking| Task::new("witnesses", move |shutdown| asking.run(shutdown)));
+    let (journal, writing) = (Arc::clone(logs.first()), Arc::clone(logs.first()));
     let relay = relay.map(|relay| Task::new("relay", move |shutdown| relay.run(shutdown)));
     let (tenants, taking) = (directory.clone().filter(Directory::knows_tenants), Arc::clone(&reloader));
     let tenants =

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use audit::Journal;
+use audit::Logs;
 use tokio::time::{interval, sleep};
 
 use crate::background::Shutdown;
@@ -55,17 +55,23 @@ pub(crate) async fn run(
     supervisor: Arc<Supervisor>,
     every: Duration,
     hearts: Hearts,
-    journal: Arc<Journal>,
+    logs: Arc<Logs>,
     mut shutdown: Shutdown,
 ) {
-    let (mut before, mut commits) = (hearts.beats(), journal.stats().beats);
+    let beats = || logs.iter().map(|journal| journal.stats().beats).collect::<Vec<_>>();
+    let (mut before, mut commits) = (hearts.beats(), beats());
     loop {
         tokio::select! {
             () = &mut shutdown => return,
             () = sleep(every / 2) => {}
         }
-        let (now, turned) = (hearts.beats(), journal.stats().beats);
-        if turned == commits {
+        let (now, turned) = (hearts.beats(), beats());
+        let still = |at: usize| commits.get(at) == turned.get(at);
+        for place in (1..turned.len()).filter(|place| still(*place)) {
+            // Its tenants are refused when nothing more fits into memory. Those of the others are served.
+            tracing::error!(place, "the thread of the audit log of a retention class stands still");
+        }
+        if still(0) {
             tracing::error!("the thread of the audit log stands still");
         } else if let Some(worker) = before.iter().zip(&now).position(|(before, now)| before == now) {
             tracing::error!(worker, "a worker stands still");

@@ -19,7 +19,7 @@ const MOST: usize = 1_000_000;
 
 const WHAT: &str = "directory.postgresql.tenants";
 
-const TEXTS: [&str; 7] = ["id", "status", "plan", "region", "time_zone", "session_max", "mfa"];
+const TEXTS: [&str; 8] = ["id", "status", "plan", "region", "time_zone", "retention", "session_max", "mfa"];
 const LISTS: [&str; 5] = ["issuers", "clients_allow", "clients_deny", "mfa_amr", "mfa_acr"];
 
 impl Prepared {
@@ -88,6 +88,7 @@ impl Prepared {
             plan: text("plan"),
             region: text("region"),
             time_zone: text("time_zone"),
+            retention: text("retention"),
             issuers: list("issuers"),
             clients_allow: list("clients_allow"),
             clients_deny: list("clients_deny"),

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use apikey::ApiKeys;
-use audit::Journal;
+use audit::Logs;
 use canonical::CanonicalRequest;
 use directory::Directory;
 use policy::Access;
@@ -36,7 +36,7 @@ pub struct Gate {
     directory: Option<Directory>,
     subjects: Option<Subjects>,
     revocations: Arc<Live<Revocations>>,
-    journal: Arc<Journal>,
+    logs: Arc<Logs>,
 }
 
 /// What a request may do that is not refused.
@@ -61,7 +61,7 @@ impl Gate {
         rules: Arc<Live<Rules>>,
         tokens: Arc<Verifier>,
         dpop: Arc<Dpop>,
-        journal: Arc<Journal>,
+        logs: Arc<Logs>,
     ) -> Self {
         let (demanding, keys) = (DemandingHosts::default(), Arc::new(Live::new(ApiKeys::default())));
         let revocations = Arc::new(Live::new(Revocations::default()));
@@ -76,7 +76,7 @@ impl Gate {
             directory: None,
             subjects: None,
             revocations,
-            journal,
+            logs,
         }
     }
 
@@ -124,7 +124,7 @@ impl Gate {
         let counted = Counted::spend(welcome, arrival)?; // its address does not come too often, whatever it asks for
         let directed = Directed::check(counted, &self.demanding, arrival, request)?; // the connection is for this host
         if let Some(preflight) = Preflight::find(&directed, request)? {
-            return preflight.answer(arrival, &self.journal, request).map(Admission::Preflight); // no token, and no backend
+            return preflight.answer(arrival, &self.logs, request).map(Admission::Preflight); // no token, and no backend
         }
         let routed = Routed::find(directed, request)?; // host, path and method name one route
         let routed = routed.vouch(arrival)?; // a certificate that the client has shown is good, and for this tenant
@@ -145,14 +145,14 @@ impl Gate {
         };
         let placed = granted.place()?; // the route names an upstream for the tenant
         let limited = placed.spend(arrival)?; // all limits have room, and now have less
-        let permit = limited.record(&self.journal, arrival, request, room).await?; // the decision is kept: a permit
+        let permit = limited.record(&self.logs, arrival, request, room).await?; // the decision is kept: a permit
         Ok(Admission::Forward(permit))
     }
 
     /// Keeps the record of a refusal, and gives the refusal that the client is to be told: another one if the record cannot
     /// be kept. To be called before the client is answered with `sent` bytes of body.
     pub fn record(&self, arrival: &Arrival, seen: Seen<'_>, refusal: Refusal, sent: u64) -> Refusal {
-        match crate::verdict::refused(&self.journal, arrival, seen, &refusal, sent) {
+        match crate::verdict::refused(&self.logs, arrival, seen, &refusal, sent) {
             Ok(()) => refusal,
             Err(unavailable) => refusal.because(Cause::Unrecorded(unavailable)),
         }
@@ -178,7 +178,7 @@ impl Gate {
 
     /// Where decisions are kept.
     #[must_use]
-    pub const fn journal(&self) -> &Arc<Journal> {
-        &self.journal
+    pub const fn logs(&self) -> &Arc<Logs> {
+        &self.logs
     }
 }

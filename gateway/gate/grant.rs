@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use audit::Journal;
+use audit::Logs;
 use canonical::CanonicalRequest;
 use limit::{Asker, Spent};
 use policy::{Access, Decision, RuleId};
@@ -112,14 +112,14 @@ impl Limited<'_> {
     /// Keeps the decision, and only then makes the permit.
     pub(crate) async fn record(
         self,
-        journal: &Arc<Journal>,
+        logs: &Logs,
         arrival: &Arrival,
         request: &CanonicalRequest<'_>,
         room: Room,
     ) -> Result<Permit, Refusal> {
         let Self { granted: Granted { routed, member, rule }, upstream, spent } = self;
         let open = crate::verdict::admitted(
-            journal,
+            logs,
             arrival,
             request,
             &routed,

@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use audit::Journal;
+use audit::Logs;
 use canonical::CanonicalRequest;
 use http::{HeaderName, HeaderValue};
 use limit::Asker;
@@ -43,7 +43,7 @@ impl Preflight {
     pub(crate) fn answer(
         self,
         arrival: &Arrival,
-        journal: &Journal,
+        logs: &Logs,
         request: &CanonicalRequest<'_>,
     ) -> Result<Self, Refusal> {
         let asker = Asker::stranger(arrival.client, Some(&self.route.id), arrival.at);
@@ -52,7 +52,7 @@ impl Preflight {
         let refuse = |cause| Refusal::new(cause, Arc::clone(&self.rules)).on(Arc::clone(&self.route), Who::Nobody);
         spent.map_err(|exceeded| refuse(Cause::Limited(exceeded)))?;
         // FAIL CLOSED: an answer that cannot be kept is not given.
-        crate::verdict::preflight(journal, arrival, request, &self.route, &self.rules)
+        crate::verdict::preflight(logs, arrival, request, &self.route, &self.rules)
             .map_err(|unavailable| refuse(Cause::Unrecorded(unavailable)))?;
         Ok(self)
     }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use limit::Limits;
 use policy::Policy;
 use tenancy::Registry;
+use terms::{RetentionClass, TenantId};
 
 /// All that is in force at one moment: replaced as a whole, never in part.
 #[derive(Debug)]
@@ -39,6 +40,12 @@ impl Rules {
     #[must_use]
     pub const fn tenants(&self) -> &Registry {
         &self.tenants
+    }
+
+    /// How long records of this tenant are kept; those of nobody's, where there is none.
+    #[must_use]
+    pub fn retention(&self, tenant: Option<&TenantId>) -> RetentionClass {
+        tenant.map_or(RetentionClass::DEFAULT, |tenant| self.tenants.retention(tenant.as_str()))
     }
 
     /// How often.

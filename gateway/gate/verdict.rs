@@ -1,7 +1,6 @@
-use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{Decision, End, Entry, Journal, Open, Outcome, Unavailable};
+use audit::{Decision, End, Entry, Logs, Open, Outcome, Unavailable};
 use canonical::CanonicalRequest;
 use limit::{Exceeded, Spent};
 use policy::{OnFailure, Promise, Route, RuleId};
@@ -15,7 +14,7 @@ use crate::{Arrival, Member, Principal, Rules, Seen, Who, veil};
 /// disk. What comes back is finished when the response is.
 #[expect(clippy::too_many_arguments, reason = "each is one part of what the record says")]
 pub(crate) async fn admitted(
-    journal: &Arc<Journal>,
+    logs: &Logs,
     arrival: &Arrival,
     request: &CanonicalRequest<'_>,
     routed: &Routed<'_>,
@@ -26,8 +25,10 @@ pub(crate) async fn admitted(
 ) -> Result<Open, Unavailable> {
     let (route, rules) = (routed.route(), routed.rules());
     let sealed = member.map_or(Ok(None), |member| veil::seal(member, arrival, request.user_agent()))?;
+    let tenant = member.map(|member| member.membership().tenant());
+    let journal = logs.take(rules.retention(tenant));
     let entry = Entry {
-        tenant: member.map(|member| member.membership().tenant()),
+        tenant,
         subject: member.and_then(|member| veil::name(member, journal)),
         personal: member.and_then(|member| veil::personal(member, sealed.as_ref())),
         issuer: member.map(|member| member.caller().vouched_by()),
@@ -41,17 +42,18 @@ pub(crate) async fn admitted(
         upstream: Some(upstream),
         ..entry(arrival, Decision::Allow, Reason::Allowed)
     };
-    match route.audit {
+    let open = match route.audit {
         Promise::Standard(OnFailure::Deny) => journal.begin(&entry),
         Promise::Standard(OnFailure::Spill) => journal.begin_spilling(&entry),
         Promise::Standard(OnFailure::InsecureAllow) => journal.begin_in_any_case(&entry),
         Promise::Strict => journal.begin_strict(&entry).await,
-    }
+    };
+    open.inspect_err(|_| logs.give_back(journal))
 }
 
 /// Keeps the record of a refusal, which is final: nothing comes after the answer.
 pub(crate) fn refused(
-    journal: &Journal,
+    logs: &Logs,
     arrival: &Arrival,
     seen: Seen<'_>,
     refusal: &Refusal,
@@ -64,6 +66,7 @@ pub(crate) fn refused(
         (Who::Caller(caller), _) => (Some(caller), None),
         (Who::Nobody, _) => (None, None),
     };
+    let journal = logs.take(refusal.rules().retention(tenant));
     // What is refused is on record in any case, also where nothing can be sealed.
     let sealed = member.and_then(|member| veil::seal(member, arrival, seen.user_agent).ok().flatten());
     let rule = refusal.rule();
@@ -93,7 +96,7 @@ pub(crate) fn refused(
 
 /// Keeps the record of a preflight that we answer ourselves, which is final.
 pub(crate) fn preflight(
-    journal: &Journal,
+    logs: &Logs,
     arrival: &Arrival,
     request: &CanonicalRequest<'_>,
     route: &Route,
@@ -107,7 +110,7 @@ pub(crate) fn preflight(
         ..entry(arrival, Decision::Allow, Reason::CorsPreflight)
     };
     let status = Some(crate::Answer::to(Reason::CorsPreflight).status.as_u16());
-    journal.whole(&entry, &Outcome { status, took: took(arrival), end: End::Complete, ..Outcome::default() })
+    logs.first().whole(&entry, &Outcome { status, took: took(arrival), end: End::Complete, ..Outcome::default() })
 }
 
 /// What is known of every request.

@@ -89,6 +89,10 @@ pub(crate) struct TenantEntry {
     /// Whose days and months its quotas are of: `Europe/Berlin`. Those of UTC, if it is left out.
     #[serde(default)]
     pub(crate) time_zone: Option<At<String>>,
+    /// How long records of it are kept: a class of `audit.retention.classes`, or `default`. Without it, the class of its plan; the
+    /// default one, if that has none.
+    #[serde(default)]
+    pub(crate) retention: Option<At<String>>,
     /// The longest that a session of a member's may last, since `auth_time`, or since `iat` where that is not said: `8h`. As long
     /// as tokens say, if it is left out.
     #[serde(default)]

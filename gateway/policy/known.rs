@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tenancy::{MembershipSource, Voucher};
-use terms::{ClaimName, IssuerId, TenantId, UpstreamId};
+use terms::{ClaimName, ClassName, IssuerId, PlanId, RetentionClass, TenantId, UpstreamId};
 
 use crate::Upgrade;
 
@@ -22,6 +22,10 @@ pub struct Known {
     pub tenants: TenantsAt,
     /// Backends, and what routes have to know of each.
     pub upstreams: KnownNames<UpstreamId, KnownUpstream>,
+    /// How long records are kept: the classes besides the default one.
+    pub classes: KnownNames<ClassName, RetentionClass>,
+    /// Those of tenants that name none, by what they have bought.
+    pub classes_of_plans: BTreeMap<PlanId, RetentionClass>,
 }
 
 /// What routes have to know of a backend.
@@ -67,8 +71,9 @@ pub enum TenantsAt {
 impl Known {
     /// Whether every name is known with what stands behind it. Only then policies can be used.
     pub(crate) fn is_whole(&self) -> bool {
-        let Self { issuers, authorities, upstreams, claims, directory: _, tenants: _ } = self;
-        issuers.is_whole() && authorities.is_whole() && upstreams.is_whole() && claims.is_whole()
+        let Self { issuers, authorities, upstreams, claims, directory: _, tenants: _, classes, classes_of_plans: _ } =
+            self;
+        issuers.is_whole() && authorities.is_whole() && upstreams.is_whole() && claims.is_whole() && classes.is_whole()
     }
 
     /// Where the members of an issuer are known from.

@@ -10,6 +10,7 @@ mod limits;
 mod lookup;
 mod opaque;
 mod promise;
+mod retention;
 mod roles;
 mod services;
 

@@ -91,7 +91,7 @@ impl Proxy {
 
     /// Notes that a request is there, before any of it is judged.
     pub(crate) fn arrival(&self, client: IpAddr, head: Option<&RequestHeader>, trace: Option<Trace>) -> Arrival {
-        self.gate().journal().arrived();
+        self.gate().logs().arrived();
         let at = self.clock.now();
         let milliseconds = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let protocol = head.and_then(|head| match head.version {

@@ -30,7 +30,7 @@ const MOST_ASIDE: u32 = 10;
 
 /// What takes the records of one log to one sink.
 pub(crate) struct Feed {
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) log: Log,
     pub(crate) committed: Committed,
     pub(crate) state: Arc<State>,

@@ -76,7 +76,7 @@ pub struct StartError(Name, #[source] io::Error);
 /// All sinks, each to have a thread of its own.
 #[derive(Debug)]
 pub struct Feeding {
-    sinks: Vec<(Settings, Arc<State>)>,
+    sinks: Vec<(Arc<Settings>, Arc<State>)>,
     clock: Arc<dyn Clock>,
     log: Log,
     committed: Committed,
@@ -93,7 +93,7 @@ pub struct Running {
 impl Feeding {
     /// From this log to these sinks. Nothing is delivered yet.
     #[must_use]
-    pub fn new(log: Log, committed: Committed, clock: Arc<dyn Clock>, sinks: Vec<Settings>) -> Self {
+    pub fn new(log: Log, committed: Committed, clock: Arc<dyn Clock>, sinks: Vec<Arc<Settings>>) -> Self {
         let sinks = sinks.into_iter().map(|settings| (settings, Arc::default())).collect();
         Self { sinks, clock, log, committed }
     }

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use terms::{Clients, IssuerId, PlanId, RegionId, TenantId, Zone};
+use terms::{Clients, IssuerId, PlanId, RegionId, RetentionClass, TenantId, Zone};
 
 use crate::Mfa;
 
@@ -22,6 +22,8 @@ pub struct Tenant {
     pub region: Option<RegionId>,
     /// Whose days and months its quotas are of; those of UTC, if nothing is said about that.
     pub time_zone: Option<Zone>,
+    /// How long records of it are kept.
+    pub retention: RetentionClass,
     /// The longest that a session of a member's may last, since the member has proven itself.
     pub session_max: Option<Duration>,
     /// By what its members must be known, if by more than one factor.
@@ -40,6 +42,7 @@ impl Tenant {
             plan: None,
             region: None,
             time_zone: None,
+            retention: RetentionClass::DEFAULT,
             session_max: None,
             mfa: None,
         }
@@ -79,6 +82,8 @@ pub struct TenantRow {
     pub region: Option<String>,
     /// The time zone of its quotas.
     pub time_zone: Option<String>,
+    /// How long records of it are kept: the name of a class.
+    pub retention: Option<String>,
     /// Who may speak for it.
     pub issuers: Option<Vec<String>>,
     /// From which networks alone.
@@ -109,6 +114,12 @@ impl Registry {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tenant> {
         self.tenants.get(name)
+    }
+
+    /// How long records of the tenant of this name are kept.
+    #[must_use]
+    pub fn retention(&self, name: &str) -> RetentionClass {
+        self.get(name).map_or(RetentionClass::DEFAULT, |tenant| tenant.retention)
     }
 
     /// Every tenant, in no order.

@@ -173,11 +173,18 @@ def path_of(folder, what, index, width):
     return pathlib.Path(f"{full}.p/{width}")
 
 
-def check_tree(folder, size, root):
+def check_tree(folder, size, root, pruned):
     hashes = []
     for index in range((size + 255) // 256):
         width = min(256, size - index * 256)
-        data = path_of(folder, "entries", index, width).read_bytes()
+        path = path_of(folder, "entries", index, width)
+        if pruned and width == 256 and not path.is_file():
+            # The oldest entries are gone, as their time was over: the tile says what their hashes were.
+            tile = path_of(folder, "0", index, width).read_bytes()
+            hashes += [tile[at : at + 32] for at in range(0, len(tile), 32)]
+            continue
+        pruned = False  # from here on each is there
+        data = path.read_bytes()
         for _ in range(width):
             if len(data) < 2:
                 raise Wrong("a bundle is cut off")
@@ -269,6 +276,9 @@ def check_witnesses(folder, lines, keys):
 
 
 def main(folder, policy, *receipts):
+    pruned = folder == "--pruned"
+    if pruned:
+        folder, policy, *receipts = policy, *receipts
     if folder == "--witnesses":
         lines = [line.split() for line in pathlib.Path(receipts[0]).read_text().splitlines()]
         return check_witnesses(pathlib.Path(policy), lines, keys_of(lines))
@@ -280,7 +290,7 @@ def main(folder, policy, *receipts):
     if receipts is None:
         return check_bundle(folder, keys)
     size, root = open_checkpoint((folder / "checkpoint").read_text(), keys)
-    tiles = check_tree(folder, size, root)
+    tiles = check_tree(folder, size, root, pruned)
     for receipt, record in zip(receipts[::2], receipts[1::2], strict=True):
         check_receipt(pathlib.Path(receipt).read_text(), pathlib.Path(record).read_bytes(), keys)
     print(f"{size} entries, {tiles} tiles, root {base64.b64encode(root).decode()}")

@@ -2,12 +2,14 @@
 // share no code with the gateway.
 //
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go FOLDER POLICY [RECEIPT RECORD]...
+//	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go --pruned FOLDER POLICY [RECEIPT RECORD]...
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go --bundle FOLDER POLICY
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run main.go --witnesses FOLDER POLICY
 //
 // FOLDER is that of the log (`tlog`), or of a report with its proofs. POLICY holds `log <public key>`, of any key that the log
 // has had: `keys` in FOLDER shows how it came to the one of today. Every entry is hashed, every tile compared, the
-// root must be that of the signed checkpoint, and each receipt must show its record.
+// root must be that of the signed checkpoint, and each receipt must show its record. Of a log whose oldest entries are gone, as
+// their time was over (`--pruned`), the tiles say what their hashes were.
 package main
 
 import (
@@ -40,15 +42,20 @@ func main() {
 		checkWitnesses(os.Args[2], os.Args[3], keysOf(os.Args[3]))
 		return
 	}
-	if len(os.Args) < 3 || len(os.Args)%2 == 0 {
+	args := os.Args[1:]
+	pruned := len(args) > 0 && args[0] == "--pruned"
+	if pruned {
+		args = args[1:]
+	}
+	if len(args) < 2 || len(args)%2 == 1 {
 		fail("usage: FOLDER POLICY [RECEIPT RECORD]...")
 	}
-	folder := os.Args[1]
-	keys := follow(folder, keysOf(os.Args[2]))
+	folder := args[0]
+	keys := follow(folder, keysOf(args[1]))
 	checkpoint := open(read(filepath.Join(folder, "checkpoint")), keys)
-	tree := checkTree(folder, checkpoint)
-	for at := 3; at < len(os.Args); at += 2 {
-		checkReceipt(string(read(os.Args[at])), read(os.Args[at+1]), keys)
+	tree := checkTree(folder, checkpoint, pruned)
+	for at := 2; at < len(args); at += 2 {
+		checkReceipt(string(read(args[at])), read(args[at+1]), keys)
 	}
 	fmt.Printf("%d entries, %d tiles, root %s\n", checkpoint.size, tree, checkpoint.root)
 }
@@ -202,10 +209,25 @@ func (h hashes) ReadHashes(places []int64) ([]tlog.Hash, error) {
 	return found, nil
 }
 
-// checkTree makes the tree again of the entries.
-func checkTree(folder string, checkpoint head) int {
+// checkTree makes the tree again of the entries, and of the tiles where the oldest ones may be gone.
+func checkTree(folder string, checkpoint head, pruned bool) int {
 	var all hashes
 	for index := int64(0); index < checkpoint.size; index++ {
+		if path := bundlePath(folder, index/256, checkpoint.size); pruned && index%256 == 0 {
+			if _, err := os.Stat(path); err != nil && checkpoint.size-index > 256 {
+				tile := read(tilePath(folder, tlog.Tile{H: height, L: 0, N: index / 256, W: 256}))
+				for ; len(tile) >= tlog.HashSize; tile = tile[tlog.HashSize:] {
+					var hash tlog.Hash
+					copy(hash[:], tile)
+					more, err := tlog.StoredHashesForRecordHash(index, hash, all)
+					check(err)
+					all, index = append(all, more...), index+1
+				}
+				index--
+				continue
+			}
+			pruned = false // from here on each is there
+		}
 		if index%256 == 0 {
 			bundle = read(bundlePath(folder, index/256, checkpoint.size))
 		}

@@ -23,8 +23,8 @@ async fn every_request_is_counted_by_route_status_and_reason() {
         "cloister_request_seconds_count 4",
         "cloister_token_cache_misses_total 1",
         "cloister_token_cache_hits_total 1",
-        "cloister_journal_up 1",
-        "cloister_journal_records_total 4",
+        r#"cloister_journal_up{class="default"} 1"#,
+        r#"cloister_journal_records_total{class="default"} 4"#,
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
     }

@@ -12,13 +12,26 @@ use serde_json::Value;
 
 use crate::harness::{Gateway, verify};
 
-/// Asks again and again on one connection until it breaks, and gives the ids of all answers whose head was seen.
+/// As [`ask_as`], for the tenant `acme`.
 pub fn ask(address: SocketAddr, token: &str, path: &str, seen: &AtomicU64, stop: &AtomicBool) -> Vec<String> {
+    ask_as("acme", address, token, path, seen, stop)
+}
+
+/// Asks again and again on one connection until it breaks, and gives the ids of all answers whose head was seen.
+pub fn ask_as(
+    tenant: &str,
+    address: SocketAddr,
+    token: &str,
+    path: &str,
+    seen: &AtomicU64,
+    stop: &AtomicBool,
+) -> Vec<String> {
     let Ok(stream) = TcpStream::connect(address) else { return Vec::new() };
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
-    let request = format!("GET {path} HTTP/1.1\r\nHost: acme.example.test\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {tenant}.example.test\r\nAuthorization: Bearer {token}\r\n\r\n");
     let mut ids = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         if writer.write_all(request.as_bytes()).is_err() {

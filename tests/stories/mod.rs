@@ -45,6 +45,7 @@ mod reload;
 mod requests;
 mod responses;
 mod retention;
+mod retention_classes;
 mod revocations;
 mod secrets;
 mod services;

@@ -10,10 +10,10 @@ use terms::{ManualClock, Reason, RequestId};
 
 use crate::harness::{Gateway, PATIENCE, now, run};
 
-const DAY: u64 = 24 * 3_600;
+pub(super) const DAY: u64 = 24 * 3_600;
 
 /// A log as it was written some days ago, in small segments, for this tenant.
-fn written_days_ago(log: &Path, days: u64, tenant: &str) {
+pub(super) fn written_days_ago(log: &Path, days: u64, tenant: &str) {
     let settings = Settings { segment_bytes: 65_536, ..Settings::new(log.to_owned(), "gateway".into()) };
     let then = now() - days * DAY;
     let (journal, committer) = Journal::open(settings, Arc::new(ManualClock::at(then))).unwrap();

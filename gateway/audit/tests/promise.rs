@@ -59,13 +59,19 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     }
     journal.note(&Note::KeyRotated { of: KeyOf::Log, old: Some("a+b+c"), new: "a+d+e", by: Cause::Schedule }).unwrap();
     journal.note(&Note::KeyRetired { old: "a+b+c", new: "a+d+e", checkpoint: "a\n7\nx\n\n\u{2014} a y\n" }).unwrap();
+    journal
+        .note(&Note::Retention { tenant: &TENANT, old: "default", new: "r6y", by: Cause::File(Some(1_000)) })
+        .unwrap();
     journal.flush_and_close(Duration::from_secs(10)).unwrap();
     assert_eq!(thread.join().unwrap(), Ok(()));
 
     let records = records(&folder);
     let mut request = records.iter().find(|record| record["id"] == id(1).to_string()).unwrap().clone();
     let of_chain = ["tseq", "tprev", "salt"].map(|field| request.as_object_mut().unwrap().remove(field).unwrap());
-    assert_eq!(of_chain[0], 5, "those that say what became of tokens and API keys of the tenant stand before it");
+    assert_eq!(
+        of_chain[0], 6,
+        "those that say what became of tokens, API keys and the class of the tenant stand before it"
+    );
     let expected = serde_json::json!({
         "v": 1, "id": id(1).to_string(), "time": "2026-09-21T14:13:20.123Z", "stage": "final", "instance": "edge-1",
         "tenant": "acme", "sub": sub.as_str(), "iss": "main", "ip": "203.0.113.0/24", "method": "GET",
@@ -104,12 +110,13 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
             "policy.refused",
             "key.rotated",
             "key.retired",
+            "retention.changed",
             "log.closed"
         ]
     );
 
     let report = verified(&folder);
-    assert_eq!((report.records, report.finals, report.own, report.closed), (25, 4, 21, true));
+    assert_eq!((report.records, report.finals, report.own, report.closed), (26, 4, 22, true));
     assert!(report.torn.is_none());
     let schema: Value = serde_json::from_str(record_schema()).unwrap();
     for record in &records {

@@ -24,6 +24,9 @@ pub(crate) enum Audit {
         /// Why: it is on record, whatever comes of it.
         #[arg(long)]
         reason: String,
+        /// Only the log of this retention class. Without it, all logs that are there.
+        #[arg(long, value_name = "NAME")]
+        class: Option<String>,
         /// The configuration that names the state folder.
         #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
         config: PathBuf,
@@ -56,6 +59,9 @@ pub(crate) struct Log {
     /// The configuration that names the folder.
     #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
     pub(crate) config: PathBuf,
+    /// Only the log of this retention class, for example default. Without it, all logs that are there.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) class: Option<String>,
 }
 
 /// Which records.
@@ -212,8 +218,9 @@ pub(crate) struct Verify {
     pub(crate) complete: bool,
     /// A checkpoint of this log that was kept, as `cloister audit checkpoint` prints it. What it covers is shown to be the
     /// beginning of the log by the tiles, and is not read again: for a look every day at a log that is read whole once in a while.
+    /// Of several logs, once for each: those of which there is none are read whole.
     #[arg(long, value_name = "CHECKPOINT", conflicts_with_all = ["proof", "record", "bundle", "complete"])]
-    pub(crate) from: Option<PathBuf>,
+    pub(crate) from: Vec<PathBuf>,
     /// The receipt of one record; nothing of the log is looked at.
     #[arg(long, value_name = "FILE", requires = "record", requires = "policy")]
     pub(crate) proof: Option<PathBuf>,

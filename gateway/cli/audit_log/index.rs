@@ -1,4 +1,5 @@
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 
 use audit::Indexer;
 
@@ -7,8 +8,17 @@ use crate::failure::Failure;
 use crate::print::{self, Style};
 
 pub(super) fn run(arguments: &args::Index) -> Result<(), Failure> {
-    let directory = super::directory(&arguments.log)?;
-    let mut indexer = Indexer::open(&directory).map_err(|error| Failure::setup("the index", &error))?;
+    let logs = super::logs(&arguments.log)?;
+    let mut outcome = Ok(());
+    for found in &logs {
+        super::heading(&logs, found);
+        outcome = outcome.and(of_one(arguments, &found.directory));
+    }
+    outcome
+}
+
+fn of_one(arguments: &args::Index, directory: &Path) -> Result<(), Failure> {
+    let mut indexer = Indexer::open(directory).map_err(|error| Failure::setup("the index", &error))?;
     let broke = |error: &audit::IndexError| Failure::broke("the index", error);
     if arguments.check {
         let (mut wrong, sealed) = (0, indexer.sealed().map_err(|error| broke(&error))?);

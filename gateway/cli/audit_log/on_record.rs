@@ -38,7 +38,8 @@ fn try_note(log: &Log, directory: &Path, used: &Use) -> Result<(), String> {
     let copy = || "the log is not that of a gateway of this configuration".to_owned();
     let Ok((settings, _)) = load::config(&log.config) else { return Err(copy()) };
     let same = |path: &Path| std::fs::canonicalize(path).ok();
-    if same(&settings.audit.directory).is_none_or(|ours| same(directory) != Some(ours)) {
+    let ours = crate::logs::places(&settings.audit).into_iter().filter_map(|place| same(&place.directory));
+    if same(directory).is_none_or(|directory| !ours.collect::<Vec<_>>().contains(&directory)) {
         return Err(copy());
     }
     let chain = |error: store::StoreError| terms::chain(&error).to_string();

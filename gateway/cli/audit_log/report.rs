@@ -20,6 +20,7 @@ use super::on_record::{self, Use};
 use super::{proofs, rows};
 use crate::args;
 use crate::failure::Failure;
+use crate::logs::Found;
 use crate::print::{self, Style};
 use crate::serve::VERSION;
 
@@ -42,9 +43,22 @@ struct Report {
     generated: String,
     by: String,
     log: String,
+    /// All logs that were looked through: a tenant that was in another retention class has records in the log of that, too, which
+    /// has a report of its own beside this one.
+    logs: Vec<LookedAt>,
     summary: Summary,
     gateway: OfGateway,
     integrity: Integrity,
+}
+
+/// A log that was looked through.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+struct LookedAt {
+    /// The retention class of which it is.
+    class: String,
+    log: String,
+    /// How many records of this tenant it has in this span.
+    records: u64,
 }
 
 /// What the gateway's own records say of the span, for all tenants together.
@@ -83,33 +97,82 @@ pub(crate) fn schema() -> schemars::Schema {
 
 pub(super) fn run(arguments: &args::Report) -> Result<(), Failure> {
     let args::Report { log, tenant, from, to, out, policy } = arguments;
-    let directory = super::directory(log)?;
+    let logs = super::logs(log)?;
     let now = SystemClock.now();
     let tenant: TenantId = parse("--tenant", Some(tenant))?.ok_or(Failure::No)?;
     let (start, end) = (instant("--from", from, now)?, to.as_deref().map_or(Ok(now), |to| instant("--to", to, now))?);
     if start >= end {
         return Err(Failure::Setup("--from: the span ends before it begins".into()));
     }
-    let trust = proofs::policy_for(log, &directory, policy.as_deref())?;
     let query = Query { which: Which::All, tenant: Some(tenant.clone()), ..Query::default() };
-    let (span, found) = edges(&Query { from: Some(start), to: Some(end), ..query.clone() }, &directory)?;
+    let within = Query { from: Some(start), to: Some(end), ..query.clone() };
+    let edges = |log: Found| Ok((edges(&within, &log.directory)?, log));
+    let mut each = logs.into_iter().map(edges).collect::<Result<Vec<_>, Failure>>()?;
+    let looked_at = |((_, records), found): &((_, u64), Found)| {
+        let log = name_of(&found.directory)?;
+        Ok(LookedAt { class: found.class.clone(), log, records: *records })
+    };
+    let looked_at = each.iter().map(looked_at).collect::<Result<Vec<_>, Failure>>()?;
+    // A tenant that was in another class has records in the log of that, too. Where there is none at all, one log says so.
+    if each.iter().any(|((span, _), _)| span.is_some()) {
+        each.retain(|((span, _), _)| span.is_some());
+    } else {
+        each.truncate(1);
+    }
 
     let filter = format!("tenant={tenant} from={} to={}", text_of(start), text_of(end));
+    let found = each.iter().map(|((_, found), _)| found).sum();
     let used = Use { what: store::UseOf::Reported, tenant: Some(tenant.clone()), filter, found: Some(found) };
-    on_record::note(log, &directory, &used);
-
+    if let Some((_, first)) = each.first() {
+        on_record::note(log, &first.directory, &used);
+    }
     make_folder(out)?;
-    let mut making = Making::new(tenant.as_str(), &text_of(start), &text_of(end));
+    let several = each.len() > 1;
+    let mut outcome = Ok(());
+    for ((span, _), of) in each {
+        let out = if several { out.join(&of.class) } else { out.clone() };
+        if several {
+            print::line(format_args!("log of the retention class {}", of.class));
+        }
+        let asked = Asked { tenant: &tenant, start, end, now, query: query.clone(), logs: &looked_at };
+        let made = if several { make_folder(&out) } else { Ok(()) };
+        outcome = outcome.and(made.and_then(|()| {
+            let trust = proofs::policy_for(log, &of.directory, policy.as_deref())?;
+            of_log(&asked, &of.directory, span, &out, trust.as_deref())
+        }));
+    }
+    outcome
+}
+
+/// What is asked of each log.
+struct Asked<'a> {
+    tenant: &'a TenantId,
+    start: SystemTime,
+    end: SystemTime,
+    now: SystemTime,
+    query: Query,
+    logs: &'a [LookedAt],
+}
+
+/// The report of what one log has.
+fn of_log(
+    asked: &Asked<'_>,
+    directory: &Path,
+    span: Option<(u64, u64)>,
+    out: &Path,
+    trust: Option<&str>,
+) -> Result<(), Failure> {
+    let Asked { tenant, start, end, now, query, logs } = asked;
+    let mut making = Making::new(tenant.as_str(), &text_of(*start), &text_of(*end));
     let mut head: Option<Stored> = None;
     let (mut lines, mut sheet) = (create(out, "records.jsonl")?, create(out, "report.csv")?);
     let failed = |error: std::io::Error| Failure::broke(out.display(), &error);
-    let id = Reader::log_id(&directory).map_err(|error| Failure::setup("the log", &error))?.unwrap_or_default();
-    let id = format!("{:032x}", u128::from_be_bytes(id));
+    let id = name_of(directory)?;
     rows::heading(&mut sheet).map_err(failed)?;
     if let Some((first, last)) = span {
         // All of the tenant's between the first and the last: those of another time are links of the chain, too.
-        let all = Query { places: Some(first..=last), ..query };
-        for stored in all.run(&directory).map_err(|error| Failure::setup("the log", &error))? {
+        let all = Query { places: Some(first..=last), ..query.clone() };
+        for stored in all.run(directory).map_err(|error| Failure::setup("the log", &error))? {
             let stored = stored.map_err(|error| Failure::broke("the log", &error))?;
             let row = stored.row().map_err(|error| Failure::broke(format_args!("record {}", stored.index), &error))?;
             if making.take(&row, &stored.json) {
@@ -121,14 +184,16 @@ pub(super) fn run(arguments: &args::Report) -> Result<(), Failure> {
     }
     lines.flush().and_then(|()| sheet.flush()).map_err(failed)?;
     let summary = making.done();
-    let receipt = head.as_ref().map(|head| prove(&directory, head)).transpose()?.flatten();
-    let changes = KeyChanges::of(&directory).map_err(|error| Failure::setup(directory.display(), &error))?;
-    let judged = trust.as_deref().and_then(|policy| policy.parse().ok()).map(|policy| changes.follow(policy));
-    let integrity = integrity(&summary, head.as_ref(), receipt.as_ref(), judged.as_ref());
-    let gateway = of_gateway(&directory, start, end)?;
+    let receipt = head.as_ref().map(|head| prove(directory, head)).transpose()?.flatten();
+    let changes = KeyChanges::of(directory).map_err(|error| Failure::setup(directory.display(), &error))?;
+    let judged = trust.and_then(|policy| policy.parse().ok()).map(|policy| changes.follow(policy));
+    let mut integrity = integrity(&summary, head.as_ref(), receipt.as_ref(), judged.as_ref());
+    integrity.statement.extend(others(logs, &id));
+    let gateway = of_gateway(directory, *start, *end)?;
     let by = format!("cloister {VERSION}");
-    let report = Report { version: 1, generated: text_of(now), by, log: id, summary, gateway, integrity };
-    bundle::write(out, &report, head.as_ref().zip(receipt.as_ref()), trust.as_deref(), &changes)?;
+    let logs = logs.to_vec();
+    let report = Report { version: 1, generated: text_of(*now), by, log: id, logs, summary, gateway, integrity };
+    bundle::write(out, &report, head.as_ref().zip(receipt.as_ref()), trust, &changes)?;
     let style = Style::stdout();
     for line in &report.integrity.statement {
         print::line(line);
@@ -140,6 +205,27 @@ pub(super) fn run(arguments: &args::Report) -> Result<(), Failure> {
         print::line(style.bad("the records are not whole"));
         Err(Failure::No)
     }
+}
+
+/// What the log is called in records of others.
+fn name_of(directory: &Path) -> Result<String, Failure> {
+    let id = Reader::log_id(directory).map_err(|error| Failure::setup("the log", &error))?.unwrap_or_default();
+    Ok(format!("{:032x}", u128::from_be_bytes(id)))
+}
+
+/// Says what the other logs have of the tenant, of which this report has nothing.
+fn others(logs: &[LookedAt], this: &str) -> Option<String> {
+    let others: Vec<_> = logs.iter().filter(|other| other.log != this).collect();
+    if others.is_empty() {
+        return None;
+    }
+    let each =
+        others.iter().map(|other| format!("{} in the log of the class {} ({})", other.records, other.class, other.log));
+    Some(format!(
+        "Of this tenant in this span other logs of this gateway have: {}. They are not in this report, and are shown by one of \
+         their own.",
+        each.collect::<Vec<_>>().join(", ")
+    ))
 }
 
 /// The places of the first and the last record that fit, and how many fit.

@@ -47,35 +47,33 @@ const SHEET: [&str; 30] = [
 /// Where records are printed.
 pub(super) struct Out {
     format: Records,
-    log: String,
     /// Rows of the table, until their widths are known.
     rows: Option<Vec<Vec<String>>>,
 }
 
 impl Out {
-    pub(super) fn new(format: Records, directory: &Path) -> Result<Self, Failure> {
+    pub(super) fn new(format: Records) -> Self {
         let rows = (format == Records::Table).then(|| vec![TABLE.map(str::to_owned).to_vec()]);
-        Ok(Self { rows, ..Self::following(format, directory)? })
+        Self { rows, ..Self::following(format) }
     }
 
     /// For records of which nobody knows how many come.
-    pub(super) fn following(format: Records, directory: &Path) -> Result<Self, Failure> {
-        let id = Reader::log_id(directory).map_err(|error| Failure::setup("the log", &error))?;
+    pub(super) fn following(format: Records) -> Self {
         if format == Records::Csv {
             csv(SHEET.iter().map(|name| (*name).to_owned()));
         }
-        let log = id.map_or_else(String::new, |id| format!("{:032x}", u128::from_be_bytes(id)));
-        Ok(Self { format, log, rows: None })
+        Self { format, rows: None }
     }
 
-    pub(super) fn put(&mut self, stored: &Stored) -> Result<(), Failure> {
+    /// Prints a record of the log that is called so.
+    pub(super) fn put(&mut self, log: &str, stored: &Stored) -> Result<(), Failure> {
         if self.format == Records::Json {
             print::line(String::from_utf8_lossy(&stored.json));
             return Ok(());
         }
         let row = stored.row().map_err(|error| Failure::broke(format_args!("record {}", stored.index), &error))?;
         match (self.format, &mut self.rows) {
-            (Records::Csv, _) => csv(sheet(&self.log, stored, &row).into_iter()),
+            (Records::Csv, _) => csv(sheet(log, stored, &row).into_iter()),
             (_, Some(rows)) => rows.push(table(&row)),
             (_, None) => print::line(table(&row).join("  ")),
         }
@@ -86,6 +84,12 @@ impl Out {
         let rows = self.rows.unwrap_or_default();
         print::table(&rows).iter().for_each(print::line);
     }
+}
+
+/// What a log is called in sheets.
+pub(super) fn log_id(directory: &Path) -> Result<String, Failure> {
+    let id = Reader::log_id(directory).map_err(|error| Failure::setup("the log", &error))?;
+    Ok(id.map_or_else(String::new, |id| format!("{:032x}", u128::from_be_bytes(id))))
 }
 
 fn table(row: &Row<'_>) -> Vec<String> {

@@ -1,16 +1,95 @@
 //! What Prometheus sees of the work on the audit log beside its writer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use audit::Stats;
-use prometheus::proto::{MetricFamily, MetricType};
+use audit::{COMMIT_BOUNDS_MICROS, Journal, Stats};
+use prometheus::proto::{Bucket, Histogram, Metric, MetricFamily, MetricType};
 
-use super::{counter, family, float, gauge};
+use super::{counter, family, float, gauge, label, named};
 use crate::publishing::Counts;
-use crate::{cosigning, indexing, retaining, scrubbing};
+use crate::reckoning::Reckoning;
+use crate::{cosigning, delivering, indexing, retaining, scrubbing};
 
-pub(super) fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily; 8] {
+/// One of the logs, and what works on it.
+pub(crate) struct OfLog {
+    /// The retention class of which it is.
+    pub(crate) class: String,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) checkpoints: Arc<Counts>,
+    pub(crate) indexed: Arc<indexing::Counts>,
+    /// `None`: nobody else signs the checkpoints.
+    pub(crate) witnesses: Option<Arc<cosigning::Counts>>,
+    pub(crate) sinks: Box<dyn Fn() -> Vec<sinks::Condition> + Send + Sync>,
+    pub(crate) scrubbed: Arc<scrubbing::Counts>,
+    pub(crate) retained: Arc<retaining::Counts>,
+}
+
+impl OfLog {
+    /// All of it, by the class. There are as many as the settings have.
+    pub(super) fn metrics(&self) -> Vec<MetricFamily> {
+        let stats = self.journal.stats();
+        let mut families = of_journal(&stats);
+        families.extend(of_checkpoints(&stats, &self.checkpoints));
+        families.extend(of_index(&self.indexed));
+        families.extend(self.witnesses.iter().flat_map(|witnesses| of_witnesses(witnesses)));
+        families.extend(delivering::metrics(&(self.sinks)()));
+        families.extend(of_scrubbing(&self.scrubbed));
+        families.extend(of_retaining(&self.retained));
+        for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+            let mut labels = metric.take_label();
+            labels.push(label(("class", &self.class)));
+            metric.set_label(labels);
+        }
+        families
+    }
+}
+
+pub(super) fn of_reckoning(reckoning: &Reckoning) -> MetricFamily {
+    gauge(
+        "cloister_audit_clock_ahead_seconds",
+        "How far the machine's clock is ahead of the time by which records grow old",
+        reckoning.now().1.as_secs(),
+    )
+}
+
+fn of_journal(stats: &Stats) -> Vec<MetricFamily> {
+    let bounds = COMMIT_BOUNDS_MICROS.iter().map(|micros| float(*micros) / 1e6).chain([f64::INFINITY]);
+    let mut cumulative = 0;
+    let buckets = bounds.zip(stats.commit_buckets).map(|(bound, count)| {
+        cumulative += count;
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(cumulative);
+        bucket
+    });
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets.collect());
+    histogram.set_sample_count(stats.commits);
+    histogram.set_sample_sum(stats.commit_time.as_secs_f64());
+    let mut metric = Metric::default();
+    metric.set_histogram(histogram);
+    vec![
+        counter("cloister_journal_records_total", "Final records accepted", stats.finals),
+        counter(
+            "cloister_journal_unrecorded_total",
+            "Requests answered without a record, for want of room",
+            stats.unrecorded,
+        ),
+        counter(
+            "cloister_journal_spilled_total",
+            "Requests served while the log's disk failed, with a record in memory",
+            stats.spilled,
+        ),
+        gauge("cloister_journal_open", "Requests in flight that have a place in the journal", stats.open),
+        gauge("cloister_journal_pending_bytes", "Bytes that wait for the disk", stats.pending_bytes),
+        counter("cloister_journal_failures_total", "Times that the log could not be written", stats.failures),
+        gauge("cloister_journal_up", "Whether requests can be recorded", u64::from(stats.healthy)),
+        named("cloister_journal_commit_seconds", "Time to bring a batch to disk", MetricType::HISTOGRAM, vec![metric]),
+    ]
+}
+
+fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily; 8] {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     [
         gauge("cloister_audit_records", "Records in the audit log", journal.records),
@@ -44,7 +123,7 @@ pub(super) fn of_checkpoints(journal: &Stats, counts: &Counts) -> [MetricFamily;
     ]
 }
 
-pub(super) fn of_witnesses(counts: &cosigning::Counts) -> [MetricFamily; 5] {
+fn of_witnesses(counts: &cosigning::Counts) -> [MetricFamily; 5] {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let each = |value: fn(&cosigning::OfSeat) -> &AtomicU64| {
         let mut values = Vec::new();
@@ -76,7 +155,7 @@ pub(super) fn of_witnesses(counts: &cosigning::Counts) -> [MetricFamily; 5] {
     ]
 }
 
-pub(super) fn of_index(counts: &indexing::Counts) -> [MetricFamily; 2] {
+fn of_index(counts: &indexing::Counts) -> [MetricFamily; 2] {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     [
         gauge(
@@ -92,7 +171,7 @@ pub(super) fn of_index(counts: &indexing::Counts) -> [MetricFamily; 2] {
     ]
 }
 
-pub(super) fn of_retaining(counts: &retaining::Counts, ahead: Duration) -> [MetricFamily; 4] {
+fn of_retaining(counts: &retaining::Counts) -> [MetricFamily; 3] {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let left = match read(&counts.seconds_left) {
         u64::MAX => f64::INFINITY, // it was not measured yet, or does not grow
@@ -109,11 +188,6 @@ pub(super) fn of_retaining(counts: &retaining::Counts, ahead: Duration) -> [Metr
             "Records that are gone, as their time was over",
             read(&counts.pruned),
         ),
-        gauge(
-            "cloister_audit_clock_ahead_seconds",
-            "How far the machine's clock is ahead of the time by which records grow old",
-            ahead.as_secs(),
-        ),
         family(
             "cloister_audit_disk_left_seconds",
             "Until the disk is full, or what the audit log may have of it, if it grows on as it did for a day",
@@ -123,7 +197,7 @@ pub(super) fn of_retaining(counts: &retaining::Counts, ahead: Duration) -> [Metr
     ]
 }
 
-pub(super) fn of_scrubbing(counts: &scrubbing::Counts) -> [MetricFamily; 3] {
+fn of_scrubbing(counts: &scrubbing::Counts) -> [MetricFamily; 3] {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     [
         gauge("cloister_audit_reread_records", "Records that were last read again", read(&counts.records)),

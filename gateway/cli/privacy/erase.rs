@@ -20,13 +20,13 @@ pub(super) fn person(whom: &Whom, order: &Order, at: &At, format: Format) -> Res
     };
     let left = scrub(&mut vault)?;
     let sub = row.surrogate.as_str();
-    let index = awaited.record(EventKind::Erased, Some(sub), order)?;
+    let record = awaited.record(EventKind::Erased, Some(sub), order)?;
     let (tenant, key) = (named.tenant.as_str(), String::from_utf8_lossy(&row.key_id));
     match format {
         Format::Json => receipt(&json!({
             "erased": sub, "key": key, "tenant": tenant, "known_since": which::time(row.made),
-            "at": which::time(order.done), "reason": order.reason, "request_ref": order.reference, "record": index,
-            "copies": matches!(left, Scrubbed::Kept),
+            "at": which::time(order.done), "reason": order.reason, "request_ref": order.reference, "record": record.as_ref().map(|it| it.index),
+            "class": record.as_ref().and_then(|it| it.class.clone()), "copies": matches!(left, Scrubbed::Kept),
         })),
         Format::Text => {
             print::line(format_args!(
@@ -37,7 +37,7 @@ pub(super) fn person(whom: &Whom, order: &Order, at: &At, format: Format) -> Res
                 "Destroyed at {}: the key `{key}`, the name that was sealed with it, and what led from the person to `{sub}`.",
                 which::time(order.done)
             ));
-            print::line(how(index));
+            print::line(how(record.as_ref()));
             print::line(copies(left));
             Ok(())
         }
@@ -58,12 +58,12 @@ pub(super) fn tenant(tenant: &TenantId, order: &Order, at: &At, format: Format) 
         Destroyed::Tenant(persons) => persons,
     };
     let left = scrub(&mut vault)?;
-    let index = awaited.record(EventKind::OffBoarded, None, order)?;
+    let record = awaited.record(EventKind::OffBoarded, None, order)?;
     match format {
         Format::Json => receipt(&json!({
             "off_boarded": tenant.as_str(), "persons": persons, "at": which::time(order.done),
-            "reason": order.reason, "request_ref": order.reference, "record": index,
-            "copies": matches!(left, Scrubbed::Kept),
+            "reason": order.reason, "request_ref": order.reference, "record": record.as_ref().map(|it| it.index),
+            "class": record.as_ref().and_then(|it| it.class.clone()), "copies": matches!(left, Scrubbed::Kept),
         })),
         Format::Text => {
             let persons = print::counted(usize::try_from(persons).unwrap_or(usize::MAX), "person");
@@ -72,7 +72,7 @@ pub(super) fn tenant(tenant: &TenantId, order: &Order, at: &At, format: Format) 
                 "Destroyed at {}: the tenant's key, and all it has wrapped.",
                 which::time(order.done)
             ));
-            print::line(how(index));
+            print::line(how(record.as_ref()));
             print::line(copies(left));
             Ok(())
         }

@@ -5,13 +5,16 @@ use terms::{Clock, Surrogate, TenantId};
 use super::open_as;
 use crate::args::At;
 use crate::failure::Failure;
-use crate::{operator, print};
+use crate::{logs, operator, print};
 
 /// Erases again whom the log says was erased.
 pub(super) fn run(at: &At, clock: &dyn Clock) -> Result<(), Failure> {
     let (settings, mut vault) = open_as(at, Making::SetBack)?;
     let (mut persons, mut tenants) = (Vec::<Surrogate>::new(), Vec::<(TenantId, u64)>::new());
-    for stored in Reader::open(&settings.audit.directory).map_err(|error| Failure::setup("the log", &error))? {
+    let directory = &settings.audit.directory;
+    let logs = logs::on_disk(directory).map_err(|error| Failure::setup(directory.display(), &error))?;
+    let readers = logs.iter().map(|found| Reader::open(&found.directory)).collect::<Result<Vec<_>, _>>();
+    for stored in readers.map_err(|error| Failure::setup("the log", &error))?.into_iter().flatten() {
         let stored = stored.map_err(|error| Failure::broke("the log", &error))?;
         let Ok(row) = stored.row() else { continue };
         if row.kind == Some(EventKind::Erased.as_str()) {

@@ -1,7 +1,7 @@
 use subjects::{EventKind, Order};
 
 use super::open;
-use super::receipt::Awaited;
+use super::receipt::{Awaited, OnRecord};
 use crate::args::At;
 use crate::failure::Failure;
 use crate::print;
@@ -29,7 +29,7 @@ pub(super) fn run(order: &Order, at: &At) -> Result<(), Failure> {
         "Backups from before are opened by the old root alone, and by no key of today: destroy it, and they are worth nothing.",
     );
     match awaited.record(EventKind::RootRotated, None, order)? {
-        Some(index) => print::line(format_args!("On record: record {index} of the log.")),
+        Some(OnRecord { index, .. }) => print::line(format_args!("On record: record {index} of the log.")),
         None => print::line(
             "Not on record yet: no gateway runs with this state folder. The next that starts puts it there.",
         ),

@@ -12,6 +12,7 @@ mod networks;
 mod privacy;
 mod redis;
 mod response;
+mod retention;
 mod sinks;
 mod telling;
 mod tls;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use admin::AdminToken;
 use assertion::Lifetime;
 use secrets::{Environment, Followed, Kept, Reference, Secret, Unfit, Use};
-use terms::{ByteCount, Finding, Findings, Span};
+use terms::{Finding, Findings, Span};
 use token::{IssuerSettings, ToldClaim};
 use yaml::At;
 
@@ -39,7 +40,7 @@ use authority::AuthorityNames;
 use vault::Values;
 
 use super::file::{self, File};
-use super::{Audit, KeySettings, Retention, Rotation, Settings, Shutdown};
+use super::{Audit, KeySettings, Rotation, Settings, Shutdown};
 use crate::asking::Asking;
 use crate::backend_events::Source;
 
@@ -222,6 +223,7 @@ impl Compiler<'_> {
             }
             fits.then_some(span)
         });
+        let (retention, classes) = retention?;
         Some(Audit {
             directory: PathBuf::from(directory.value),
             instance: instance.map_or_else(|| "gateway".into(), |instance| instance.value),
@@ -235,9 +237,10 @@ impl Compiler<'_> {
                 Some(witnesses) => Some(witnesses?),
                 None => None,
             },
-            sinks: sinks?,
+            sinks: sinks?.into_iter().map(Arc::new).collect(),
             rotation: rotation?,
-            retention: retention?,
+            retention,
+            classes,
             privacy: privacy?,
         })
     }
@@ -268,29 +271,6 @@ impl Compiler<'_> {
             None => None,
         };
         Some(Rotation { after, overlap })
-    }
-
-    fn retention(&mut self, entry: file::Retention) -> Option<Retention> {
-        let file::Retention { keep, disk } = entry;
-        let keep = keep.map(|written| {
-            let Span(span) = self.parse(&written)?;
-            let fits = span >= Duration::from_secs(24 * 3_600);
-            if !fits {
-                self.error(&written, "records are kept for a day at least".into(), "write for example 400d");
-            }
-            fits.then_some(span)
-        });
-        let disk = disk.map(|written| self.parse::<ByteCount>(&written).map(|ByteCount(bytes)| bytes));
-        Some(Retention {
-            keep: match keep {
-                Some(keep) => Some(keep?),
-                None => None,
-            },
-            disk: match disk {
-                Some(disk) => Some(disk?),
-                None => None,
-            },
-        })
     }
 
     /// FAIL CLOSED: one that cannot be read is a finding, and nothing starts.

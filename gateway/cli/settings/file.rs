@@ -354,6 +354,23 @@ pub(super) struct Retention {
     pub(super) keep: Option<At<String>>,
     /// How much the folder of the log may take (`50GiB`), for the forecast of when it is full. Nothing is removed for it.
     pub(super) disk: Option<At<String>>,
+    /// Classes besides this default one, each with a log of its own, of the tenants that are in it (`retention` of a tenant, or its
+    /// plan).
+    pub(super) classes: Pairs<At<RetentionClass>>,
+}
+
+/// A class of records that are kept for a time of their own.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetentionClass {
+    /// How long, at least a day (`2190d`), or `forever`.
+    pub(super) keep: At<String>,
+    /// How much its log may take, for the forecast.
+    #[serde(default)]
+    pub(super) disk: Option<At<String>>,
+    /// The plans whose tenants are in it, unless they name another class.
+    #[serde(default)]
+    pub(super) plans: Vec<At<String>>,
 }
 
 /// Logs for operators: what happens to the gateway, never who asked what. That is the audit log's.

@@ -1,4 +1,5 @@
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use ingress::{CertificateFiles, Shown};
 use policy::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt, Upgrade};
 use secrets::Environment;
 use tenancy::{MembershipSource, OpaqueTokens, Voucher};
-use terms::{Findings, Place};
+use terms::{ClassName, Findings, Place, PlanId, RetentionClass};
 use yaml::Named;
 
 use super::Settings;
@@ -89,6 +90,8 @@ impl Reading {
             claims: KnownNames::unread(),
             directory: DirectoryAt::Files,
             tenants: TenantsAt::Files,
+            classes: KnownNames::unread(),
+            classes_of_plans: BTreeMap::new(),
         };
         Self { settings: Err(findings), known, certificates: Vec::new(), authorities: Vec::new() }
     }
@@ -155,7 +158,34 @@ fn known(written: &File, findings: &Findings) -> Known {
             Err(_) => claims.insert_broken(&name.value),
         }
     }
-    Known { issuers, authorities, upstreams, claims, directory, tenants }
+    let (classes, classes_of_plans) = classes(written, findings);
+    Known { issuers, authorities, upstreams, claims, directory, tenants, classes, classes_of_plans }
+}
+
+/// The retention classes, by their place in the settings, and those of plans.
+fn classes(
+    written: &File,
+    findings: &Findings,
+) -> (KnownNames<ClassName, RetentionClass>, BTreeMap<PlanId, RetentionClass>) {
+    let Some(audit) = &written.audit else {
+        let none = if findings.reject() { KnownNames::unread() } else { KnownNames::default() };
+        return (none, BTreeMap::new());
+    };
+    let (mut names, mut sound, mut plans) = (KnownNames::default(), Vec::new(), BTreeMap::new());
+    for (name, entry) in &audit.retention.classes.0 {
+        match name.value.parse::<ClassName>() {
+            Ok(class) => sound.push((class, entry)),
+            Err(_) => names.insert_broken(&name.value),
+        }
+    }
+    // ORDER: as the settings have them, by their names.
+    sound.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (place, (name, entry)) in (0..).zip(sound) {
+        let Some(class) = RetentionClass::other(place) else { continue };
+        names.insert(name, class);
+        plans.extend(entry.value.plans.iter().filter_map(|plan| Some((plan.value.parse().ok()?, class))));
+    }
+    (names, plans)
 }
 
 fn names<N, E, T>(entries: &[Named<E>], findings: &Findings, what: impl Fn(&E) -> T) -> KnownNames<N, T>

@@ -11,6 +11,7 @@ use terms::Clock;
 use super::channel::{self, Channel, ChannelError, Message};
 use crate::failure::Failure;
 use crate::log_fault;
+use crate::logs::Whose;
 
 /// How long to wait for a process that hands over.
 const MEET: Duration = Duration::from_secs(60);
@@ -21,7 +22,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Upgrade {
     channel: Channel,
-    predecessor: Option<Predecessor>,
+    predecessors: Vec<Predecessor>,
 }
 
 impl Upgrade {
@@ -41,21 +42,28 @@ impl Upgrade {
             _ => return Err(failed(ChannelError::Message)),
         }
         tracing::info!(pid = channel.pid, "taking over");
-        Ok(Self { channel, predecessor: None })
+        Ok(Self { channel, predecessors: Vec::new() })
     }
 
     /// Opens the audit log: the one that the other process hands over, or another, if this one is to write elsewhere.
     pub(crate) fn journal(
         &mut self,
         settings: audit::Settings,
+        whose: Whose,
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Journal>, Committer), Failure> {
         let unopened = |error: audit::OpenError| log_fault::unopened(&error);
+        if whose == Whose::OfThoseWithClasses {
+            match Journal::open(settings.clone(), Arc::clone(&clock)) {
+                Err(audit::OpenError::Locked(_)) => {} // the other process has it
+                opened => return opened.map_err(unopened),
+            }
+        }
         match self.ask_for_log(&settings.directory)? {
             Some(handed) => {
                 let (journal, committer, predecessor) =
                     Journal::take_over(settings, clock, handed).map_err(unopened)?;
-                self.predecessor = Some(predecessor);
+                self.predecessors.push(predecessor);
                 Ok((journal, committer))
             }
             None => Journal::open(settings, clock).map_err(unopened),
@@ -90,13 +98,11 @@ impl Upgrade {
         if let Err(error) = self.channel.send(&Message::Ready, &[]) {
             tracing::warn!(error = terms::chain(&error), "the process that hands over does not listen");
         }
-        let Self { channel, predecessor } = self;
+        let Self { channel, predecessors } = self;
         let watch = move || {
             channel.until_gone();
             tracing::info!(pid = channel.pid, "the process before this one has ended");
-            if let Some(predecessor) = predecessor {
-                predecessor.is_gone();
-            }
+            predecessors.iter().for_each(Predecessor::is_gone);
         };
         if let Err(error) = std::thread::Builder::new().name("predecessor".into()).spawn(watch) {
             tracing::error!(%error, "nobody watches for the end of the process before this one");

@@ -27,9 +27,8 @@ const COMMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Old {
     pub(crate) state: PathBuf,
-    /// The folder of the audit log.
-    pub(crate) log: PathBuf,
-    pub(crate) journal: Arc<Journal>,
+    /// The folders of the audit logs.
+    pub(crate) logs: Vec<(PathBuf, Arc<Journal>)>,
     pub(crate) life: Life,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) sockets: Spare,
@@ -82,11 +81,11 @@ impl Old {
         let outcome = self.meet().and_then(|channel| match self.give(&channel) {
             Ok(given) => Ok((channel, given)),
             Err((error, given)) => {
-                if given == Given::Log {
-                    // ORDER: it has the log, and may be slow rather than dead. There is one writer at a time.
+                if !given.is_empty() {
+                    // ORDER: it has a log, and may be slow rather than dead. There is one writer at a time.
                     let at_its_end = matches!(error, NotTaken::Channel(ChannelError::Gone));
                     channel.end_peer(if at_its_end { FAREWELL } else { Duration::ZERO });
-                    self.take_back();
+                    take_back(&given);
                 }
                 Err(error)
             }
@@ -97,13 +96,10 @@ impl Old {
                 self.supervisor.main_process(channel.pid);
                 self.taken.send_replace(true);
                 self.life.go(Stage::Draining);
-                let old = Arc::clone(self);
                 let watch = move || {
                     channel.until_gone();
                     tracing::warn!(pid = channel.pid, "the process that took over has ended");
-                    if given == Given::Log {
-                        old.take_back();
-                    }
+                    take_back(&given);
                 };
                 if let Err(error) = std::thread::Builder::new().name("successor".into()).spawn(watch) {
                     tracing::error!(%error, "nobody watches for the end of the process that took over");
@@ -128,11 +124,13 @@ impl Old {
         Ok(met?)
     }
 
-    /// Gives it all that it asks for, until it is ready. What went wrong comes with what it has by then.
+    /// Gives it all that it asks for, until it is ready. What went wrong comes with the logs that it has by then.
     fn give(&self, channel: &Channel) -> Result<Given, (NotTaken, Given)> {
-        let mut given = Given::Sockets;
-        self.give_each(channel, &mut given).map_err(|error| (error, given))?;
-        Ok(given)
+        let mut given = Given::new();
+        match self.give_each(channel, &mut given) {
+            Ok(()) => Ok(given),
+            Err(error) => Err((error, given)),
+        }
     }
 
     fn give_each(&self, channel: &Channel, given: &mut Given) -> Result<(), NotTaken> {
@@ -148,17 +146,22 @@ impl Old {
         }
         loop {
             match channel.receive(STEP)?.0 {
-                Message::Log { device, inode } if self.is_log(device, inode) => match self.journal.hand_over(COMMIT) {
-                    Ok(handed) => {
-                        *given = Given::Log;
-                        channel.send(&Message::YourLog { run: handed.run }, &[handed.lock.as_fd()])?;
+                Message::Log { device, inode } => {
+                    let Some(journal) = self.log(device, inode) else {
+                        channel.send(&Message::OtherLog, &[])?;
+                        continue;
+                    };
+                    match journal.hand_over(COMMIT) {
+                        Ok(handed) => {
+                            given.push(Arc::clone(journal));
+                            channel.send(&Message::YourLog { run: handed.run }, &[handed.lock.as_fd()])?;
+                        }
+                        Err(error) => {
+                            channel.send(&Message::Refused { why: error.to_string() }, &[])?;
+                            return Err(error.into());
+                        }
                     }
-                    Err(error) => {
-                        channel.send(&Message::Refused { why: error.to_string() }, &[])?;
-                        return Err(error.into());
-                    }
-                },
-                Message::Log { .. } => channel.send(&Message::OtherLog, &[])?,
+                }
                 Message::Ready => return Ok(()),
                 Message::Hello { .. }
                 | Message::OtherLog
@@ -169,21 +172,23 @@ impl Old {
         }
     }
 
-    fn is_log(&self, device: u64, inode: u64) -> bool {
-        std::fs::metadata(&self.log).is_ok_and(|folder| (folder.dev(), folder.ino()) == (device, inode))
+    /// The log of this process in that folder.
+    fn log(&self, device: u64, inode: u64) -> Option<&Arc<Journal>> {
+        let is_there = |folder: &PathBuf| {
+            std::fs::metadata(folder).is_ok_and(|folder| (folder.dev(), folder.ino()) == (device, inode))
+        };
+        self.logs.iter().find(|(folder, _)| is_there(folder)).map(|(_, journal)| journal)
     }
+}
 
-    fn take_back(&self) {
-        while let Err(error) = self.journal.take_back(COMMIT) {
+/// The logs that the new process has got so far, besides the sockets.
+type Given = Vec<Arc<Journal>>;
+
+fn take_back(given: &Given) {
+    for journal in given {
+        while let Err(error) = journal.take_back(COMMIT) {
             tracing::error!(error = terms::chain(&error), "the audit log is not back yet");
         }
         tracing::info!("the audit log is back");
     }
-}
-
-/// What the new process has got so far.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Given {
-    Log,
-    Sockets,
 }

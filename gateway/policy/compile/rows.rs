@@ -36,8 +36,10 @@ pub(crate) fn with_rows(policy: &Policy, rows: &[TenantRow], known: &Known) -> (
             faults.push(finding.did_you_mean(plan.as_str(), policy.plans.iter().map(terms::PlanId::as_str)));
         }
         // FAIL CLOSED: a tenant of which something cannot be read may have demanded just that.
+        let retention = tenant.as_ref().map(|tenant| tenant.retention).unwrap_or_default();
         let sound = tenant.filter(|_| !faults.reject());
-        read.insert(id.clone(), sound.unwrap_or_else(|| Tenant::new(id, Status::Unreadable)));
+        let unreadable = |id| Tenant { retention, ..Tenant::new(id, Status::Unreadable) };
+        read.insert(id.clone(), sound.unwrap_or_else(|| unreadable(id)));
         findings.append(faults);
     }
     // ORDER: the files first, whose demands stay where both speak of one tenant.
@@ -95,6 +97,7 @@ fn read_row(
         limits: Pairs::default(),
         region: text(&row.region),
         time_zone: text(&row.time_zone),
+        retention: text(&row.retention),
         session_max: text(&row.session_max),
         mfa: mfa.map(|mfa| at(Tried(Some(mfa)))),
     };

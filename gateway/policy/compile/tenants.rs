@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use tenancy::{Members, MembershipSource, Mfa, Registry, Status, Tenant, Voucher};
 use terms::{
-    Clients, Finding, Findings, IssuerId, Network, Networks, Place, PlanId, RegionId, RoleName, Span, Subject,
-    TenantId, Zone,
+    ClassName, Clients, Finding, Findings, IssuerId, Network, Networks, Place, PlanId, RegionId, RetentionClass,
+    RoleName, Span, Subject, TenantId, Zone,
 };
 use yaml::At;
 
@@ -66,10 +66,10 @@ pub(super) fn read_tenant(
     });
     let issuers = entry.and_then(|tenant| tenant.issuers.as_ref());
     let issuers = issuers.map(|issuers| read_issuers(file, issuers, known, findings));
-    let own = entry.map(|tenant| Own::read(file, tenant, findings)).unwrap_or_default();
+    let own = entry.map(|tenant| Own::read(file, tenant, known, findings)).unwrap_or_default();
     id.zip(status).zip(clients).map(|((id, status), clients)| {
-        let Own { plan, region, time_zone, session_max, mfa } = own;
-        Tenant { id, status, clients, issuers, plan, region, time_zone, session_max, mfa }
+        let Own { plan, region, time_zone, retention, session_max, mfa } = own;
+        Tenant { id, status, clients, issuers, plan, region, time_zone, retention, session_max, mfa }
     })
 }
 
@@ -79,13 +79,14 @@ struct Own {
     plan: Option<PlanId>,
     region: Option<RegionId>,
     time_zone: Option<Zone>,
+    retention: RetentionClass,
     session_max: Option<Duration>,
     mfa: Option<Mfa>,
 }
 
 impl Own {
-    fn read(file: &Arc<str>, entry: &TenantEntry, findings: &mut Findings) -> Self {
-        let TenantEntry { plan, region, time_zone, session_max, mfa, .. } = entry;
+    fn read(file: &Arc<str>, entry: &TenantEntry, known: &Known, findings: &mut Findings) -> Self {
+        let TenantEntry { plan, region, time_zone, retention, session_max, mfa, .. } = entry;
         let session_max = session_max.as_ref().and_then(|written| {
             let Span(span) = parse(file, written, findings)?;
             if span < Duration::from_secs(1) {
@@ -95,12 +96,36 @@ impl Own {
             Some(span)
         });
         let mfa = mfa.as_ref().and_then(|mfa| Some((mfa, mfa.value.0.as_ref()?)));
+        let plan: Option<PlanId> = plan.as_ref().and_then(|plan| parse(file, plan, findings));
+        let of_plan = || plan.as_ref().and_then(|plan| known.classes_of_plans.get(plan)).copied().unwrap_or_default();
         Self {
-            plan: plan.as_ref().and_then(|plan| parse(file, plan, findings)),
+            retention: retention.as_ref().map_or_else(of_plan, |class| read_class(file, class, known, findings)),
+            plan,
             region: region.as_ref().and_then(|region| parse(file, region, findings)),
             time_zone: time_zone.as_ref().and_then(|zone| parse(file, zone, findings)),
             session_max,
             mfa: mfa.map(|(written, mfa)| read_mfa(file, written.spot.place(file), mfa, findings)),
+        }
+    }
+}
+
+/// A class that is not there is a mistake: records would be kept for less long than somebody has promised.
+fn read_class(file: &Arc<str>, written: &At<String>, known: &Known, findings: &mut Findings) -> RetentionClass {
+    let name = written.as_str();
+    if name == ClassName::DEFAULT {
+        return RetentionClass::DEFAULT;
+    }
+    match known.classes.look_up(name) {
+        Standing::Sound(_, class) => *class,
+        Standing::Unsure => RetentionClass::DEFAULT, // the files are not used
+        Standing::Unknown => {
+            let message = format!("retention class `{}` is not configured", shown(name));
+            let finding = Finding::error(written.spot.place(file), message);
+            let names = known.classes.all().chain([ClassName::DEFAULT]);
+            findings.push(
+                finding.help("the classes stand in cloister.yaml: `audit.retention.classes`").did_you_mean(name, names),
+            );
+            RetentionClass::DEFAULT
         }
     }
 }

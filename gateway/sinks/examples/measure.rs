@@ -61,7 +61,8 @@ fn main() {
             target,
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let feeding = Feeding::new(log, Committed::new(move || Some(count)), clock, vec![settings]);
+        let feeding =
+            Feeding::new(log, Committed::new(move || Some(count)), clock, vec![std::sync::Arc::new(settings)]);
         let (conditions, begun, used) = (feeding.conditions(), Instant::now(), used());
         let running = feeding.start().unwrap();
         while conditions().iter().any(|it| it.lag_records > 0) {

@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+
 use crate::batch::Batch;
 use crate::sink::{Class, Delivery, Sink, SinkError};
 
@@ -33,13 +35,11 @@ impl FileSink {
             Some(open) if Some(open.place) == place => open,
             Some(_) | None => Open::at(&self.path)?,
         };
-        let before = open.file.metadata()?.len();
-        let written = open.file.write_all(&lines(batch)).and_then(|()| open.file.sync_data());
-        if let Err(error) = written {
-            // Half a line is no line. Where this fails, too, the next to open the file cuts it off.
-            drop(open.file.set_len(before));
-            return Err(error);
-        }
+        // Another log of this gateway may be delivered to the same file: a line is written while nobody else writes.
+        flock(&open.file, FlockOperation::LockExclusive)?;
+        let written = open.append(&lines(batch));
+        flock(&open.file, FlockOperation::Unlock)?;
+        written?;
         self.open = Some(open);
         Ok(())
     }
@@ -48,35 +48,52 @@ impl FileSink {
 impl Open {
     fn at(path: &Path) -> io::Result<Self> {
         let is_new = !path.exists();
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let found = file.metadata()?;
         if !found.is_file() {
             return Err(io::Error::other("it is no regular file"));
         }
-        cut(&mut file, found.len())?;
         if is_new && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             File::open(folder)?.sync_all()?;
         }
         Ok(Self { file, place: (found.dev(), found.ino()) })
     }
+
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        let before = cut(&mut self.file)?;
+        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+        if written.is_err() {
+            // Half a line is no line. Where this fails, too, the next to write cuts it off.
+            drop(self.file.set_len(before));
+        }
+        written
+    }
 }
 
-/// Takes off the beginning of a line whose end was never written.
-fn cut(file: &mut File, length: u64) -> io::Result<()> {
+/// Takes off the beginning of a line whose end was never written. Gives how long the file is then.
+fn cut(file: &mut File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.seek(SeekFrom::Start(length - 1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last == [b'\n'] {
+        return Ok(length);
+    }
     let begin = length.saturating_sub(LONGEST);
     file.seek(SeekFrom::Start(begin))?;
     let mut tail = Vec::new();
     file.take(LONGEST).read_to_end(&mut tail)?;
-    if tail.last().is_none_or(|last| *last == b'\n') {
-        return Ok(());
-    }
     let line = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let half = tail.get(line..).unwrap_or_default();
     if !(half.starts_with(b"{") || b"CEF:0|".starts_with(half.get(..6).unwrap_or(half))) {
         return Err(io::Error::other("it ends with something that is no line of ours; write to another file"));
     }
-    file.set_len(begin + line as u64)?;
-    file.sync_all()
+    let whole = begin + line as u64;
+    file.set_len(whole)?;
+    file.sync_all()?;
+    Ok(whole)
 }
 
 pub(crate) fn lines(batch: &Batch) -> Vec<u8> {

@@ -89,7 +89,7 @@ impl World {
         let log = Log { id, directory: self.log(), state: self.path("state") };
         let journal = Arc::clone(self.journal());
         let committed = Committed::new(move || journal.writes().then(|| journal.stats().records));
-        Feeding::new(log, committed, self.clock.clone(), vec![settings])
+        Feeding::new(log, committed, self.clock.clone(), vec![Arc::new(settings)])
     }
 
     /// Delivers to one sink until everything has arrived or nothing more will.
@@ -264,7 +264,7 @@ fn a_process_that_does_not_write_the_log_delivers_nothing_from_it() {
         count.fetch_add(1, Ordering::Relaxed);
         None
     });
-    let sinks = vec![settings("file", Target::File(out.clone()))];
+    let sinks = vec![Arc::new(settings("file", Target::File(out.clone())))];
     let feeding = Feeding::new(log, committed, world.clock.clone(), sinks).start().unwrap();
     until("it has looked", || asked.load(Ordering::Relaxed) > 2);
     assert!(feeding.end(Duration::from_secs(5)));

@@ -82,7 +82,12 @@ async fn a_sink_whose_file_cannot_be_written_says_why_and_no_request_waits_for_i
         Gateway::test().sink("{ name: lost, file: { path: /dev/full }, batch: { wait: 10ms } }").start().await;
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
     gateway.eventually("it fails", || gateway.metric("cloister_audit_sink_failing") == 1.0);
-    assert!(gateway.admin("/metrics").1.contains("cloister_audit_sink_failing{sink=\"lost\",class=\"local\"} 1"));
+    assert!(
+        gateway
+            .admin("/metrics")
+            .1
+            .contains("cloister_audit_sink_failing{sink=\"lost\",why=\"local\",class=\"default\"} 1")
+    );
     assert_eq!(gateway.get("acme", "/orders/1").await.status, 200);
     assert!(gateway.said().contains("/dev/full"), "{}", gateway.said());
     assert!(gateway.metric("cloister_audit_sink_lag_records") > 0.0);

@@ -136,7 +136,10 @@ async fn a_receiver_that_is_busy_is_asked_again_and_one_that_is_not_there_yet_to
     gateway.eventually("all records are there", || receiver.indexes().len() == records(&gateway).len());
     assert_eq!(receiver.indexes(), (0..receiver.indexes().len() as u64).collect::<Vec<_>>());
     let (_, metrics) = gateway.admin("/metrics");
-    assert!(metrics.contains("cloister_audit_sink_failures_total{sink=\"siem\",class=\"busy\"} 3"), "{metrics}");
+    assert!(
+        metrics.contains("cloister_audit_sink_failures_total{sink=\"siem\",why=\"busy\",class=\"default\"} 3"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +149,10 @@ async fn a_receiver_that_does_not_let_us_in_or_sends_us_elsewhere_is_told_of_and
     let gateway = Gateway::test().environment("WEBHOOK_KEY", KEY).sink(&sink(address, "")).start().await;
     gateway.eventually("all records are there", || receiver.indexes().len() == records(&gateway).len());
     let (_, metrics) = gateway.admin("/metrics");
-    assert!(metrics.contains("cloister_audit_sink_failures_total{sink=\"siem\",class=\"denied\"} 2"), "{metrics}");
+    assert!(
+        metrics.contains("cloister_audit_sink_failures_total{sink=\"siem\",why=\"denied\",class=\"default\"} 2"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,7 +97,7 @@ async fn a_database_that_is_not_prepared_is_told_of_and_gets_everything_once_it_
     postgres.sql(&format!("CREATE ROLE cloister_audit_writer LOGIN PASSWORD '{PASSWORD}'"));
     let gateway = gateway(&postgres).await;
     gateway.get("acme", "/orders/1").await;
-    let is_denied = "cloister_audit_sink_failing{sink=\"table\",class=\"denied\"} 1";
+    let is_denied = "cloister_audit_sink_failing{sink=\"table\",why=\"denied\",class=\"default\"} 1";
     gateway.eventually("it is told", || gateway.admin("/metrics").1.contains(is_denied));
     postgres.make_records();
     has_all(&postgres, &gateway);

@@ -101,7 +101,12 @@ async fn a_collector_gets_messages_of_rfc_5424_over_tls_and_whoever_is_not_belie
     assert_eq!((words[0], words[2], words[3], words[4], words[5]), ("<110>1", "gateway", "cloister", "-", "allowed"));
     assert_eq!(words[6], "[cloister@32473");
     assert!(unbelieved.messages().is_empty());
-    assert!(gateway.admin("/metrics").1.contains("cloister_audit_sink_failing{sink=\"imposter\",class=\"denied\"} 1"));
+    assert!(
+        gateway
+            .admin("/metrics")
+            .1
+            .contains("cloister_audit_sink_failing{sink=\"imposter\",why=\"denied\",class=\"default\"} 1")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ td.n, th.n { text-align: right } td { overflow-wrap: anywhere } .m { font-family
 
 /// The whole page. Whatever comes from records is escaped.
 pub(super) fn page(report: &Report) -> String {
-    let Report { version: _, generated, by, log, summary, gateway, integrity } = report;
+    let Report { version: _, generated, by, log, logs: _, summary, gateway, integrity } = report;
     let Summary { tenant, from, to, .. } = summary;
     let mut page = HEAD.to_owned();
     put(&mut page, format_args!("<title>Audit report: {}</title></head><body>\n", text(tenant)));
