@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::crash::{accounted_for, ask_as};
 use super::retention::written_days_ago;
-use crate::harness::{Gateway, POLICIES, Setup, run, verify};
+use crate::harness::{Gateway, POLICIES, Records, Setup, run, verify};
 
 const CLASSES: &str = "retention: { keep: 5d, classes: { r6y: { keep: 2190d, disk: 1GiB, plans: [gold] } } }";
 
@@ -267,4 +267,52 @@ async fn a_class_that_nobody_names_any_more_leaves_no_log_behind_in_silence() {
     std::fs::write(&config, text).unwrap();
     gateway.start_again();
     gateway.leave_with_gaps();
+}
+
+/// An installation that has one log goes on with it: as the default one, beside that of the class.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_is_added_to_a_gateway_that_had_none_while_it_serves() {
+    let mut gateway = Gateway::test().audit_settings("retention: { keep: 5d }").start().await;
+    let load = Load::start(&gateway);
+    load.goes_on(&gateway, 200);
+    let config = gateway.folder.path().join("cloister.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("retention: { keep: 5d }", CLASSES)).unwrap();
+    // Its policies are those of the process that comes: the one that runs knows no such class, and keeps the last good ones.
+    gateway.reload(&of_globex("retention: r6y"));
+    let mut before = gateway.upgrade();
+    assert!(before.wait().success(), "{}", before.said());
+    load.goes_on(&gateway, 200);
+    let seen = load.end();
+    gateway.process().signal("TERM");
+    assert!(gateway.process().wait().success());
+    let (first, second) = (finals(gateway.log()), finals(&of_class(&gateway)));
+    assert!(!first["globex"].is_empty() && !second["globex"].is_empty() && !second.contains_key("acme"));
+    assert!(first["globex"].is_disjoint(&second["globex"]));
+    let both: BTreeSet<_> = first["globex"].union(&second["globex"]).cloned().collect();
+    assert!(seen["globex"].is_subset(&both) && seen["acme"].is_subset(&first["acme"]));
+    let (code, report) = verify(gateway.log());
+    assert_eq!(code, 0, "{report}");
+    for log in report["logs"].as_array().unwrap() {
+        let last = log["runs"].as_array().unwrap().last().unwrap();
+        assert_eq!(last["requests"], last["finals"], "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_backends_say_of_a_tenant_is_in_the_log_of_its_class() {
+    let events = r#"events: [{ backend: billing, token: "${env:BILLING_EVENTS}" }]"#;
+    let setup = in_two_classes().audit_settings(&format!("{CLASSES}, {events}"));
+    let gateway = setup.environment("BILLING_EVENTS", "billing-token-billing-token-0001").start().await;
+    for (tenant, class, other) in [("acme", "default", "r6y"), ("globex", "r6y", "default")] {
+        let event = serde_json::json!({ "tenant": tenant, "user": "ada", "issuer": "main", "action": "invoice.export",
+                                        "status": "success" });
+        let asked = reqwest::Client::new().post(format!("http://{}/audit/events", gateway.admin));
+        let asked = asked.bearer_auth("billing-token-billing-token-0001").json(&event);
+        assert_eq!(asked.send().await.unwrap().status(), 201);
+        // No waiting: it is there, on disk.
+        let of =
+            |class: &str| Records::query(gateway.log(), &["--kind", "event", "--tenant", tenant, "--class", class]);
+        assert_eq!((of(class).all().len(), of(other).all().len()), (1, 0), "{tenant}");
+    }
 }
