@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::Criterion;
-use policy::{Decision, Policy};
+use policy::{Decision, Facts, Policy};
 use terms::RoleName;
 
 use crate::{allocations, world};
@@ -24,7 +24,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let mut ask = || {
         let (path, roles) = asked.next().expect("a request");
         let matched = policy.route("acme.app.example.com", black_box(path), "GET").expect("a route");
-        match policy.decide(matched.route, "GET", roles) {
+        match policy.decide(matched.route, &Facts::new("GET", roles)) {
             Decision::Allow { rule } => rule.as_str().len(),
             Decision::Deny(_) => 0,
         }

@@ -177,6 +177,9 @@ pub(crate) struct Explain {
     /// The client's address; without it, lists of clients are not asked.
     #[arg(long)]
     pub(crate) from: Option<std::net::IpAddr>,
+    /// When it comes, for example 2026-11-27T09:30:00Z; now, if it is left out.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

@@ -1,10 +1,13 @@
 //! `cloister explain`: how one request would be decided.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use policy::{Asked, Asker, Assurance, Question, ShownKey};
 use store::{KeptKey, Store};
 use terms::{Clock, IssuerId, Reason, RoleName, Span, Subject};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::args::{Explain, Format};
 use crate::failure::Failure;
@@ -15,7 +18,7 @@ pub(crate) fn run(arguments: &Explain, clock: &dyn Clock) -> Result<(), Failure>
     let (settings, known) = load::config(&arguments.files.config)?;
     let texts = load::texts(&arguments.files.policies)?;
     let compiled = load::compile_untested(&texts, &known)?;
-    let mut question = question(arguments)?;
+    let mut question = question(arguments, clock)?;
     if let Some(id) = &arguments.api_key {
         question.asker = Some(holder(&settings.state, id, clock.unix_seconds())?);
     }
@@ -30,8 +33,8 @@ pub(crate) fn run(arguments: &Explain, clock: &dyn Clock) -> Result<(), Failure>
     if explanation.allowed { Ok(()) } else { Err(Failure::No) }
 }
 
-fn question(arguments: &Explain) -> Result<Question, Failure> {
-    let Explain { method, url, tenant, roles, user, issuer, bound_to, acr, amr, age, from, .. } = arguments;
+fn question(arguments: &Explain, clock: &dyn Clock) -> Result<Question, Failure> {
+    let Explain { method, url, tenant, roles, user, issuer, bound_to, acr, amr, age, from, at, .. } = arguments;
     let asked: Asked = parse("the request", &format!("{method} {url}"))?;
     let anonymous = tenant.is_none() && roles.is_empty() && user.is_none() && issuer.is_none();
     let asker = || -> Result<Asker, Failure> {
@@ -49,7 +52,13 @@ fn question(arguments: &Explain) -> Result<Question, Failure> {
         Ok(Asker { service: None, key: None, issuer, subject, tenant: tenant.clone(), roles: roles.into(), assurance })
     };
     let asker = if anonymous { None } else { Some(asker()?) };
-    Ok(Question { request: asked, asker, client: *from, headers: Vec::new() })
+    let now = match at.as_deref() {
+        Some(at) => OffsetDateTime::parse(at, &Rfc3339)
+            .map(SystemTime::from)
+            .map_err(|invalid| Failure::Setup(format!("--at: `{at}`: {invalid}")))?,
+        None => clock.now(),
+    };
+    Ok(Question { request: asked, asker, client: *from, now: Some(now), headers: Vec::new() })
 }
 
 /// Whoever holds this key, by what is kept of it.

@@ -140,7 +140,7 @@ impl Gate {
                 let valid = Valid::check(veiled, &self.revocations.glance())?; // its token was not taken back
                 let present = Present::check(valid, arrival)?; // its tenant lets members come from there
                 let assured = Assured::check(present, arrival)?; // its user has proven itself well enough, and lately
-                Granted::decide(assured, request)? // a role of the member grants it, and none denies it
+                Granted::decide(assured, arrival, request)? // a role of the member grants it, and none denies it
             }
         };
         let placed = granted.place()?; // the route names an upstream for the tenant

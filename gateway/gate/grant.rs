@@ -1,9 +1,10 @@
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use audit::Logs;
 use canonical::CanonicalRequest;
 use limit::{Asker, Spent};
-use policy::{Access, Decision, RuleId};
+use policy::{Access, Caller, Decision, Facts, Proof, RuleId};
 use terms::UpstreamId;
 
 use crate::assured::Assured;
@@ -12,7 +13,7 @@ use crate::permit::Permit;
 use crate::refusal::{Cause, Refusal};
 use crate::room::Room;
 use crate::route::Routed;
-use crate::{Arrival, Rules, Who};
+use crate::{Arrival, Principal, Rules, Who};
 
 /// Proof that the policy grants a request: its route is public, or a role of the member grants it and none denies it.
 /// Only [`Granted::public`] and [`Granted::decide`] make one.
@@ -32,11 +33,25 @@ impl<'r> Granted<'r> {
         }
     }
 
-    pub(crate) fn decide(assured: Assured<'r>, request: &CanonicalRequest<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn decide(
+        assured: Assured<'r>,
+        arrival: &Arrival,
+        request: &CanonicalRequest<'_>,
+    ) -> Result<Self, Refusal> {
         let Assured { routed, member } = assured;
-        let roles = member.membership().roles();
-        let decision = routed.rules().policy().decide(routed.route(), request.method().as_str(), roles);
-        match decision {
+        let path = request.decoded_path();
+        let tenant = routed.rules().tenants().get(member.membership().tenant().as_str());
+        let facts = Facts {
+            method: request.method().as_str(),
+            host: request.host(),
+            path: &path,
+            client: Some(arrival.client),
+            now: Some(arrival.at),
+            caller: Some(caller(member.caller(), arrival)),
+            tenant,
+            roles: member.membership().roles(),
+        };
+        match routed.rules().policy().decide(routed.route(), &facts) {
             Decision::Allow { rule } => {
                 let rule = rule.clone();
                 Ok(Self { routed, member: Some(member), rule: Some(rule) })
@@ -57,6 +72,21 @@ impl<'r> Granted<'r> {
                 let who = self.member.clone().map_or(Who::Nobody, Who::Member);
                 Err(self.routed.refuse_as(Cause::Unplaced, who))
             }
+        }
+    }
+}
+
+/// What conditions may know of whoever asks.
+fn caller<'c>(caller: &'c Principal, arrival: &Arrival) -> Caller<'c> {
+    let (issuer, subject) = (caller.issuer(), caller.subject());
+    let none = Caller { issuer, subject, by: Proof::Certificate, acr: None, amr: &[], age: None };
+    match caller {
+        Principal::Key(key) => Caller { by: Proof::Key(key.id()), ..none },
+        Principal::Service(_) => none,
+        Principal::Token(token) => {
+            let now = arrival.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let age = token.auth_time().map(|at| Duration::from_secs(now.saturating_sub(at)));
+            Caller { by: Proof::Token, acr: token.acr(), amr: token.amr(), age, ..none }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From text to [`Policy`]: every section of every file, all mistakes in one go.
 
 mod cases;
+mod conditions;
 mod limits;
 mod names;
 mod revoked;
@@ -54,7 +55,7 @@ pub fn compile(sources: &[Source<'_>], known: &Known) -> Result<Compiled, Findin
         let entries = yaml::parse(&file, source.text, &mut findings)
             .map(|node| File::read(&file, &node, &mut findings))
             .unwrap_or_default();
-        files.push(Written { file, entries });
+        files.push(Written { file, text: source.text, entries });
     }
     let policy = build(&files, known, &mut findings);
     let findings: Vec<Finding> = findings.sorted().into_iter().map(|finding| quote(finding, sources)).collect();
@@ -79,13 +80,14 @@ pub fn canonical_bytes(sources: &[Source<'_>]) -> Vec<u8> {
 }
 
 /// One file as it is written.
-struct Written {
+struct Written<'t> {
     file: Arc<str>,
+    text: &'t str,
     entries: File,
 }
 
 /// Nothing if some route could not be compiled; the findings then say why.
-fn build(files: &[Written], known: &Known, findings: &mut Findings) -> Option<Policy> {
+fn build(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> Option<Policy> {
     let drafts = roles::read(files, findings);
     let (limits, plans) = limits::read(files, known, findings);
     let (tenants, members) = tenants::read(files, known, &drafts, &plans, findings);

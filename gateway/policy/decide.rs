@@ -1,9 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use condition::Fault;
 use terms::{Permission, Place, Reason, RoleName};
 
+use crate::condition::{Facts, OnRoute};
 use crate::policy::Policy;
+use crate::role::Rule;
 use crate::route::{Access, Route};
 
 /// What the policy says about a request. Made without allocating.
@@ -22,6 +25,13 @@ pub enum Decision<'p> {
 /// Why a request may not be forwarded.
 #[derive(Clone, Copy, Debug)]
 pub enum Denial<'p> {
+    /// A condition that decides cannot be worked out.
+    Faulty {
+        /// The rule that has it.
+        rule: &'p RuleId,
+        /// Why.
+        fault: Fault,
+    },
     /// A role of the member denies it, whatever other roles grant.
     Forbidden {
         /// The deny.
@@ -36,6 +46,11 @@ pub enum Denial<'p> {
         /// What was asked for.
         permission: &'p Permission,
     },
+    /// The condition of the route is not met.
+    Unmet {
+        /// The condition.
+        rule: &'p RuleId,
+    },
 }
 
 impl<'p> Denial<'p> {
@@ -43,7 +58,10 @@ impl<'p> Denial<'p> {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Forbidden { .. } | Self::NoPermission | Self::Ungranted { .. } => Reason::PolicyDenied,
+            Self::Faulty { .. } => Reason::PolicyError,
+            Self::Forbidden { .. } | Self::NoPermission | Self::Ungranted { .. } | Self::Unmet { .. } => {
+                Reason::PolicyDenied
+            }
         }
     }
 
@@ -51,7 +69,7 @@ impl<'p> Denial<'p> {
     #[must_use]
     pub fn rule(&self) -> Option<&'p RuleId> {
         match self {
-            Self::Forbidden { rule, .. } => Some(rule),
+            Self::Faulty { rule, .. } | Self::Forbidden { rule, .. } | Self::Unmet { rule } => Some(rule),
             Self::NoPermission | Self::Ungranted { .. } => None,
         }
     }
@@ -60,9 +78,11 @@ impl<'p> Denial<'p> {
 impl fmt::Display for Denial<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Faulty { rule, fault } => write!(f, "the condition of `{rule}` cannot be worked out: {fault}"),
             Self::Forbidden { rule, permission } => write!(f, "`{rule}` denies `{permission}`"),
             Self::NoPermission => f.write_str("the route has no permission for this method"),
             Self::Ungranted { permission } => write!(f, "no role grants `{permission}`"),
+            Self::Unmet { rule } => write!(f, "the condition of `{rule}` is not met"),
         }
     }
 }
@@ -111,29 +131,54 @@ impl fmt::Display for RuleId {
 }
 
 impl Policy {
-    /// Whether a member with these roles may use this route with this method.
+    /// Whether a member may use this route, whatever else is true of its request.
     ///
     /// `route` must come from this same policy: take one snapshot per request. Roles that the policy does not define
     /// grant nothing; [`Policy::unknown_roles`] counts them.
-    pub fn decide<'p>(&'p self, route: &'p Route, method: &str, roles: &[RoleName]) -> Decision<'p> {
+    ///
+    /// Denies are joined as by CEL's `||`, and so are grants: one that counts decides, in whatever order they stand and
+    /// whatever the others are. A condition that cannot be worked out never lets anything through.
+    pub fn decide<'p>(&'p self, route: &'p Route, facts: &Facts<'_>) -> Decision<'p> {
         match &route.access {
             Access::Public => return Decision::Allow { rule: &route.rule },
             Access::Guarded { .. } | Access::Services { .. } => {}
         }
-        let asked = route.asks.of(method).and_then(|asked| Some((asked, self.permissions.get(asked)?)));
+        let asked = route.asks.of(facts.method).and_then(|asked| Some((asked, self.permissions.get(asked)?)));
         let Some((asked, permission)) = asked else {
             return Decision::Deny(Denial::NoPermission);
         };
-        let mut grant = None;
-        for role in roles.iter().filter_map(|name| self.roles.get(name.as_str())) {
-            if let Some(rule) = role.denies.get(asked) {
-                return Decision::Deny(Denial::Forbidden { rule, permission });
+        let on_route = OnRoute::new(facts, route);
+        let (mut grant, mut faulty_grant, mut faulty_deny) = (None, None, None);
+        for role in facts.roles.iter().filter_map(|name| self.roles.get(name.as_str())) {
+            for Rule { id: rule, proviso } in role.denies.of(asked) {
+                match proviso.bars(&on_route) {
+                    Ok(true) => return Decision::Deny(Denial::Forbidden { rule, permission }),
+                    Ok(false) => {}
+                    Err(fault) => faulty_deny = faulty_deny.or(Some((rule, fault))),
+                }
             }
-            grant = grant.or_else(|| role.allows.get(asked));
+            for Rule { id: rule, proviso } in role.allows.of(asked) {
+                if grant.is_some() {
+                    break;
+                }
+                match proviso.lets(&on_route) {
+                    Ok(true) => grant = Some(rule),
+                    Ok(false) => {}
+                    Err(fault) => faulty_grant = faulty_grant.or(Some((rule, fault))),
+                }
+            }
         }
-        match grant {
-            Some(rule) => Decision::Allow { rule },
-            None => Decision::Deny(Denial::Ungranted { permission }),
+        // FAIL CLOSED: a deny of which nobody can say whether it counts does, and a grant does not.
+        let faulty = faulty_deny.or(faulty_grant.filter(|_| grant.is_none()));
+        let rule = match (faulty, grant) {
+            (Some((rule, fault)), _) => return Decision::Deny(Denial::Faulty { rule, fault }),
+            (None, None) => return Decision::Deny(Denial::Ungranted { permission }),
+            (None, Some(rule)) => rule,
+        };
+        match route.when.as_ref().map(|when| (when, on_route.holds(when))) {
+            None | Some((_, Ok(true))) => Decision::Allow { rule },
+            Some((when, Ok(false))) => Decision::Deny(Denial::Unmet { rule: &when.rule }),
+            Some((when, Err(fault))) => Decision::Deny(Denial::Faulty { rule: &when.rule, fault }),
         }
     }
 

@@ -1,14 +1,16 @@
 use std::fmt;
 
+use condition::{Fault, PartValue};
 use serde::{Serialize, Serializer};
 use terms::{IssuerSet, Place, Reason, RoleName};
 
+use crate::condition::{Condition, OnRoute};
 use crate::decide::Decision;
 use crate::destination::Destination;
 use crate::judge::{Assurance, Question, ShownKey, Verdict};
 use crate::limit::{Amount, LimitMode};
 use crate::policy::Policy;
-use crate::role::Role;
+use crate::role::{Clause, Of, Role};
 use crate::route::{Access, Route};
 use crate::service::Service;
 
@@ -286,19 +288,33 @@ impl Policy {
         };
         let method = question.request.method();
         let place = Some(&matched.route.place);
-        if let (Some(permission), Some(Ok(membership))) =
-            (matched.route.permission(method, &self.permissions), &verdict.entered)
+        if let (Some(permission), Some(Ok(membership)), Some((issuer, _))) =
+            (matched.route.permission(method, &self.permissions), &verdict.entered, verdict.issuer)
         {
+            let tenant = self.tenants.get(membership.tenant().as_str());
+            let facts = question.facts(issuer, membership.roles(), tenant);
+            let facts = OnRoute::new(&facts, matched.route);
             let text = format!("{method} asks for `{permission}`");
             steps.push(step(Stage::Authorise, Outcome::Silent, text, place));
             for name in membership.roles().iter() {
                 match self.roles.get(name.as_str()) {
-                    Some(role) => self.explain_role(name, role, permission, steps),
+                    Some(role) => self.explain_role(name, role, permission, &facts, steps),
                     None => {
                         let text = format!("role `{name}` is not defined: it grants nothing");
                         steps.push(step(Stage::Authorise, Outcome::Silent, text, None));
                     }
                 }
+            }
+            if let Some(when) = &matched.route.when {
+                let (outcome, text) = match facts.holds(when) {
+                    Ok(true) => (Outcome::For, "the condition of the route is met".to_owned()),
+                    Ok(false) => (Outcome::Against, "the condition of the route is not met".to_owned()),
+                    Err(fault) => {
+                        (Outcome::Against, format!("the condition of the route cannot be worked out: {fault}"))
+                    }
+                };
+                steps.push(step(Stage::Authorise, outcome, text, Some(&when.place)));
+                explain_parts(when, &facts, steps);
             }
         }
         steps.push(match decision {
@@ -308,7 +324,14 @@ impl Policy {
     }
 
     /// Each grant and deny of a role and of what it inherits that speaks about the permission.
-    fn explain_role(&self, name: &RoleName, role: &Role, permission: &terms::Permission, steps: &mut Vec<Step>) {
+    fn explain_role(
+        &self,
+        name: &RoleName,
+        role: &Role,
+        permission: &terms::Permission,
+        facts: &OnRoute<'_>,
+        steps: &mut Vec<Step>,
+    ) {
         let before = steps.len();
         for ancestor in &role.lineage {
             let Some(Role { written, .. }) = self.roles.get(ancestor.as_str()) else {
@@ -318,18 +341,56 @@ impl Policy {
                 true => format!("role `{name}`"),
                 false => format!("role `{name}`, as `{ancestor}`,"),
             };
-            let denies = written.deny.iter().map(|grant| (grant, Outcome::Against, "denies"));
-            let allows = written.allow.iter().map(|grant| (grant, Outcome::For, "allows"));
-            for ((grant, place), outcome, verb) in
-                denies.chain(allows).filter(|((grant, _), ..)| grant.covers(permission))
-            {
-                steps.push(step(Stage::Authorise, outcome, format!("{who} {verb} `{grant}`"), Some(place)));
+            for clause in written.deny.iter().filter(|clause| clause.grant.covers(permission)) {
+                explain_clause(clause, &format!("{who} denies"), Outcome::Against, facts, steps);
+            }
+            for clause in written.allow.iter().filter(|clause| clause.grant.covers(permission)) {
+                explain_clause(clause, &format!("{who} allows"), Outcome::For, facts, steps);
             }
         }
         if steps.len() == before {
             let text = format!("role `{name}` says nothing about it");
             steps.push(step(Stage::Authorise, Outcome::Silent, text, Some(&role.written.place)));
         }
+    }
+}
+
+/// A grant or a deny, and what it counts on.
+fn explain_clause(clause: &Clause, what: &str, outcome: Outcome, facts: &OnRoute<'_>, steps: &mut Vec<Step>) {
+    let Clause { grant, place, proviso } = clause;
+    let own = match (proviso.of, facts.is_own()) {
+        (Of::Everybody, _) => "",
+        (Of::Own, Some(true)) => "@own",
+        (Of::Own, Some(false)) => "@own, and this is not",
+        (Of::Own, None) => "@own, and nobody can say whose this is",
+    };
+    let own = if own.is_empty() { format!("`{grant}`") } else { own.replacen("@own", &format!("`{grant}@own`"), 1) };
+    let counts = match outcome {
+        Outcome::Against => proviso.bars(facts),
+        Outcome::For | Outcome::Silent => proviso.lets(facts),
+    };
+    let (outcome, when) = match (counts, &proviso.when) {
+        (Ok(true), None) => (outcome, String::new()),
+        (Ok(true), Some(_)) => (outcome, ", as its condition is met".to_owned()),
+        (Ok(false), None) => (Outcome::Silent, String::new()),
+        (Ok(false), Some(_)) => (Outcome::Silent, ", if its condition were met".to_owned()),
+        (Err(fault), _) => (Outcome::Against, format!(", on a condition that cannot be worked out: {fault}")),
+    };
+    steps.push(step(Stage::Authorise, outcome, format!("{what} {own}{when}"), Some(place)));
+    if let Some(when) = &proviso.when {
+        explain_parts(when, facts, steps);
+    }
+}
+
+/// What the parts of a condition are worth, and the facts that it names.
+fn explain_parts(when: &Condition, facts: &OnRoute<'_>, steps: &mut Vec<Step>) {
+    for PartValue { text, value } in when.program.parts(facts) {
+        let text = match value {
+            Ok(value) => format!("  {text} is {value}"),
+            Err(Fault::Absent) => format!("  {text} is not there"),
+            Err(fault) => format!("  {text}: {fault}"),
+        };
+        steps.push(step(Stage::Authorise, Outcome::Silent, text, Some(&when.place)));
     }
 }
 

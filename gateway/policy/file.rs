@@ -3,7 +3,9 @@
 mod cors;
 mod echo;
 mod fields;
+mod grant;
 mod limit;
+mod owner;
 mod route;
 mod test;
 
@@ -20,7 +22,9 @@ use yaml::{At, Named, Node, Pairs, Tried};
 pub(crate) use cors::CorsEntry;
 pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
+pub(crate) use grant::GrantEntry;
 pub(crate) use limit::{AmountEntry, LimitEntry, PeriodWord};
+pub(crate) use owner::OwnerEntry;
 pub(crate) use route::{
     AuditWord, AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, MeansEntry, RouteEntry, TimeoutsEntry, UpgradeWord,
     UpstreamEntry,
@@ -194,10 +198,10 @@ pub(crate) struct RoleEntry {
     pub(crate) inherits: Vec<At<String>>,
     /// What it may do: `resource:verb`; `*` for a whole half.
     #[serde(default)]
-    pub(crate) allow: Vec<At<String>>,
+    pub(crate) allow: Vec<At<Tried<GrantEntry>>>,
     /// What it may never do. A deny wins over every allow of every role.
     #[serde(default)]
-    pub(crate) deny: Vec<At<String>>,
+    pub(crate) deny: Vec<At<Tried<GrantEntry>>>,
 }
 
 /// Tokens that are taken back: one, those of a session or of a user, or those for a tenant or of an issuer.

@@ -2,11 +2,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tenancy::{Authenticated, Identity, Membership, MembershipSource, Named, Outsider, Source, locate};
+use tenancy::{Authenticated, Identity, Membership, MembershipSource, Named, Outsider, Source, Tenant, locate};
 use terms::{Binding, IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
 
+use crate::condition::{Caller, Facts, Proof};
 use crate::decide::{Decision, RuleId};
 use crate::known::DirectoryAt;
 use crate::policy::Policy;
@@ -23,6 +24,8 @@ pub struct Question {
     pub asker: Option<Asker>,
     /// The client's address; `None` if the lists of clients are not to be asked.
     pub client: Option<IpAddr>,
+    /// When it comes; `None` if conditions are not to know.
+    pub now: Option<SystemTime>,
     /// Header fields that may name a tenant; names in lower case.
     pub headers: Vec<(String, String)>,
 }
@@ -170,7 +173,7 @@ impl Policy {
         let by_token = question.asker.as_ref().is_some_and(|asker| asker.service.is_none());
         let (issuers, tenant_from, demands) = match &route.access {
             Access::Public => {
-                verdict.decision = Some(self.decide(route, method, &[]));
+                verdict.decision = Some(self.decide(route, &Facts::new(method, &[])));
                 return verdict.placed(route.upstream.of(None));
             }
             Access::Services { .. } if by_token || question.asker.is_none() => {
@@ -269,7 +272,7 @@ impl Policy {
                 return verdict.ends(why.reason());
             }
         }
-        let decision = self.decide(route, method, membership.roles());
+        let decision = self.decide(route, &question.facts(issuer, membership.roles(), tenant));
         let upstream = route.upstream.of(Some(&membership));
         verdict.entered = Some(Ok(membership));
         verdict.decision = Some(decision);
@@ -277,6 +280,32 @@ impl Policy {
             Decision::Allow { .. } => verdict.placed(upstream),
             Decision::Deny(denial) => verdict.ends(denial.reason()),
         }
+    }
+}
+
+impl Question {
+    /// What is true of it, once it is known who vouches for its asker, and which tenant it is about.
+    pub(crate) fn facts<'a>(
+        &'a self,
+        issuer: &'a IssuerId,
+        roles: &'a [RoleName],
+        tenant: Option<&'a Tenant>,
+    ) -> Facts<'a> {
+        let Self { request, asker, client, now, headers: _ } = self;
+        let caller = asker.as_ref().map(|asker| Caller {
+            issuer,
+            subject: &asker.subject,
+            by: match (&asker.service, &asker.key) {
+                (Some(_), _) => Proof::Certificate,
+                (None, Some(key)) => Proof::Key(&key.id),
+                (None, None) => Proof::Token,
+            },
+            acr: asker.assurance.acr.as_deref(),
+            amr: &asker.assurance.amr,
+            age: asker.assurance.age,
+        });
+        let Asked { method, host, path, url: _ } = request;
+        Facts { method, host, path, client: *client, now: *now, caller, tenant, roles }
     }
 }
 

@@ -15,7 +15,7 @@
 //! `compile/tests.rs`; a line in `policies/README.md`.
 //!
 //! ```
-//! use policy::{Decision, Known, Source, compile};
+//! use policy::{Decision, Facts, Known, Source, compile};
 //!
 //! let text = r#"
 //! roles: { viewer: { allow: ["order:read"] } }
@@ -35,7 +35,7 @@
 //!
 //! let matched = policy.route("acme.example.com", "/api/orders/7", "GET").expect("the route above");
 //! assert_eq!(matched.tenant_in_host, Some("acme"));
-//! let decision = policy.decide(matched.route, "GET", &["viewer".parse()?]);
+//! let decision = policy.decide(matched.route, &Facts::new("GET", &["viewer".parse()?]));
 //! assert!(matches!(decision, Decision::Allow { rule } if rule.as_str() == "policy.yaml:2 viewer"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -43,6 +43,7 @@
 
 mod case;
 mod compile;
+mod condition;
 mod cors;
 mod decide;
 mod destination;
@@ -64,6 +65,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use crate::condition::{Caller, Facts, Proof};
 pub use case::CaseResult;
 pub use compile::{Compiled, Source, canonical_bytes, compile};
 pub use cors::Cors;

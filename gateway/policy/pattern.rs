@@ -148,7 +148,18 @@ impl PathPattern {
 
     /// Which segment is the parameter `{tenant}`, counted from 0.
     pub(crate) fn tenant(&self) -> Option<usize> {
-        self.segments.iter().position(|segment| matches!(segment, Segment::Parameter(name) if **name == *"tenant"))
+        self.place("tenant")
+    }
+
+    /// Whether it has this parameter.
+    pub(crate) fn has(&self, parameter: &str) -> bool {
+        self.place(parameter).is_some()
+    }
+
+    /// Which segment is this parameter, counted from 0.
+    pub(crate) fn place(&self, parameter: &str) -> Option<usize> {
+        let is = |segment: &Segment| matches!(segment, Segment::Parameter(name) if **name == *parameter);
+        self.segments.iter().position(is)
     }
 
     pub(crate) fn matches(&self, path: &str) -> bool {

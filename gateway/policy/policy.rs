@@ -128,13 +128,14 @@ impl Policy {
         &self.permissions
     }
 
-    /// Asks every role for every permission, in order of name: the rows of a role matrix.
+    /// Asks every role for every permission, in order of name: the rows of a role matrix. What counts on a condition is taken
+    /// for what it may be at most: what is granted on one is granted, what is denied on one is not denied.
     pub fn matrix(&self) -> impl Iterator<Item = (&RoleName, Vec<bool>)> {
         let mut roles: Vec<_> = self.roles.iter().collect();
         roles.sort_by_key(|(name, _)| *name);
         let row = |role: &Role| {
             (0..self.permissions.len())
-                .map(|permission| role.denies.get(permission).is_none() && role.allows.get(permission).is_some())
+                .map(|permission| !role.denies.always(permission) && role.allows.has(permission))
                 .collect()
         };
         roles.into_iter().map(move |(name, role)| (name, row(role)))

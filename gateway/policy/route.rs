@@ -6,8 +6,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tenancy::Authentication;
-use terms::{Binding, ByteCount, IssuerSet, Nonce, Permission, Place, RouteId};
+use terms::{Binding, ByteCount, IssuerId, IssuerSet, Nonce, Permission, Place, RouteId};
 
+use crate::condition::Condition;
 use crate::cors::Cors;
 use crate::decide::RuleId;
 use crate::destination::Destination;
@@ -59,6 +60,10 @@ pub struct Route {
     /// Which segment of the path names the tenant.
     pub(crate) tenant_segment: Option<usize>,
     pub(crate) asks: Asks,
+    /// What must be true besides.
+    pub(crate) when: Option<Arc<Condition>>,
+    /// Whose its resources are.
+    pub(crate) owner: Option<Owner>,
     /// What decides on a public route: the route itself.
     pub(crate) rule: RuleId,
 }
@@ -183,6 +188,15 @@ pub enum Upgrade {
     WebSocket,
 }
 
+/// Whose the resources of a route are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Owner {
+    /// Which segment of the path names it, counted from 0.
+    pub(crate) segment: usize,
+    /// Whose subject that is.
+    pub(crate) issuer: IssuerId,
+}
+
 /// The permission that each method asks for, as its place in the policy's list.
 #[derive(Debug)]
 pub(crate) struct Asks {
@@ -198,6 +212,11 @@ impl Asks {
             Some(index) => self.by_method.get(index).copied().flatten(),
             None => self.other,
         }
+    }
+
+    /// Whether it is asked for by any method.
+    pub(crate) fn for_permission(&self, permission: usize) -> bool {
+        self.other == Some(permission) || self.by_method.contains(&Some(permission))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Promises about whole policies. What one module promises stands beside that module.
 
 mod clients;
+mod conditions;
 mod demands;
 mod destination;
 mod examples;

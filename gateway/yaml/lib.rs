@@ -15,8 +15,10 @@ mod at;
 mod node;
 mod read;
 mod section;
+mod within;
 
 pub use at::{At, Pairs, Spot, Tried};
 pub use node::{Kind, Node, parse};
 pub use read::read;
 pub use section::{Named, listed, named, sections, unknown_section};
+pub use within::within;

@@ -1,8 +1,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tenancy::{MembershipSource, Registry};
 use terms::{Finding, Findings, IssuerId, Reason, RoleName, Span, Subject, UpstreamId};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::names::{Names, parse, shown};
 use super::roles::Draft;
@@ -15,7 +18,7 @@ use crate::service::Services;
 use yaml::At;
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
-const VISIBLE: [Reason; 19] = [
+const VISIBLE: [Reason; 20] = [
     Reason::AuthInsufficientAcr,
     Reason::AuthInsufficientAge,
     Reason::AuthInsufficientAmr,
@@ -27,6 +30,7 @@ const VISIBLE: [Reason; 19] = [
     Reason::AuthMissing,
     Reason::ClientDenied,
     Reason::PolicyDenied,
+    Reason::PolicyError,
     Reason::RouteUnknown,
     Reason::TenantClosed,
     Reason::TenantIssuer,
@@ -38,7 +42,7 @@ const VISIBLE: [Reason; 19] = [
 ];
 
 pub(super) fn read(
-    files: &[Written],
+    files: &[Written<'_>],
     known: &Known,
     roles: &Names<Draft>,
     tenants: &Registry,
@@ -46,7 +50,7 @@ pub(super) fn read(
     findings: &mut Findings,
 ) -> Vec<Case> {
     let mut cases = Vec::new();
-    for Written { file, entries } in files {
+    for Written { file, entries, .. } in files {
         let reader = Reader { file, known, roles, tenants, services };
         cases.extend(entries.tests.iter().filter_map(|test| reader.case(test, findings)));
     }
@@ -63,10 +67,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn case(&self, written: &At<TestEntry>, findings: &mut Findings) -> Option<Case> {
-        let TestEntry { name, r#as, r#do, from, headers, expect } = &written.value;
+        let TestEntry { name, r#as, r#do, from, now, headers, expect } = &written.value;
         let request: Option<Asked> = parse(self.file, r#do, findings);
         let asker = r#as.as_ref().map(|asker| self.asker(&asker.value, findings));
         let client = from.as_ref().map(|address| parse(self.file, address, findings));
+        let now = now.as_ref().map(|now| self.time(now, findings));
         let headers = headers.0.iter();
         let headers = headers.map(|(name, value)| (name.value.to_ascii_lowercase(), value.value.clone()));
         let expected = self.expected(expect, findings);
@@ -79,15 +84,30 @@ impl Reader<'_> {
             Some(client) => Some(client?),
             None => None,
         };
+        let now = match now {
+            Some(now) => Some(now?),
+            None => None,
+        };
         Some(Case {
             place: written.spot.place(self.file),
             title: match name {
                 Some(name) => shown(name.as_str()),
                 None => title(&request, asker.as_ref()),
             },
-            question: Question { request, asker, client, headers: headers.collect() },
+            question: Question { request, asker, client, now, headers: headers.collect() },
             expected,
         })
+    }
+
+    fn time(&self, written: &At<String>, findings: &mut Findings) -> Option<SystemTime> {
+        let time = OffsetDateTime::parse(written.as_str(), &Rfc3339);
+        time.map(SystemTime::from)
+            .map_err(|_| {
+                let message = format!("`{}` is not a time", shown(written.as_str()));
+                let finding = Finding::error(written.spot.place(self.file), message);
+                findings.push(finding.help("write for example `2026-11-27T09:30:00Z`"));
+            })
+            .ok()
     }
 
     fn asker(&self, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {

@@ -56,9 +56,9 @@ impl Limits {
 }
 
 /// Every limit, with what plans and tenants have of it; and every plan.
-pub(super) fn read(files: &[Written], known: &Known, findings: &mut Findings) -> (Limits, Plans) {
+pub(super) fn read(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> (Limits, Plans) {
     let mut limits = Limits { names: Names::of("limit"), rules: Vec::new() };
-    for Written { file, entries } in files {
+    for Written { file, entries, .. } in files {
         for limit in &entries.limits {
             let place = limit.name.spot.place(file);
             let next = limits.rules.len();
@@ -131,9 +131,9 @@ fn read_claim(
 }
 
 /// The limits that count every request, and where each is named.
-pub(super) fn read_arrival(files: &[Written], limits: &Limits, findings: &mut Findings) -> Vec<(usize, Place)> {
+pub(super) fn read_arrival(files: &[Written<'_>], limits: &Limits, findings: &mut Findings) -> Vec<(usize, Place)> {
     let mut arrival: Vec<(usize, Place)> = Vec::new();
-    for Written { file, entries } in files {
+    for Written { file, entries, .. } in files {
         for name in &entries.arrival {
             let Some((index, rule)) = limits.find(file, name, findings) else { continue };
             let place = name.spot.place(file);

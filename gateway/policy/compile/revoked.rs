@@ -11,9 +11,9 @@ use super::{Known, Written};
 use crate::file::RevokedEntry;
 use crate::known::Standing;
 
-pub(super) fn read(files: &[Written], known: &Known, tenants: &Registry, findings: &mut Findings) -> Revocations {
+pub(super) fn read(files: &[Written<'_>], known: &Known, tenants: &Registry, findings: &mut Findings) -> Revocations {
     let mut all = Vec::new();
-    for Written { file, entries } in files {
+    for Written { file, entries, .. } in files {
         let reader = Reader { file, known, tenants };
         all.extend(entries.revoked.iter().filter_map(|entry| reader.entry(entry, findings)));
     }

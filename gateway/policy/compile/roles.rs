@@ -4,12 +4,14 @@ use std::sync::Arc;
 use terms::{Finding, Findings, Grant, Permission, Place, RoleName};
 
 use super::Written;
-use super::names::{Names, parse};
+use super::conditions::{Sheet, all_parameters};
+use super::names::{Names, parse, shown};
+use crate::condition::{Condition, PARAMETERS};
 use crate::decide::RuleId;
-use crate::file::RoleEntry;
-use crate::role::{self, Role, Rules};
+use crate::file::{GrantEntry, RoleEntry};
+use crate::role::{self, Clause, Of, Proviso, Role, Rule, Rules};
 use crate::route::Route;
-use yaml::At;
+use yaml::{At, Tried};
 
 /// A role whose references have been checked.
 pub(super) struct Draft {
@@ -19,9 +21,10 @@ pub(super) struct Draft {
 }
 
 /// Reads the roles of all files and checks what they inherit.
-pub(super) fn read(files: &[Written], findings: &mut Findings) -> Names<Draft> {
+pub(super) fn read(files: &[Written<'_>], findings: &mut Findings) -> Names<Draft> {
     let mut roles = Names::of("role");
-    for Written { file, entries } in files {
+    let parameters = all_parameters(files);
+    for Written { file, text, entries } in files {
         for named in &entries.roles {
             let place = named.name.spot.place(file);
             let mut draft = Draft {
@@ -31,8 +34,10 @@ pub(super) fn read(files: &[Written], findings: &mut Findings) -> Names<Draft> {
             };
             if let Some(RoleEntry { inherits, allow, deny }) = &named.entry {
                 draft.inherits = inherits.iter().map(|role| (role.value.clone(), role.spot.place(file))).collect();
-                draft.written.allow = read_grants(file, allow, findings);
-                draft.written.deny = read_grants(file, deny, findings);
+                let reader =
+                    Clauses { sheet: Sheet { file, text }, role: named.name.as_str(), parameters: &parameters };
+                draft.written.allow = reader.read(allow, findings);
+                draft.written.deny = reader.read(deny, findings);
             }
             roles.give(named.name.as_str(), place, draft, findings);
         }
@@ -41,18 +46,44 @@ pub(super) fn read(files: &[Written], findings: &mut Findings) -> Names<Draft> {
     roles
 }
 
-fn read_grants(file: &Arc<str>, written: &[At<String>], findings: &mut Findings) -> Vec<(Grant, Place)> {
-    let mut grants = Vec::with_capacity(written.len());
-    for grant in written {
-        if let Some(parsed) = parse(file, grant, findings) {
-            grants.push((parsed, grant.spot.place(file)));
-        }
-    }
-    grants
+/// Reads what a role grants and denies.
+struct Clauses<'a> {
+    sheet: Sheet<'a>,
+    role: &'a str,
+    parameters: &'a [String],
 }
 
-fn check_inheritance(files: &[Written], roles: &Names<Draft>, findings: &mut Findings) {
-    for Written { file, entries } in files {
+impl Clauses<'_> {
+    fn read(&self, written: &[At<Tried<GrantEntry>>], findings: &mut Findings) -> Vec<Clause> {
+        written.iter().filter_map(|entry| self.clause(entry, findings)).collect()
+    }
+
+    fn clause(&self, written: &At<Tried<GrantEntry>>, findings: &mut Findings) -> Option<Clause> {
+        let (permission, when) = match written.value.0.as_ref()? {
+            GrantEntry::Plain(text) => (At { spot: written.spot, value: text.clone() }, None),
+            GrantEntry::When(entry) => (entry.permission.clone(), Some(&entry.when)),
+        };
+        let (text, of) = match permission.value.strip_suffix("@own") {
+            Some(text) => (text.to_owned(), Of::Own),
+            None => (permission.value.clone(), Of::Everybody),
+        };
+        if let Some((_, of)) = text.split_once('@') {
+            let message = format!("`@{}` is not known here", shown(of));
+            findings.push(Finding::error(permission.spot.place(self.sheet.file), message).help("did you mean `@own`?"));
+            return None;
+        }
+        let grant = parse(self.sheet.file, &At { spot: permission.spot, value: text }, findings);
+        let when = match when {
+            Some(when) => Some(self.sheet.condition(when, self.role, self.parameters.to_vec(), findings)?),
+            None => None,
+        };
+        let place = permission.spot.place(self.sheet.file);
+        grant.map(|grant| Clause { grant, place, proviso: Proviso { of, when } })
+    }
+}
+
+fn check_inheritance(files: &[Written<'_>], roles: &Names<Draft>, findings: &mut Findings) {
+    for Written { file, entries, .. } in files {
         let entries = entries.roles.iter().filter_map(|named| named.entry.as_ref());
         for parent in entries.flat_map(|entry| &entry.inherits) {
             roles.find(file, parent, findings);
@@ -106,12 +137,13 @@ pub(super) fn compile(
     let mut roles = HashMap::new();
     for (name, _, draft) in drafts.iter() {
         let lineage = lineage(name, drafts);
-        let rules = |of: fn(&role::Written) -> &Vec<(Grant, Place)>| {
+        let rules = |of: fn(&role::Written) -> &Vec<Clause>| {
             let ancestors = lineage.iter().filter_map(|name| Some((name, drafts.get(name)?)));
-            let grants = ancestors.flat_map(|(name, draft)| of(&draft.written).iter().map(move |grant| (name, grant)));
-            let rules = grants.flat_map(|(name, (grant, place))| {
+            let clauses =
+                ancestors.flat_map(|(name, draft)| of(&draft.written).iter().map(move |clause| (name, clause)));
+            let rules = clauses.flat_map(|(name, Clause { grant, place, proviso })| {
                 let covered = permissions.iter().enumerate().filter(|(_, asked)| grant.covers(asked));
-                let rule = RuleId::new(place, name);
+                let rule = Rule { id: RuleId::new(place, name), proviso: proviso.clone() };
                 covered.map(move |(index, _)| (index, rule.clone())).collect::<Vec<_>>()
             });
             Rules::new(permissions.len(), rules)
@@ -124,6 +156,7 @@ pub(super) fn compile(
             written: draft.written.clone(),
         };
         warn_idle(draft, permissions, findings);
+        check_provisos(draft, permissions, routes, findings);
         roles.extend(draft.name.clone().map(|name| (name, role)));
     }
     warn_ungranted(&roles, permissions, routes, findings);
@@ -145,7 +178,7 @@ fn lineage<'a>(name: &'a str, drafts: &'a Names<Draft>) -> Vec<&'a str> {
 
 fn warn_idle(draft: &Draft, permissions: &[Permission], findings: &mut Findings) {
     let role::Written { place: _, allow, deny } = &draft.written;
-    for (grant, place) in allow.iter().chain(deny) {
+    for Clause { grant, place, .. } in allow.iter().chain(deny) {
         if !permissions.iter().any(|asked| grant.covers(asked)) {
             let finding = Finding::warning(place.clone(), format!("no route asks for `{grant}`"));
             findings.push(finding.did_you_mean(grant.as_str(), permissions.iter().map(Permission::as_str)));
@@ -160,13 +193,54 @@ fn warn_ungranted(
     findings: &mut Findings,
 ) {
     for (index, permission) in permissions.iter().enumerate() {
-        if roles.values().any(|role| role.allows.get(index).is_some()) {
+        if roles.values().any(|role| role.allows.has(index)) {
             continue;
         }
-        let asks = |route: &&Arc<Route>| route.asks.other == Some(index) || route.asks.by_method.contains(&Some(index));
-        if let Some(route) = routes.iter().find(asks) {
+        if let Some(route) = routes.iter().find(|route| route.asks.for_permission(index)) {
             let message = format!("no role grants `{permission}`, which route `{}` asks for", route.id);
             findings.push(Finding::warning(route.place.clone(), message));
         }
+    }
+}
+
+/// What a grant or a deny counts on must be there on the routes that it is about.
+fn check_provisos(draft: &Draft, permissions: &[Permission], routes: &[Arc<Route>], findings: &mut Findings) {
+    let role::Written { place: _, allow, deny } = &draft.written;
+    let asking = |grant: &Grant| -> Vec<&Arc<Route>> {
+        let covered = permissions.iter().enumerate().filter(|(_, asked)| grant.covers(asked));
+        let covered: Vec<usize> = covered.map(|(index, _)| index).collect();
+        let asks = |route: &&Arc<Route>| covered.iter().any(|index| route.asks.for_permission(*index));
+        routes.iter().filter(asks).collect()
+    };
+    for Clause { grant, place, .. } in allow.iter().filter(|clause| clause.proviso.of == Of::Own) {
+        let routes = asking(grant);
+        if let (Some(first), true) = (routes.first(), routes.iter().all(|route| route.owner.is_none())) {
+            let message =
+                format!("`{grant}@own` is granted nowhere: route `{}` does not say whose its resources are", first.id);
+            findings.push(Finding::error(place.clone(), message).help("write for example `owner: user` there"));
+        }
+    }
+    // FAIL CLOSED: such a deny would deny everything there.
+    for Clause { grant, place, .. } in deny.iter().filter(|clause| clause.proviso.of == Of::Own) {
+        for route in asking(grant).into_iter().filter(|route| route.owner.is_none()) {
+            let message =
+                format!("route `{}` does not say whose its resources are, so `{grant}@own` cannot tell", route.id);
+            findings.push(Finding::error(place.clone(), message).help("write for example `owner: user` there"));
+        }
+    }
+    let conditions = allow.iter().chain(deny).filter_map(|clause| Some((&clause.grant, clause.proviso.when.as_ref()?)));
+    for (grant, when) in conditions {
+        for route in asking(grant) {
+            warn_parameters(when, route, findings);
+        }
+    }
+}
+
+fn warn_parameters(when: &Condition, route: &Route, findings: &mut Findings) {
+    for name in when.program.entries(PARAMETERS).filter(|name| !route.pattern.path.has(name)) {
+        let message =
+            format!("route `{}` has no parameter `{name}`, so this condition cannot be worked out there", route.id);
+        let help = "ask for another permission there, or for `has(…)` first if that is meant";
+        findings.push(Finding::warning(when.place.clone(), message).help(help));
     }
 }

@@ -1,4 +1,5 @@
 mod access;
+mod conditions;
 mod cors;
 mod demands;
 mod digest;
@@ -15,9 +16,11 @@ use std::sync::Arc;
 use tenancy::Registry;
 use terms::{ByteCount, Finding, Findings, Permission, Place, RouteId, Span};
 
+use super::conditions::Sheet;
 use super::limits::Limits;
 use super::names::{Names, parse, shown};
 use super::{Known, Written};
+use crate::condition::Condition;
 use crate::cors::Cors;
 use crate::decide::RuleId;
 use crate::destination::Destination;
@@ -26,7 +29,7 @@ use crate::fields::FieldRules;
 use crate::file::{FieldsEntry, MatchEntry, RouteEntry, TimeoutsEntry, UpgradeWord};
 use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
-use crate::route::{Access, Asks, Promise, Route, Timeouts, Upgrade};
+use crate::route::{Access, Asks, Owner, Promise, Route, Timeouts, Upgrade};
 use crate::table::{Ambiguous, Table};
 use cors::Around;
 use fields::Way;
@@ -60,6 +63,8 @@ struct Draft<'a> {
     r#match: &'a MatchEntry,
     pattern: Pattern,
     allow: Vec<(Slot, Permission)>,
+    when: Option<Arc<Condition>>,
+    owner: Option<Owner>,
     written: &'a At<RouteEntry>,
 }
 
@@ -71,7 +76,7 @@ enum Slot {
 }
 
 pub(super) fn read(
-    files: &[Written],
+    files: &[Written<'_>],
     known: &Known,
     limits: &Limits,
     tenants: &Registry,
@@ -79,11 +84,11 @@ pub(super) fn read(
 ) -> Compiled {
     let mut names = Names::of("route");
     let mut drafts = Vec::new();
-    for Written { file, entries } in files {
+    for Written { file, text, entries } in files {
         for written in &entries.routes {
             let id = &written.value.id;
             names.give(id.as_str(), id.spot.place(file), (), findings);
-            drafts.extend(Reader { file, known, limits, tenants }.route(written, findings));
+            drafts.extend(Reader { file, text, known, limits, tenants }.route(written, findings));
         }
     }
     let asked: BTreeSet<Permission> =
@@ -147,6 +152,8 @@ impl Draft<'_> {
             tenant_segment: self.pattern.path.tenant(),
             pattern: self.pattern,
             asks: Asks { by_method, other },
+            when: self.when,
+            owner: self.owner,
         }
     }
 }
@@ -161,6 +168,7 @@ fn upgrade(route: &RouteEntry) -> Upgrade {
 /// Reads one route.
 struct Reader<'a> {
     file: &'a Arc<str>,
+    text: &'a str,
     known: &'a Known,
     limits: &'a Limits,
     tenants: &'a Registry,
@@ -175,6 +183,8 @@ impl<'a> Reader<'a> {
             upstream,
             auth,
             allow,
+            when: _,
+            owner: _,
             limits,
             cost,
             audit: _,
@@ -206,6 +216,8 @@ impl<'a> Reader<'a> {
             self.check_tenant(r#match, pattern, auth.as_ref(), access.as_ref(), findings);
             self.warn_methods(r#match, pattern, &allow, access.as_ref(), findings);
         }
+        let when = pattern.as_ref().and_then(|it| self.when(entry, it, access.as_ref(), findings));
+        let owner = pattern.as_ref().and_then(|it| self.owner(entry, it, access.as_ref(), findings));
         let limits = self.route_limits(limits, access.as_ref(), findings);
         let cost = self.cost(cost.as_ref(), &limits, findings);
         let max_body = match max_body {
@@ -260,6 +272,8 @@ impl<'a> Reader<'a> {
             r#match: r#match?,
             pattern: pattern?,
             allow: allow.into_iter().map(|(slot, permission, _)| (slot, permission)).collect(),
+            when: when?,
+            owner: owner?,
             written,
         })
     }
@@ -284,6 +298,10 @@ impl<'a> Reader<'a> {
             findings.push(Finding::error(self.place(written), message).help("make `read` as long, or leave it out"));
         }
         Some(Timeouts { connect, tls, first_byte: first, read: longest, request })
+    }
+
+    fn sheet(&self) -> Sheet<'a> {
+        Sheet { file: self.file, text: self.text }
     }
 
     fn place<T>(&self, at: &At<T>) -> Place {

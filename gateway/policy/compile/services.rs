@@ -13,7 +13,7 @@ use crate::known::Standing;
 use crate::service::{Service, ServiceMark, Services};
 
 pub(super) fn read(
-    files: &[Written],
+    files: &[Written<'_>],
     known: &Known,
     roles: &Names<Draft>,
     tenants: &Registry,
@@ -21,7 +21,7 @@ pub(super) fn read(
 ) -> Services {
     let mut names = Names::of("service");
     let mut services = Services::default();
-    for Written { file, entries } in files {
+    for Written { file, entries, .. } in files {
         let reader = Reader { file, known, roles, tenants };
         for named in &entries.services {
             names.give(named.name.as_str(), named.name.spot.place(file), (), findings);

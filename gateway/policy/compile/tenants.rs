@@ -17,7 +17,7 @@ use crate::file::{ClientsEntry, MfaEntry, MfaMarksEntry, StatusWord, TenantEntry
 use crate::known::{DirectoryAt, Standing};
 
 pub(super) fn read(
-    files: &[Written],
+    files: &[Written<'_>],
     known: &Known,
     roles: &Names<Draft>,
     plans: &Plans,
@@ -33,9 +33,9 @@ pub(super) fn read(
     (registry, members)
 }
 
-fn read_tenants(files: &[Written], known: &Known, plans: &Plans, findings: &mut Findings) -> Names<Option<Tenant>> {
+fn read_tenants(files: &[Written<'_>], known: &Known, plans: &Plans, findings: &mut Findings) -> Names<Option<Tenant>> {
     let mut tenants = Names::of("tenant");
-    for Written { file, entries } in files {
+    for Written { file, entries, .. } in files {
         for named in &entries.tenants {
             let tenant = read_tenant(file, &named.name, named.entry.as_ref(), known, findings);
             tenants.give(named.name.as_str(), named.name.spot.place(file), tenant, findings);
@@ -192,13 +192,13 @@ fn read_clients(file: &Arc<str>, entry: &ClientsEntry, findings: &mut Findings) 
 }
 
 fn read_members(
-    files: &[Written],
+    files: &[Written<'_>],
     tenants: &Names<Option<Tenant>>,
     roles: &Names<Draft>,
     findings: &mut Findings,
 ) -> Members {
     let mut members = Names::of("member");
-    for Written { file, entries } in files {
+    for Written { file, entries, .. } in files {
         for named in &entries.members {
             let tenant = tenants.find(file, &named.name, findings).cloned().flatten();
             for (who, their_roles) in named.entry.iter().flat_map(|people| &people.0) {
@@ -222,8 +222,8 @@ fn read_members(
 }
 
 /// Of two directories nobody could say which one counts.
-fn refuse_members(files: &[Written], findings: &mut Findings) {
-    let first = files.iter().find_map(|Written { file, entries }| Some((file, entries.members.first()?)));
+fn refuse_members(files: &[Written<'_>], findings: &mut Findings) {
+    let first = files.iter().find_map(|Written { file, entries, .. }| Some((file, entries.members.first()?)));
     if let Some((file, first)) = first {
         let message = "members stand in the database that cloister.yaml names under `directory`, and not here";
         let finding = Finding::error(first.name.spot.place(file), message);
@@ -232,7 +232,7 @@ fn refuse_members(files: &[Written], findings: &mut Findings) {
 }
 
 /// A subject is unique only within its issuer: in a directory that two share, one could speak for the other's people.
-fn refuse_shared_directory(files: &[Written], known: &Known, findings: &mut Findings) {
+fn refuse_shared_directory(files: &[Written<'_>], known: &Known, findings: &mut Findings) {
     let directory = |(issuer, voucher): (&terms::IssuerId, &Voucher)| match voucher.members {
         MembershipSource::Claims => None,
         MembershipSource::Directory | MembershipSource::Union => Some(format!("`{issuer}`")),
@@ -241,7 +241,7 @@ fn refuse_shared_directory(files: &[Written], known: &Known, findings: &mut Find
     if sharing.len() < 2 {
         return;
     }
-    for Written { file, entries } in files {
+    for Written { file, entries, .. } in files {
         if let Some(first) = entries.members.first() {
             let message = format!(
                 "the directory serves one issuer, but {} have `members: directory` or `union`",

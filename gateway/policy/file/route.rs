@@ -11,6 +11,7 @@ use yaml::{At, Pairs, Tried};
 use super::cors::CorsEntry;
 use super::echo::EchoEntry;
 use super::fields::FieldsEntry;
+use super::owner::OwnerEntry;
 use crate::route::{OnFailure, Repeat};
 
 /// A route: which requests, who may make them, where they go.
@@ -28,6 +29,10 @@ pub(crate) struct RouteEntry {
     pub(crate) auth: Option<At<Tried<AuthEntry>>>,
     /// Which permission each method asks for; `"*"` for every other. A method without one is denied.
     pub(crate) allow: Option<At<Pairs<At<String>>>>,
+    /// What must be true besides, in CEL: `now.getHours("Europe/Berlin") < 18`. What cannot be worked out lets nothing through.
+    pub(crate) when: Option<At<String>>,
+    /// Which parameter of the path names whose the resource is, for grants and denies `@own`.
+    pub(crate) owner: Option<At<OwnerEntry>>,
     /// Limits, all of which must have room.
     #[serde(default)]
     pub(crate) limits: Vec<At<String>>,

@@ -18,8 +18,10 @@ pub(crate) struct TestEntry {
     pub(crate) r#as: Option<At<AsEntry>>,
     /// `GET https://acme.example.com/api/orders`
     pub(crate) r#do: At<String>,
-    /// The client's address. Lists of clients are asked only where it is given.
+    /// The client's address. Lists of clients are asked only where it is given, and conditions know none where it is left out.
     pub(crate) from: Option<At<String>>,
+    /// When it comes: `2026-11-27T09:30:00Z`. Conditions know no time where it is left out.
+    pub(crate) now: Option<At<String>>,
     /// Header fields that name a tenant.
     #[serde(default)]
     pub(crate) headers: Pairs<At<String>>,

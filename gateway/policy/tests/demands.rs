@@ -79,6 +79,7 @@ fn an_explanation_says_how_a_user_has_proven_itself_where_that_is_asked() {
                 assurance,
             }),
             client: None,
+            now: None,
             headers: Vec::new(),
         };
         policy.explain(&question).to_string()

@@ -69,6 +69,7 @@ fn explaining_names_the_upstream() {
     let ask = |tenant: &str| {
         policy.explain(&crate::Question {
             client: None,
+            now: None,
             request: format!("GET http://{tenant}.x/silo").parse().unwrap(),
             asker: Some(crate::Asker {
                 key: None,

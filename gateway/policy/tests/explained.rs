@@ -39,6 +39,7 @@ fn explain(request: &str, asker: Option<(Option<&str>, Option<&str>, &[&str])>) 
             assurance: crate::Assurance::default(),
         }),
         client: None,
+        now: None,
         headers: Vec::new(),
     };
     let explanation = policy.explain(&question);
@@ -166,6 +167,7 @@ fn an_explanation_is_json_too() {
         request: "GET https://example.com/healthz".parse().unwrap(),
         asker: None,
         client: None,
+        now: None,
         headers: Vec::new(),
     };
     let json = serde_json::to_string_pretty(&policy.explain(&question)).unwrap();

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use terms::RoleName;
 
 use super::compiled;
-use crate::{Decision, Denial, Policy};
+use crate::{Decision, Denial, Facts, Policy};
 
 const PERMISSIONS: [&str; 6] = ["a:read", "a:write", "b:read", "b:write", "c:read", "c:write"];
 
@@ -39,8 +39,9 @@ fn text(roles: &[Drawn]) -> String {
 }
 
 fn allowed(policy: &Policy, roles: &[RoleName]) -> Vec<bool> {
-    let decide =
-        |route: &std::sync::Arc<crate::Route>| matches!(policy.decide(route, "GET", roles), Decision::Allow { .. });
+    let decide = |route: &std::sync::Arc<crate::Route>| {
+        matches!(policy.decide(route, &Facts::new("GET", roles)), Decision::Allow { .. })
+    };
     policy.routes().iter().map(decide).collect()
 }
 
@@ -134,7 +135,7 @@ routes:
     let policy = compiled(text).policy;
     let decide = |path: &str, method: &str, roles: &[&str]| {
         let roles: Vec<RoleName> = roles.iter().map(|role| role.parse().unwrap()).collect();
-        match policy.decide(policy.route("h", path, method).unwrap().route, method, &roles) {
+        match policy.decide(policy.route("h", path, method).unwrap().route, &Facts::new(method, &roles)) {
             Decision::Allow { rule } => rule.to_string(),
             Decision::Deny(denial) => {
                 assert_eq!(denial.reason(), terms::Reason::PolicyDenied);

@@ -28,9 +28,9 @@ impl Plans {
     }
 }
 
-pub(super) fn read(files: &[Written], limits: &mut Limits, findings: &mut Findings) -> Plans {
+pub(super) fn read(files: &[Written<'_>], limits: &mut Limits, findings: &mut Findings) -> Plans {
     let mut plans = Plans { names: Names::of("plan"), ids: Vec::new() };
-    for Written { file, entries } in files {
+    for Written { file, entries, .. } in files {
         for plan in &entries.plans {
             plans.names.give(plan.name.as_str(), plan.name.spot.place(file), (), findings);
             let id: Option<PlanId> = parse(file, &plan.name, findings);
