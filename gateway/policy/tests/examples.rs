@@ -15,7 +15,7 @@ fn the_example_set_compiles_without_a_warning_and_passes_its_tests() {
     let compiled = compile(&EXAMPLES, &known).unwrap();
     assert_eq!(compiled.warnings.to_string(), "");
     let results = compiled.policy.run_cases();
-    assert_eq!(results.len(), 20);
+    assert_eq!(results.len(), 25);
     for result in results {
         assert!(result.passed, "{}: {}: expected {}, got {}", result.place, result.title, result.expected, result.got);
     }
