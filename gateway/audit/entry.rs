@@ -35,6 +35,8 @@ pub struct Entry<'a> {
     pub protocol: Option<Protocol>,
     /// The route that was chosen: it stands in place of the path.
     pub route: Option<&'a RouteId>,
+    /// What was not enforced, on a route that is in shadow.
+    pub shadow: Option<Shadow>,
     /// Whether the request may be forwarded.
     pub decision: Decision,
     /// Why.
@@ -70,6 +72,7 @@ impl<'a> Entry<'a> {
             host: None,
             protocol: None,
             route: None,
+            shadow: None,
             decision,
             reason,
             limit: None,
@@ -80,6 +83,13 @@ impl<'a> Entry<'a> {
             trace: None,
         }
     }
+}
+
+/// What authorisation said on a route that is in shadow, where it keeps nobody out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shadow {
+    /// Why the request would have been refused; nothing if it would not.
+    pub would: Option<Reason>,
 }
 
 /// What is personal in a record, under a key that can be destroyed.

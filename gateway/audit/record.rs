@@ -8,7 +8,7 @@ use terms::{Author, ClassName};
 use crate::line::Line;
 use crate::{
     Cause, Entry, Files, KeyChange, KeyOf, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX, Personal, PersonsChange,
-    Sender, TokensOf, Turn,
+    Sender, Shadow, TokensOf, Turn,
 };
 
 /// The JSON Schema of every record that the log holds: requests (`stage`) and the log's own (`kind`).
@@ -18,7 +18,7 @@ pub const fn record_schema() -> &'static str {
 }
 
 /// The longest request record up to its reason, in bytes.
-pub(crate) const PREFIX_MAX: usize = 1680;
+pub(crate) const PREFIX_MAX: usize = 1744;
 /// The longest rest of a request record, in bytes.
 pub(crate) const SUFFIX_MAX: usize = 256;
 
@@ -99,6 +99,12 @@ pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entr
     }
     if let Some(personal) = &entry.personal {
         self::personal(line, personal);
+    }
+    if let Some(Shadow { would }) = entry.shadow {
+        line.raw(r#","mode":"shadow""#);
+        if let Some(would) = would {
+            line.word(r#","would":""#, would.as_str());
+        }
     }
     line.word(r#","decision":""#, entry.decision.as_str());
     let reason = line.len();

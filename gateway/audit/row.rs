@@ -31,6 +31,8 @@ pub struct Row<'a> {
     pub us: Option<u64>,
     pub trace: Option<&'a str>,
     pub pii: Option<&'a str>,
+    pub mode: Option<&'a str>,
+    pub would: Option<&'a str>,
     pub decision: Option<&'a str>,
     pub reason: Option<&'a str>,
     pub status: Option<u16>,

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use audit::Logs;
 use canonical::CanonicalRequest;
 use limit::{Asker, Spent};
-use policy::{Access, Caller, Decision, Facts, Proof, RuleId};
+use policy::{Access, Caller, Decision, Facts, Mode, Proof, RuleId};
 use terms::UpstreamId;
 
 use crate::assured::Assured;
@@ -15,19 +15,21 @@ use crate::room::Room;
 use crate::route::Routed;
 use crate::{Arrival, Principal, Rules, Who};
 
-/// Proof that the policy grants a request: its route is public, or a role of the member grants it and none denies it.
+/// Proof that the policy grants a request: its route is public, or a role of the member grants it and none denies it; or its
+/// route is in shadow, and it is told what would have been.
 /// Only [`Granted::public`] and [`Granted::decide`] make one.
 pub(crate) struct Granted<'r> {
     routed: Routed<'r>,
     member: Option<Member>,
     rule: Option<RuleId>,
+    shadow: Option<audit::Shadow>,
 }
 
 impl<'r> Granted<'r> {
     /// A public route wants nobody's token, so it gives nobody's identity to the backend either.
     pub(crate) fn public(routed: Routed<'r>) -> Result<Self, Refusal> {
         match &routed.route().access {
-            Access::Public => Ok(Self { routed, member: None, rule: None }),
+            Access::Public => Ok(Self { routed, member: None, rule: None, shadow: None }),
             // FAIL CLOSED: a guarded route never comes this way.
             Access::Guarded { .. } | Access::Services { .. } => Err(routed.refuse(Cause::Broken("public"))),
         }
@@ -51,10 +53,16 @@ impl<'r> Granted<'r> {
             tenant,
             roles: member.membership().roles(),
         };
+        let in_shadow = routed.route().mode == Mode::Shadow;
         match routed.rules().policy().decide(routed.route(), &facts) {
             Decision::Allow { rule } => {
-                let rule = rule.clone();
-                Ok(Self { routed, member: Some(member), rule: Some(rule) })
+                let (rule, shadow) = (rule.clone(), in_shadow.then_some(audit::Shadow { would: None }));
+                Ok(Self { routed, member: Some(member), rule: Some(rule), shadow })
+            }
+            // What comes here was refused by nothing before, and what comes behind refuses it as it does others.
+            Decision::Deny(denial) if in_shadow => {
+                let (rule, would) = (denial.rule().cloned(), Some(denial.reason()));
+                Ok(Self { routed, member: Some(member), rule, shadow: Some(audit::Shadow { would }) })
             }
             Decision::Deny(denial) => {
                 let cause = Cause::Denied(denial.reason(), denial.rule().cloned());
@@ -101,7 +109,7 @@ impl<'r> Placed<'r> {
     /// Takes from all limits of the route, or from none.
     pub(crate) fn spend(self, arrival: &Arrival) -> Result<Limited<'r>, Refusal> {
         let Self { granted, upstream } = self;
-        let Granted { routed, member, rule } = &granted;
+        let Granted { routed, member, rule, shadow: _ } = &granted;
         let (rules, route) = (routed.rules(), routed.route());
         let stranger = Asker::stranger(arrival.client, Some(&route.id), arrival.at);
         let asker = member.as_ref().map_or(stranger, |member| asker(member, rule.as_ref(), rules, stranger));
@@ -147,22 +155,14 @@ impl Limited<'_> {
         request: &CanonicalRequest<'_>,
         room: Room,
     ) -> Result<Permit, Refusal> {
-        let Self { granted: Granted { routed, member, rule }, upstream, spent } = self;
-        let open = crate::verdict::admitted(
-            logs,
-            arrival,
-            request,
-            &routed,
-            member.as_ref(),
-            rule.as_ref(),
-            &upstream,
-            &spent,
-        )
-        .await;
-        match open {
+        let Self { granted: Granted { routed, member, rule, shadow }, upstream, spent } = self;
+        let by = crate::verdict::By { rule: rule.as_ref(), shadow };
+        let member_ref = member.as_ref();
+        let open = crate::verdict::admitted(logs, arrival, request, &routed, member_ref, by, &upstream, &spent);
+        match open.await {
             Ok(open) => {
                 let (rules, route) = (Arc::clone(routed.rules()), Arc::clone(routed.route()));
-                Ok(Permit::new(rules, route, member, upstream, spent, open, room))
+                Ok(Permit::new(rules, route, member, upstream, spent, open, room).in_shadow_of(shadow))
             }
             // FAIL CLOSED: a decision that cannot be kept is not served.
             Err(unavailable) => {

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use limit::{Ended, Spent, Standing};
 use policy::Route;
-use terms::UpstreamId;
+use terms::{Reason, UpstreamId};
 
 use crate::room::Room;
 use crate::{Member, Rules};
@@ -18,6 +18,7 @@ pub struct Permit {
     upstream: UpstreamId,
     spent: Spent,
     open: audit::Open,
+    would: Option<Reason>,
     _room: Room,
 }
 
@@ -31,7 +32,18 @@ impl Permit {
         open: audit::Open,
         room: Room,
     ) -> Self {
-        Self { rules, route, member, upstream, spent, open, _room: room }
+        Self { rules, route, member, upstream, spent, open, would: None, _room: room }
+    }
+
+    /// The same permit, which authorisation would not have given.
+    pub(crate) fn in_shadow_of(self, shadow: Option<audit::Shadow>) -> Self {
+        Self { would: shadow.and_then(|shadow| shadow.would), ..self }
+    }
+
+    /// Why authorisation would have refused the request, if its route were not in shadow.
+    #[must_use]
+    pub const fn would(&self) -> Option<Reason> {
+        self.would
     }
 
     /// The route.

@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use apikey::KeyError;
 use canonical::Malformed;
+use http::StatusCode;
 use limit::Exceeded;
-use policy::{Route, RuleId};
+use policy::{DenyAs, Route, RuleId};
 use tenancy::{Insufficient, Outsider};
 use terms::Reason;
 use token::{ProofError, TokenError};
@@ -181,7 +182,15 @@ impl Refusal {
     /// What the client is told.
     #[must_use]
     pub fn answer(&self) -> Answer {
-        Answer::to(self.reason())
+        if self.is_hidden() { Answer::to(Reason::RouteUnknown) } else { Answer::to(self.reason()) }
+    }
+
+    /// Whether the client is told that there is no such route, and nothing else that it would not be told then. Who has not
+    /// shown who they are is told so all the same, and so is an outage of ours.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        let hides = self.route.as_ref().is_some_and(|route| route.deny_as == DenyAs::NotFound);
+        hides && Answer::to(self.reason()).status == StatusCode::FORBIDDEN
     }
 
     /// The route, if one was found.

@@ -10,6 +10,15 @@ use crate::refusal::{Cause, Refusal};
 use crate::route::Routed;
 use crate::{Arrival, Member, Principal, Rules, Seen, Who, veil};
 
+/// What a request may be forwarded by.
+#[derive(Clone, Copy)]
+pub(crate) struct By<'a> {
+    /// The rule that grants it; in shadow the one that would deny it.
+    pub(crate) rule: Option<&'a RuleId>,
+    /// What authorisation said, where it keeps nobody out.
+    pub(crate) shadow: Option<audit::Shadow>,
+}
+
 /// Keeps the record of a request that may be forwarded, as its route promises: in the journal that survives us, or on
 /// disk. What comes back is finished when the response is.
 #[expect(clippy::too_many_arguments, reason = "each is one part of what the record says")]
@@ -19,7 +28,7 @@ pub(crate) async fn admitted(
     request: &CanonicalRequest<'_>,
     routed: &Routed<'_>,
     member: Option<&Member>,
-    rule: Option<&RuleId>,
+    by: By<'_>,
     upstream: &UpstreamId,
     spent: &Spent,
 ) -> Result<Open, Unavailable> {
@@ -36,8 +45,9 @@ pub(crate) async fn admitted(
         method: Some(request.method().as_str()),
         host: Some(request.host()),
         route: Some(&route.id),
-        rule: rule.map(RuleId::as_str),
+        rule: by.rule.map(RuleId::as_str),
         limit: spent.standing.would_refuse().find_map(|level| rules.limits().limit(level.limit)).map(|limit| &limit.id),
+        shadow: by.shadow,
         policy: Some(rules.digest()),
         upstream: Some(upstream),
         ..entry(arrival, Decision::Allow, Reason::Allowed)

@@ -21,6 +21,8 @@ pub(crate) enum Expected {
         from: Option<UpstreamId>,
     },
     Deny(Reason),
+    /// It passes, since its route is in shadow, and would be refused.
+    WouldDeny(Reason),
 }
 
 /// How one test of a policy went.
@@ -53,17 +55,22 @@ impl Policy {
                 let as_granted = by.is_none() || by.as_deref() == rule;
                 let as_placed = from.is_none() || from.as_ref() == verdict.upstream;
                 let expected = allowed(by.as_deref(), from.as_ref());
-                (verdict.reason == Reason::Allowed && as_granted && as_placed, expected)
+                let allowed = verdict.reason == Reason::Allowed && verdict.would.is_none();
+                (allowed && as_granted && as_placed, expected)
             }
-            Expected::Deny(reason) => (verdict.reason == *reason, format!("deny {reason}")),
+            // What the policy says is the same in shadow, and so are the tests of it.
+            Expected::Deny(reason) => (verdict.would.unwrap_or(verdict.reason) == *reason, format!("deny {reason}")),
+            Expected::WouldDeny(reason) => (verdict.would == Some(*reason), format!("would deny {reason}")),
         };
-        let got = match (verdict.reason, rule) {
-            (Reason::Allowed, _) => {
+        let got = match (verdict.reason, verdict.would, rule) {
+            (Reason::Allowed, Some(would), Some(name)) => format!("would deny {would} by {name}"),
+            (Reason::Allowed, Some(would), None) => format!("would deny {would}"),
+            (Reason::Allowed, None, _) => {
                 let asked = matches!(&case.expected, Expected::Allow { from: Some(_), .. });
                 allowed(rule, verdict.upstream.filter(|_| asked))
             }
-            (reason, Some(name)) => format!("deny {reason} by {name}"),
-            (reason, None) => format!("deny {reason}"),
+            (reason, _, Some(name)) => format!("deny {reason} by {name}"),
+            (reason, _, None) => format!("deny {reason}"),
         };
         CaseResult { place: case.place.clone(), title: case.title.clone(), passed, expected, got }
     }

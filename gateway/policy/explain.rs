@@ -26,6 +26,9 @@ pub struct Explanation {
     /// The word for the outcome.
     #[serde(serialize_with = "as_text")]
     pub reason: Reason,
+    /// Why authorisation would have refused it, if the route were not in shadow.
+    #[serde(serialize_with = "some_as_text", skip_serializing_if = "Option::is_none")]
+    pub would: Option<Reason>,
     /// The rule that the outcome rests on.
     pub rule: Option<String>,
     /// The route.
@@ -115,6 +118,7 @@ impl Policy {
             steps,
             allowed: verdict.reason == Reason::Allowed,
             reason: verdict.reason,
+            would: verdict.would,
             rule: verdict.rule().map(ToString::to_string),
             route: verdict.matched.map(|matched| matched.route.id.to_string()),
             tenant: verdict.tenant().map(ToString::to_string),
@@ -421,6 +425,10 @@ fn as_text<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_str(reason.as_str())
 }
 
+fn some_as_text<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_some(&reason.map(Reason::as_str))
+}
+
 fn place_as_text<S: Serializer>(place: &Option<Place>, serializer: S) -> Result<S::Ok, S::Error> {
     match place {
         Some(place) => serializer.collect_str(place),
@@ -456,9 +464,10 @@ impl fmt::Display for Explanation {
                 None => writeln!(f)?,
             }
         }
-        match self.allowed {
-            true => write!(f, "= allow"),
-            false => write!(f, "= deny {}", self.reason),
+        match (self.allowed, self.would) {
+            (true, Some(would)) => write!(f, "= allow, in shadow of deny {would}"),
+            (true, None) => write!(f, "= allow"),
+            (false, _) => write!(f, "= deny {}", self.reason),
         }
     }
 }

@@ -19,6 +19,8 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use terms::Findings;
 use yaml::{At, Named, Node, Pairs, Tried};
 
+use crate::route::Mode;
+
 pub(crate) use cors::CorsEntry;
 pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
@@ -45,6 +47,9 @@ pub(crate) struct File {
     /// The directory: tenant → subject → roles. It counts for issuers with `members: directory`.
     #[schemars(with = "Option<Pairs<Pairs<Vec<At<String>>>>>")]
     pub(crate) members: Vec<Named<Pairs<Vec<At<String>>>>>,
+    /// What becomes of requests that authorisation denies, on the routes of this file. `enforce` if it is left out.
+    #[schemars(with = "Option<Mode>")]
+    pub(crate) mode: Option<At<Tried<Mode>>>,
     /// Plans by name: how much of which limit their tenants have. Limits that are not named here have their own numbers.
     #[schemars(with = "Option<Pairs<Pairs<AmountEntry>>>")]
     pub(crate) plans: Vec<Named<Pairs<Tried<AmountEntry>>>>,
@@ -242,8 +247,8 @@ pub(crate) struct ServiceEntry {
 
 impl File {
     /// The names of the sections, as [`File::read`] knows them.
-    pub(crate) const SECTIONS: [&str; 10] =
-        ["arrival", "limits", "members", "plans", "revoked", "roles", "routes", "services", "tenants", "tests"];
+    pub(crate) const SECTIONS: [&str; 11] =
+        ["arrival", "limits", "members", "mode", "plans", "revoked", "roles", "routes", "services", "tenants", "tests"];
 
     /// Reads every section of a file, and of each section every entry that can be read.
     pub(crate) fn read(file: &Arc<str>, node: &Node, findings: &mut Findings) -> Self {
@@ -253,6 +258,7 @@ impl File {
                 "arrival" => read.arrival = yaml::read(value, file, findings).unwrap_or_default(),
                 "limits" => read.limits = yaml::named(file, value, findings),
                 "members" => read.members = yaml::named(file, value, findings),
+                "mode" => read.mode = yaml::read(value, file, findings),
                 "plans" => read.plans = yaml::named(file, value, findings),
                 "revoked" => read.revoked = yaml::listed(file, value, findings),
                 "roles" => read.roles = yaml::named(file, value, findings),

@@ -11,7 +11,7 @@ use crate::condition::{Caller, Facts, Proof};
 use crate::decide::{Decision, RuleId};
 use crate::known::DirectoryAt;
 use crate::policy::Policy;
-use crate::route::{AcceptsKeys, Access, TenantSource};
+use crate::route::{AcceptsKeys, Access, Mode, TenantSource};
 use crate::service::Service;
 use crate::table::Matched;
 
@@ -119,6 +119,8 @@ pub(crate) struct Verdict<'p, 'r> {
     pub(crate) decision: Option<Decision<'p>>,
     pub(crate) upstream: Option<&'p UpstreamId>,
     pub(crate) reason: Reason,
+    /// Why authorisation would have refused it, if the route were not in shadow.
+    pub(crate) would: Option<Reason>,
 }
 
 impl<'p, 'r> Verdict<'p, 'r> {
@@ -131,6 +133,7 @@ impl<'p, 'r> Verdict<'p, 'r> {
             decision: None,
             upstream: None,
             reason: Reason::RouteUnknown,
+            would: None,
         }
     }
 
@@ -278,6 +281,10 @@ impl Policy {
         verdict.decision = Some(decision);
         match decision {
             Decision::Allow { .. } => verdict.placed(upstream),
+            Decision::Deny(denial) if route.mode == Mode::Shadow => {
+                verdict.would = Some(denial.reason());
+                verdict.placed(upstream)
+            }
             Decision::Deny(denial) => verdict.ends(denial.reason()),
         }
     }

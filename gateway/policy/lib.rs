@@ -78,7 +78,9 @@ pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question, ShownKey};
 pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt};
 pub use limit::{Amount, KeyPart, LimitMode, LimitRule};
 pub use policy::Policy;
-pub use route::{AcceptsKeys, Access, Demands, OnFailure, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};
+pub use route::{
+    AcceptsKeys, Access, Demands, DenyAs, Mode, OnFailure, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade,
+};
 pub use schema::schema;
 pub use service::{Recognised, Service, ServiceMark, Services};
 pub use table::Matched;

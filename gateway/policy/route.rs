@@ -26,6 +26,10 @@ pub struct Route {
     pub upstream: Destination,
     /// Who may use it.
     pub access: Access,
+    /// What becomes of requests that authorisation denies.
+    pub mode: Mode,
+    /// How a client is told that it may not.
+    pub deny_as: DenyAs,
     /// The limits that count for it, as places in [`crate::Policy::limits`].
     pub limits: Vec<usize>,
     /// What one of its requests costs in limits that have a rate.
@@ -92,6 +96,28 @@ pub enum Access {
         /// What must name the tenant. Never empty.
         tenant_from: Vec<TenantSource>,
     },
+}
+
+/// What becomes of requests that authorisation denies. Everything else that keeps a request from being forwarded does so in
+/// either mode.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// They are refused.
+    #[default]
+    Enforce,
+    /// They pass, and the record says what would have been.
+    Shadow,
+}
+
+/// How a client is told that it may not.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum DenyAs {
+    /// With 403.
+    #[default]
+    Forbidden,
+    /// As if there were no such route.
+    NotFound,
 }
 
 /// Whether a route takes API keys.

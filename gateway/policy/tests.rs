@@ -14,6 +14,7 @@ mod promise;
 mod retention;
 mod roles;
 mod services;
+mod shadow;
 
 use std::collections::HashSet;
 use std::sync::Arc;

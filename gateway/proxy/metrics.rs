@@ -16,6 +16,7 @@ pub struct Metrics {
     upstream: Histogram,
     total: Histogram,
     fail_closed: IntCounterVec,
+    shadow_denied: IntCounterVec,
     streams_open: IntGaugeVec,
     streams_ended: IntCounterVec,
     retries: IntCounterVec,
@@ -56,6 +57,14 @@ impl Metrics {
                 registry,
                 counters("cloister_fail_closed_total", "Requests refused because we could not decide", &["place"]),
             )?,
+            shadow_denied: add(
+                registry,
+                counters(
+                    "cloister_shadow_denied_total",
+                    "Requests that passed on a route in shadow and would have been refused",
+                    &["route", "reason"],
+                ),
+            )?,
             streams_open,
             streams_ended: add(
                 registry,
@@ -94,6 +103,11 @@ impl Metrics {
             _ => "5xx",
         };
         self.requests.with_label_values(&[route.map_or("none", RouteId::as_str), class, reason.as_str()]).inc();
+    }
+
+    /// A request passed that authorisation would have refused, were its route not in shadow.
+    pub(crate) fn would_deny(&self, route: &RouteId, reason: Reason) {
+        self.shadow_denied.with_label_values(&[route.as_str(), reason.as_str()]).inc();
     }
 
     /// One more request runs long. Its end is told to [`Metrics::stream_ended`].

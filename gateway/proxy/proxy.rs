@@ -128,7 +128,12 @@ impl Proxy {
             return Err(self.refuse(arrival, head, Some(&request), refusal));
         };
         match self.gate.admit(arrival, &request).await {
-            Ok(Admission::Forward(permit)) => Ok((permit, forward)),
+            Ok(Admission::Forward(permit)) => {
+                if let Some(would) = permit.would() {
+                    self.metrics.would_deny(&permit.route().id, would);
+                }
+                Ok((permit, forward))
+            }
             Ok(Admission::Preflight(preflight)) => Err(Refused {
                 reason: Reason::CorsPreflight,
                 route: Some(Arc::clone(preflight.route())),
@@ -149,7 +154,9 @@ impl Proxy {
         let grpc = canonical::speaks_grpc(&head.headers);
         let reason = refusal.reason();
         let readable = |reply: Reply, refusal: &Refusal| match (request, refusal.route()) {
-            (Some(request), Some(route)) => reply.readable(route, request.origin().ok().flatten(), request.host()),
+            (Some(request), Some(route)) if !refusal.is_hidden() => {
+                reply.readable(route, request.origin().ok().flatten(), request.host())
+            }
             (Some(_) | None, _) => reply,
         };
         let to = |refusal: &Refusal| {

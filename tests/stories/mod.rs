@@ -49,6 +49,7 @@ mod retention_classes;
 mod revocations;
 mod secrets;
 mod services;
+mod shadow;
 mod shedding;
 mod sinks;
 mod soak;

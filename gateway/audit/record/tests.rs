@@ -34,6 +34,7 @@ fn the_longest_record_fits_a_slot() {
         upstream: Some(&upstream),
         deciding: Some(Duration::MAX),
         trace: Some(u128::MAX),
+        shadow: Some(Shadow { would: Some(*longest) }),
         ..Entry::new(RequestId::from(u128::MAX), UNIX_EPOCH, Decision::Allow, *longest)
     };
     let outcome = Outcome {

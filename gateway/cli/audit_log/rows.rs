@@ -11,7 +11,7 @@ use crate::print;
 const TABLE: [&str; 9] = ["time", "tenant", "subject", "route", "method", "decision", "reason", "status", "request"];
 
 /// The columns of a record for spreadsheets. The first three say where the record itself is.
-const SHEET: [&str; 30] = [
+const SHEET: [&str; 32] = [
     "log",
     "index",
     "leaf_hash",
@@ -30,6 +30,8 @@ const SHEET: [&str; 30] = [
     "rule",
     "policy",
     "upstream",
+    "mode",
+    "would",
     "decision",
     "reason",
     "status",
@@ -133,6 +135,8 @@ fn sheet(log: &str, stored: &Stored, row: &Row<'_>) -> Vec<String> {
         text(row.rule.as_deref()),
         text(row.policy),
         text(row.upstream),
+        text(row.mode),
+        text(row.would),
         text(row.decision),
         text(row.reason),
         number(row.status.map(u64::from)),

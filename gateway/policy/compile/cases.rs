@@ -202,13 +202,17 @@ impl Reader<'_> {
     }
 
     fn expected(&self, written: &At<ExpectEntry>, findings: &mut Findings) -> Option<Expected> {
-        let BecauseEntry { allow, upstream, deny } = match &written.value {
+        let BecauseEntry { allow, upstream, deny, would_deny } = match &written.value {
             ExpectEntry::Served(_) => return Some(Expected::Allow { by: None, from: None }),
             ExpectEntry::Because(because) => because,
         };
-        match (allow, upstream, deny) {
-            (None, None, Some(reason)) => self.reason(reason, findings).map(Expected::Deny),
-            (None, None, None) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+        let said = [allow, upstream, deny].into_iter().any(Option::is_some);
+        if let Some(reason) = would_deny.as_ref().filter(|_| !said) {
+            return self.reason(reason, findings).map(Expected::WouldDeny);
+        }
+        match (allow, upstream, deny.as_ref().or(would_deny.as_ref())) {
+            (None, None, Some(reason)) if would_deny.is_none() => self.reason(reason, findings).map(Expected::Deny),
+            (None, None, None | Some(_)) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
                 let finding = Finding::error(written.spot.place(self.file), "a test expects one thing");
                 let help = "write `allow`, `{ allow: <role> }`, `{ upstream: <name> }` or `{ deny: <reason> }`";
                 findings.push(finding.help(help));

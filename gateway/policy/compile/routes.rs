@@ -6,6 +6,7 @@ mod digest;
 mod echo;
 mod fields;
 mod limits;
+mod mode;
 mod promise;
 mod upstream;
 
@@ -29,7 +30,7 @@ use crate::fields::FieldRules;
 use crate::file::{FieldsEntry, MatchEntry, RouteEntry, TimeoutsEntry, UpgradeWord};
 use crate::method::{METHODS, Methods};
 use crate::pattern::{HostPattern, InvalidPattern, PathPattern, Pattern};
-use crate::route::{Access, Asks, Owner, Promise, Route, Timeouts, Upgrade};
+use crate::route::{Access, Asks, DenyAs, Mode, Owner, Promise, Route, Timeouts, Upgrade};
 use crate::table::{Ambiguous, Table};
 use cors::Around;
 use fields::Way;
@@ -65,6 +66,8 @@ struct Draft<'a> {
     allow: Vec<(Slot, Permission)>,
     when: Option<Arc<Condition>>,
     owner: Option<Owner>,
+    mode: Mode,
+    deny_as: DenyAs,
     written: &'a At<RouteEntry>,
 }
 
@@ -85,10 +88,15 @@ pub(super) fn read(
     let mut names = Names::of("route");
     let mut drafts = Vec::new();
     for Written { file, text, entries } in files {
+        if let Some(at) = entries.mode.as_ref().filter(|_| entries.routes.is_empty()) {
+            findings.push(Finding::error(at.spot.place(file), "this file has no routes that could have a mode"));
+        }
         for written in &entries.routes {
             let id = &written.value.id;
             names.give(id.as_str(), id.spot.place(file), (), findings);
-            drafts.extend(Reader { file, text, known, limits, tenants }.route(written, findings));
+            drafts.extend(
+                Reader { file, text, mode: entries.mode.as_ref(), known, limits, tenants }.route(written, findings),
+            );
         }
     }
     let asked: BTreeSet<Permission> =
@@ -134,6 +142,8 @@ impl Draft<'_> {
             id: self.id,
             upstream: self.upstream,
             access: self.access,
+            mode: self.mode,
+            deny_as: self.deny_as,
             limits: self.limits,
             cost: self.cost,
             audit: self.audit,
@@ -169,6 +179,8 @@ fn upgrade(route: &RouteEntry) -> Upgrade {
 struct Reader<'a> {
     file: &'a Arc<str>,
     text: &'a str,
+    /// What the file says about all of its routes.
+    mode: Option<&'a At<Tried<Mode>>>,
     known: &'a Known,
     limits: &'a Limits,
     tenants: &'a Registry,
@@ -185,6 +197,8 @@ impl<'a> Reader<'a> {
             allow,
             when: _,
             owner: _,
+            mode: _,
+            deny_as: _,
             limits,
             cost,
             audit: _,
@@ -218,6 +232,8 @@ impl<'a> Reader<'a> {
         }
         let when = pattern.as_ref().and_then(|it| self.when(entry, it, access.as_ref(), findings));
         let owner = pattern.as_ref().and_then(|it| self.owner(entry, it, access.as_ref(), findings));
+        let mode = self.mode(entry, access.as_ref(), findings);
+        let deny_as = self.deny_as(entry, access.as_ref(), findings);
         let limits = self.route_limits(limits, access.as_ref(), findings);
         let cost = self.cost(cost.as_ref(), &limits, findings);
         let max_body = match max_body {
@@ -274,6 +290,8 @@ impl<'a> Reader<'a> {
             allow: allow.into_iter().map(|(slot, permission, _)| (slot, permission)).collect(),
             when: when?,
             owner: owner?,
+            mode,
+            deny_as,
             written,
         })
     }

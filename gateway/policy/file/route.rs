@@ -12,7 +12,7 @@ use super::cors::CorsEntry;
 use super::echo::EchoEntry;
 use super::fields::FieldsEntry;
 use super::owner::OwnerEntry;
-use crate::route::{OnFailure, Repeat};
+use crate::route::{Mode, OnFailure, Repeat};
 
 /// A route: which requests, who may make them, where they go.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -33,6 +33,12 @@ pub(crate) struct RouteEntry {
     pub(crate) when: Option<At<String>>,
     /// Which parameter of the path names whose the resource is, for grants and denies `@own`.
     pub(crate) owner: Option<At<OwnerEntry>>,
+    /// What becomes of requests that authorisation denies: `enforce`, they are refused; `shadow`, they pass, and the record says
+    /// what would have been. As the file says, if it is left out.
+    pub(crate) mode: Option<At<Tried<Mode>>>,
+    /// How a client is told that it may not: 403, or 404 for routes of which it is not to learn what there is.
+    #[schemars(with = "Option<DenyAsWord>")]
+    pub(crate) deny_as: Option<At<u64>>,
     /// Limits, all of which must have room.
     #[serde(default)]
     pub(crate) limits: Vec<At<String>>,
@@ -184,6 +190,11 @@ pub(crate) enum AuditWord {
     /// The decision is on disk before the request is forwarded.
     Strict,
 }
+
+/// How a client is told that it may not.
+#[derive(Debug, JsonSchema)]
+#[schemars(extend("type" = "integer", "enum" = [403, 404]))]
+pub(crate) struct DenyAsWord;
 
 /// A protocol that a connection may change to.
 #[derive(Debug, Deserialize, JsonSchema)]

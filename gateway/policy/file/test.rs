@@ -85,8 +85,10 @@ pub(crate) struct BecauseEntry {
     pub(crate) allow: Option<At<String>>,
     /// The upstream that serves it; may stand beside `allow`.
     pub(crate) upstream: Option<At<String>>,
-    /// The reason: `tenant.mismatch`, `policy.denied`, …
+    /// The reason: `tenant.mismatch`, `policy.denied`, … What the policy says, also of a route that is in shadow.
     pub(crate) deny: Option<At<String>>,
+    /// The reason for which it would be refused, if its route were not in shadow.
+    pub(crate) would_deny: Option<At<String>>,
 }
 
 impl<'de> Deserialize<'de> for ExpectEntry {

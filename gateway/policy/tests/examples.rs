@@ -31,11 +31,13 @@ fn the_example_set_compiles_without_a_warning_and_passes_its_tests() {
     }
     let matrix: Vec<&str> = matrix.lines().map(str::trim_end).collect();
     insta::assert_snapshot!(matrix.join("\n"), @r#"
-         file:readfile:writeorder:deleteorder:exportorder:readorder:writestream:read
-admin    allow          allow          allow          allow          allow          allow          allow
-auditor  allow          deny           deny           deny           allow          deny           allow
-clerk    allow          allow          deny           allow          allow          allow          allow
-viewer   allow          deny           deny           deny           allow          deny           allow
+         file:readfile:writeorder:deleteorder:exportorder:readorder:writeprofile:readprofile:writestream:read
+admin    allow          allow          allow          allow          allow          allow          deny           deny           allow
+auditor  allow          deny           deny           deny           allow          deny           allow          deny           allow
+clerk    allow          allow          deny           allow          allow          allow          deny           deny           allow
+support  deny           deny           deny           deny           allow          deny           allow          allow          deny
+user     deny           deny           deny           deny           deny           deny           allow          allow          deny
+viewer   allow          deny           deny           deny           allow          deny           deny           deny           allow
 "#);
 }
 
