@@ -42,7 +42,10 @@ impl<'r> Granted<'r> {
     ) -> Result<Self, Refusal> {
         let Assured { routed, member } = assured;
         let path = request.decoded_path();
-        let tenant = routed.rules().tenants().get(member.membership().tenant().as_str());
+        // FAIL CLOSED: of a tenant that the rules do not know nobody can say which roles are its own, and what they deny.
+        let Some(tenant) = routed.rules().tenants().get(member.membership().tenant().as_str()) else {
+            return Err(routed.refuse_as(Cause::Broken("tenant"), Who::Member(member)));
+        };
         let facts = Facts {
             method: request.method().as_str(),
             host: request.host(),
@@ -50,7 +53,7 @@ impl<'r> Granted<'r> {
             client: Some(arrival.client),
             now: Some(arrival.at),
             caller: Some(caller(member.caller(), arrival)),
-            tenant,
+            tenant: Some(tenant),
             roles: member.membership().roles(),
         };
         let in_shadow = routed.route().mode == Mode::Shadow;

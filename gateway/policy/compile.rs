@@ -101,11 +101,12 @@ fn build(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> Optio
     }
     let routes::Compiled { routes, permissions, table } = compiled;
     limits::check_use(&limits, &routes, &arrival, findings);
-    let roles = roles::compile(&drafts, &permissions, &routes, findings);
+    let (roles, own_roles) = roles::compile(&drafts, &permissions, &routes, findings);
     Some(Policy {
         table,
         routes,
         roles,
+        own_roles,
         permissions,
         limits: limits.into_values(),
         plans: plans.into_ids(),

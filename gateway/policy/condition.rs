@@ -149,6 +149,11 @@ impl<'a> OnRoute<'a> {
         Self { facts, route, roles: Roles(facts.roles), means: Means(means) }
     }
 
+    /// The tenant that it is about.
+    pub(crate) fn tenant(&self) -> Option<&'a str> {
+        self.facts.tenant.map(|tenant| tenant.id.as_str())
+    }
+
     /// Whether it is so.
     pub(crate) fn holds(&self, condition: &Condition) -> Result<bool, Fault> {
         condition.program.holds(self)

@@ -149,7 +149,8 @@ impl Policy {
         };
         let on_route = OnRoute::new(facts, route);
         let (mut grant, mut faulty_grant, mut faulty_deny) = (None, None, None);
-        for role in facts.roles.iter().filter_map(|name| self.roles.get(name.as_str())) {
+        let tenant = facts.tenant.map(|tenant| tenant.id.as_str());
+        for role in facts.roles.iter().filter_map(|name| self.role(tenant, name.as_str())) {
             for Rule { id: rule, proviso } in role.denies.of(asked) {
                 match proviso.bars(&on_route) {
                     Ok(true) => return Decision::Deny(Denial::Forbidden { rule, permission }),
@@ -182,7 +183,7 @@ impl Policy {
         }
     }
 
-    /// How many of these roles the policy does not define.
+    /// How many of these roles the policy does not define for all.
     #[must_use]
     pub fn unknown_roles(&self, roles: &[RoleName]) -> usize {
         roles.iter().filter(|name| !self.roles.contains_key(name.as_str())).count()

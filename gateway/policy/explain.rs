@@ -301,7 +301,7 @@ impl Policy {
             let text = format!("{method} asks for `{permission}`");
             steps.push(step(Stage::Authorise, Outcome::Silent, text, place));
             for name in membership.roles().iter() {
-                match self.roles.get(name.as_str()) {
+                match self.role(Some(membership.tenant().as_str()), name.as_str()) {
                     Some(role) => self.explain_role(name, role, permission, &facts, steps),
                     None => {
                         let text = format!("role `{name}` is not defined: it grants nothing");
@@ -338,7 +338,7 @@ impl Policy {
     ) {
         let before = steps.len();
         for ancestor in &role.lineage {
-            let Some(Role { written, .. }) = self.roles.get(ancestor.as_str()) else {
+            let Some(Role { written, .. }) = self.role(facts.tenant(), ancestor.as_str()) else {
                 continue;
             };
             let who = match ancestor == name {

@@ -41,6 +41,9 @@ pub(crate) struct File {
     /// Limits that count every request by its address, before anything else is spent on it. Their key is `client_ip`.
     #[schemars(with = "Option<Vec<At<String>>>")]
     pub(crate) arrival: Vec<At<String>>,
+    /// What tenants may give to roles of their own at most: `resource:verb`, with `*` for a whole half. Nothing if it is left out.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(crate) delegated: Vec<At<String>>,
     /// Limits by name. A route lists those that count for it.
     #[schemars(with = "Option<Pairs<LimitEntry>>")]
     pub(crate) limits: Vec<Named<LimitEntry>>,
@@ -86,6 +89,9 @@ pub(crate) struct TenantEntry {
     /// if it is left out.
     #[serde(default)]
     pub(crate) issuers: Option<At<Vec<At<String>>>>,
+    /// Roles of its own by name, within what is `delegated`. They count for its members alone.
+    #[serde(default)]
+    pub(crate) roles: Pairs<Tried<RoleEntry>>,
     /// What it has bought: a name under `plans`, if there are any.
     #[serde(default)]
     pub(crate) plan: Option<At<String>>,
@@ -247,8 +253,20 @@ pub(crate) struct ServiceEntry {
 
 impl File {
     /// The names of the sections, as [`File::read`] knows them.
-    pub(crate) const SECTIONS: [&str; 11] =
-        ["arrival", "limits", "members", "mode", "plans", "revoked", "roles", "routes", "services", "tenants", "tests"];
+    pub(crate) const SECTIONS: [&str; 12] = [
+        "arrival",
+        "delegated",
+        "limits",
+        "members",
+        "mode",
+        "plans",
+        "revoked",
+        "roles",
+        "routes",
+        "services",
+        "tenants",
+        "tests",
+    ];
 
     /// Reads every section of a file, and of each section every entry that can be read.
     pub(crate) fn read(file: &Arc<str>, node: &Node, findings: &mut Findings) -> Self {
@@ -256,6 +274,7 @@ impl File {
         for (spot, section, value) in yaml::sections("a policy file", file, node, &Self::SECTIONS, findings) {
             match section {
                 "arrival" => read.arrival = yaml::read(value, file, findings).unwrap_or_default(),
+                "delegated" => read.delegated = yaml::listed(file, value, findings),
                 "limits" => read.limits = yaml::named(file, value, findings),
                 "members" => read.members = yaml::named(file, value, findings),
                 "mode" => read.mode = yaml::read(value, file, findings),

@@ -9,7 +9,7 @@ use crate::Known;
 use crate::case::Case;
 use crate::known::{DirectoryAt, TenantsAt};
 use crate::limit::LimitRule;
-use crate::role::Role;
+use crate::role::{Own, Role};
 use crate::route::Route;
 use crate::service::Services;
 use crate::table::{Matched, Table};
@@ -20,6 +20,8 @@ pub struct Policy {
     pub(crate) table: Table,
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) roles: HashMap<RoleName, Role>,
+    /// Those that tenants have made for their own members.
+    pub(crate) own_roles: Own,
     /// What routes ask for, sorted. [`Role`] and [`Route`] name them by their place here.
     pub(crate) permissions: Vec<Permission>,
     pub(crate) limits: Vec<LimitRule>,
@@ -120,6 +122,12 @@ impl Policy {
     /// The roles that the files define, in no order.
     pub fn roles(&self) -> impl Iterator<Item = &RoleName> {
         self.roles.keys()
+    }
+
+    /// The role of this name that counts for the members of a tenant: one for all, or one of the tenant's own. No name is both.
+    pub(crate) fn role(&self, tenant: Option<&str>, name: &str) -> Option<&Role> {
+        let own = || self.own_roles.get(tenant?)?.get(name);
+        self.roles.get(name).or_else(own)
     }
 
     /// What routes ask for, sorted: the columns of a role matrix.

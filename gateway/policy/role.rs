@@ -1,10 +1,14 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use condition::Fault;
-use terms::{Grant, Place, RoleName};
+use terms::{Grant, Place, RoleName, TenantId};
 
 use crate::condition::{Condition, OnRoute};
 use crate::decide::RuleId;
+
+/// The roles that tenants have made for their own members.
+pub(crate) type Own = HashMap<TenantId, HashMap<RoleName, Role>>;
 
 /// One role, compiled: what it grants and denies of the permissions that some route asks for, with what it inherits.
 #[derive(Debug)]

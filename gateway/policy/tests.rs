@@ -10,6 +10,7 @@ mod findings;
 mod limits;
 mod lookup;
 mod opaque;
+mod own;
 mod promise;
 mod retention;
 mod roles;

@@ -56,6 +56,15 @@ impl Grant {
         &self.0
     }
 
+    /// Whether this grant speaks about everything that the other one speaks about.
+    #[must_use]
+    pub fn holds(&self, other: &Self) -> bool {
+        let (Ok((resource, verb)), Ok((other_resource, other_verb))) = (halves(&self.0), halves(&other.0)) else {
+            return false; // INVARIANT: both parsed when they were made
+        };
+        [(resource, other_resource), (verb, other_verb)].iter().all(|(wide, narrow)| *wide == "*" || wide == narrow)
+    }
+
     /// Whether this grant speaks about that permission.
     #[must_use]
     pub fn covers(&self, permission: &Permission) -> bool {
@@ -134,6 +143,22 @@ mod tests {
         ] {
             let (grant, asked) = (grant.parse::<Grant>().unwrap(), asked.parse::<Permission>().unwrap());
             assert_eq!(grant.covers(&asked), covered, "{grant} {asked}");
+        }
+    }
+
+    #[test]
+    fn a_grant_holds_another_if_it_covers_all_that_the_other_covers() {
+        for (wide, narrow, held) in [
+            ("invoice:*", "invoice:read", true),
+            ("invoice:*", "invoice:*", true),
+            ("*:*", "*:read", true),
+            ("invoice:*", "*:read", false),
+            ("invoice:read", "invoice:*", false),
+            ("*:read", "invoice:*", false),
+            ("invoice:read", "order:read", false),
+        ] {
+            let (wide, narrow) = (wide.parse::<Grant>().unwrap(), narrow.parse::<Grant>().unwrap());
+            assert_eq!(wide.holds(&narrow), held, "{wide} {narrow}");
         }
     }
 

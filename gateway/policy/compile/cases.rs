@@ -133,7 +133,8 @@ impl Reader<'_> {
         }
         let mut carried: Vec<RoleName> = Vec::with_capacity(roles.len());
         for role in roles {
-            if !self.roles.has(role.as_str()) {
+            let of = tenant.as_ref().map_or("", |tenant| tenant.as_str());
+            if !super::roles::has(self.roles, of, role.as_str()) {
                 let warning = self.roles.unknown(self.file, role); // a token may carry any role, so this may be meant
                 findings.push(Finding { severity: terms::Severity::Warning, ..warning });
             }

@@ -32,7 +32,8 @@ impl<T> Names<T> {
 
     /// Looks a reference up; notes if nothing has this name.
     pub(super) fn find(&self, file: &Arc<str>, name: &At<String>, findings: &mut Findings) -> Option<&T> {
-        if let Some((_, value)) = self.known.get(name.as_str()) {
+        // What has a blank in its name is told so from what can be written: nobody can name it.
+        if let Some((_, value)) = self.known.get(name.as_str()).filter(|_| !name.value.contains(' ')) {
             return Some(value);
         }
         findings.push(self.unknown(file, name));
@@ -42,7 +43,7 @@ impl<T> Names<T> {
     pub(super) fn unknown(&self, file: &Arc<str>, name: &At<String>) -> Finding {
         let message = format!("{} `{}` is not defined", self.kind, name.value);
         Finding::error(name.spot.place(file), message)
-            .did_you_mean(name.as_str(), self.known.keys().map(String::as_str))
+            .did_you_mean(name.as_str(), self.known.keys().map(String::as_str).filter(|name| !name.contains(' ')))
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -51,6 +52,15 @@ impl<T> Names<T> {
 
     pub(super) fn get(&self, name: &str) -> Option<&T> {
         self.known.get(name).map(|(_, value)| value)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
+        self.known.get_mut(name).map(|(_, value)| value)
+    }
+
+    /// Where a name was first given.
+    pub(super) fn place(&self, name: &str) -> Option<&Place> {
+        self.known.get(name).map(|(place, _)| place)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Place, &T)> {

@@ -1,7 +1,9 @@
+mod own;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use terms::{Finding, Findings, Grant, Permission, Place, RoleName};
+use terms::{Finding, Findings, Grant, Permission, Place, RoleName, TenantId};
 
 use super::Written;
 use super::conditions::{Sheet, all_parameters};
@@ -9,41 +11,64 @@ use super::names::{Names, parse, shown};
 use crate::condition::{Condition, PARAMETERS};
 use crate::decide::RuleId;
 use crate::file::{GrantEntry, RoleEntry};
-use crate::role::{self, Clause, Of, Proviso, Role, Rule, Rules};
+use crate::role::{self, Clause, Of, Own, Proviso, Role, Rule, Rules};
 use crate::route::Route;
 use yaml::{At, Tried};
 
 /// A role whose references have been checked.
 pub(super) struct Draft {
     name: Option<RoleName>,
+    /// The tenant whose own role it is.
+    of: Option<String>,
     inherits: Vec<(String, Place)>,
     written: role::Written,
 }
 
-/// Reads the roles of all files and checks what they inherit.
+/// Reads the roles of all files, and those of tenants, and checks what they inherit.
 pub(super) fn read(files: &[Written<'_>], findings: &mut Findings) -> Names<Draft> {
     let mut roles = Names::of("role");
     let parameters = all_parameters(files);
     for Written { file, text, entries } in files {
+        let reader = Reader { sheet: Sheet { file, text }, parameters: &parameters };
         for named in &entries.roles {
-            let place = named.name.spot.place(file);
-            let mut draft = Draft {
-                name: parse(file, &named.name, findings),
-                inherits: Vec::new(),
-                written: role::Written { place: place.clone(), allow: Vec::new(), deny: Vec::new() },
-            };
-            if let Some(RoleEntry { inherits, allow, deny }) = &named.entry {
-                draft.inherits = inherits.iter().map(|role| (role.value.clone(), role.spot.place(file))).collect();
-                let reader =
-                    Clauses { sheet: Sheet { file, text }, role: named.name.as_str(), parameters: &parameters };
-                draft.written.allow = reader.read(allow, findings);
-                draft.written.deny = reader.read(deny, findings);
-            }
-            roles.give(named.name.as_str(), place, draft, findings);
+            let draft = reader.draft(&named.name, named.entry.as_ref(), None, findings);
+            roles.give(named.name.as_str(), named.name.spot.place(file), draft, findings);
         }
     }
+    own::read(files, &parameters, &mut roles, findings);
     check_inheritance(files, &roles, findings);
     roles
+}
+
+/// Whether a tenant's members may have a role of this name: one for all, or one of the tenant's own.
+pub(super) fn has(roles: &Names<Draft>, tenant: &str, name: &str) -> bool {
+    roles.has(name) || roles.has(&own::qualified(tenant, name))
+}
+
+/// Reads roles.
+struct Reader<'a> {
+    sheet: Sheet<'a>,
+    parameters: &'a [String],
+}
+
+impl Reader<'_> {
+    fn draft(&self, name: &At<String>, entry: Option<&RoleEntry>, of: Option<&str>, findings: &mut Findings) -> Draft {
+        let place = name.spot.place(self.sheet.file);
+        let mut draft = Draft {
+            name: parse(self.sheet.file, name, findings),
+            of: of.map(str::to_owned),
+            inherits: Vec::new(),
+            written: role::Written { place, allow: Vec::new(), deny: Vec::new() },
+        };
+        if let Some(RoleEntry { inherits, allow, deny }) = entry {
+            let parent = |role: &At<String>| (role.value.clone(), role.spot.place(self.sheet.file));
+            draft.inherits = inherits.iter().map(parent).collect();
+            let clauses = Clauses { sheet: self.sheet, role: name.as_str(), parameters: self.parameters };
+            draft.written.allow = clauses.read(allow, findings);
+            draft.written.deny = clauses.read(deny, findings);
+        }
+        draft
+    }
 }
 
 /// Reads what a role grants and denies.
@@ -113,7 +138,8 @@ fn find_circle<'a>(
             continue;
         };
         let circle = way.iter().copied().skip(start).chain([parent.as_str()]);
-        let circle: Vec<String> = circle.map(|role| format!("`{role}`")).collect();
+        let plain = |role: &str| role.rsplit(' ').next().unwrap_or_default().to_owned();
+        let circle: Vec<String> = circle.map(|role| format!("`{}`", plain(role))).collect();
         findings.push(Finding::error(place.clone(), format!("roles inherit in a circle: {}", circle.join(" → "))));
     }
     if let (true, Some(draft)) = (way.len() > MOST_GENERATIONS, roles.get(name)) {
@@ -133,8 +159,9 @@ pub(super) fn compile(
     permissions: &[Permission],
     routes: &[Arc<Route>],
     findings: &mut Findings,
-) -> HashMap<RoleName, Role> {
+) -> (HashMap<RoleName, Role>, Own) {
     let mut roles = HashMap::new();
+    let mut own: Own = HashMap::new();
     for (name, _, draft) in drafts.iter() {
         let lineage = lineage(name, drafts);
         let rules = |of: fn(&role::Written) -> &Vec<Clause>| {
@@ -143,6 +170,7 @@ pub(super) fn compile(
                 ancestors.flat_map(|(name, draft)| of(&draft.written).iter().map(move |clause| (name, clause)));
             let rules = clauses.flat_map(|(name, Clause { grant, place, proviso })| {
                 let covered = permissions.iter().enumerate().filter(|(_, asked)| grant.covers(asked));
+                let name = drafts.get(name).and_then(|draft| draft.name.as_ref()).map_or(*name, RoleName::as_str);
                 let rule = Rule { id: RuleId::new(place, name), proviso: proviso.clone() };
                 covered.map(move |(index, _)| (index, rule.clone())).collect::<Vec<_>>()
             });
@@ -157,10 +185,18 @@ pub(super) fn compile(
         };
         warn_idle(draft, permissions, findings);
         check_provisos(draft, permissions, routes, findings);
-        roles.extend(draft.name.clone().map(|name| (name, role)));
+        match (&draft.name, draft.of.as_ref().map(|tenant| tenant.parse::<TenantId>())) {
+            (Some(name), None) => {
+                roles.insert(name.clone(), role);
+            }
+            (Some(name), Some(Ok(tenant))) => {
+                own.entry(tenant).or_default().insert(name.clone(), role);
+            }
+            (None, _) | (Some(_), Some(Err(_))) => {} // there is a finding
+        }
     }
-    warn_ungranted(&roles, permissions, routes, findings);
-    roles
+    warn_ungranted(&roles, &own, permissions, routes, findings);
+    (roles, own)
 }
 
 /// Itself, then what it inherits, each once: a parent's whole line before the next parent.
@@ -188,12 +224,13 @@ fn warn_idle(draft: &Draft, permissions: &[Permission], findings: &mut Findings)
 
 fn warn_ungranted(
     roles: &HashMap<RoleName, Role>,
+    own: &Own,
     permissions: &[Permission],
     routes: &[Arc<Route>],
     findings: &mut Findings,
 ) {
     for (index, permission) in permissions.iter().enumerate() {
-        if roles.values().any(|role| role.allows.has(index)) {
+        if roles.values().chain(own.values().flat_map(HashMap::values)).any(|role| role.allows.has(index)) {
             continue;
         }
         if let Some(route) = routes.iter().find(|route| route.asks.for_permission(index)) {

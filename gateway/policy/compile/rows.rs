@@ -90,6 +90,7 @@ fn read_row(
     };
     let text = |text: &Option<String>| text.clone().map(at);
     let entry = TenantEntry {
+        roles: yaml::Pairs::default(), // those stand in files alone
         status: Tried(Some(status)),
         clients,
         issuers: row.issuers.as_deref().map(all).map(at),

@@ -58,7 +58,8 @@ impl Reader<'_> {
         let known_tenant = self.tenant(tenant, findings);
         let mut theirs: Vec<RoleName> = Vec::with_capacity(roles.len());
         for role in roles {
-            if self.roles.find(self.file, role, findings).is_some() {
+            let is_known = super::roles::has(self.roles, tenant.as_str(), role.as_str());
+            if is_known || self.roles.find(self.file, role, findings).is_some() {
                 theirs.extend(role.value.parse::<RoleName>());
             }
         }

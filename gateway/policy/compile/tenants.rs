@@ -205,7 +205,8 @@ fn read_members(
                 let subject: Option<Subject> = parse(file, who, findings);
                 let mut granted: Vec<RoleName> = Vec::with_capacity(their_roles.len());
                 for role in their_roles {
-                    if roles.find(file, role, findings).is_some() {
+                    let is_known = super::roles::has(roles, named.name.as_str(), role.as_str());
+                    if is_known || roles.find(file, role, findings).is_some() {
                         granted.extend(role.value.parse::<RoleName>());
                     }
                 }
