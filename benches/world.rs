@@ -108,6 +108,7 @@ impl World {
     /// What the proxy does once it has read a head.
     pub(crate) fn admit(&self, request: &CanonicalRequest<'_>) -> Permit {
         let arrival = arrival();
+        let _timers = self.runtime.enter(); // whoever is not remembered is waited for, for so long at most
         let admitted = self.gate.admit(&arrival, request).now_or_never();
         let admitted = admitted.unwrap_or_else(|| self.runtime.block_on(self.gate.admit(&arrival, request)));
         match admitted.expect("an admission") {
