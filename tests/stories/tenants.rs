@@ -141,3 +141,22 @@ routes:
     let last = gateway.backend.last();
     assert_eq!((last.field("x-tenant-id"), last.field("x-roles")), (Some("globex"), Some("viewer")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_a_tenant_has_made_counts_for_its_members_and_for_nobody_else() {
+    let own = r#"acme: { status: active, roles: { editor: { inherits: [viewer], allow: ["order:write"] } } }"#;
+    let policies = crate::harness::POLICIES.replace("acme: { status: active }", own);
+    let gateway = Gateway::test().policies(&format!("delegated: [\"order:*\"]\n{policies}")).start().await;
+    for (tenant, method, expected) in
+        [("acme", "PUT", "allowed"), ("acme", "GET", "allowed"), ("globex", "PUT", "policy.denied")]
+    {
+        let token = gateway.token(tenant, "ada", &["editor"]);
+        let answer = gateway.send(gateway.request(method, tenant, "/orders/1").bearer_auth(token)).await;
+        assert_eq!(gateway.reason(&answer), expected, "{method} in {tenant}");
+    }
+    // One that asks for more is not taken, and what was in force stays.
+    gateway.reload(&policies.replace("\"order:write\"] } } }", "\"report:write\"] } } }"));
+    let token = gateway.token("acme", "ada", &["editor"]);
+    let answer = gateway.send(gateway.request("PUT", "acme", "/orders/1").bearer_auth(token)).await;
+    assert_eq!(answer.status, 200, "the last good policies stay in force");
+}
