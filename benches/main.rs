@@ -15,6 +15,7 @@ mod journal;
 mod mint;
 mod refuse;
 mod scale;
+mod spend;
 mod token;
 mod world;
 
@@ -30,6 +31,7 @@ fn main() {
         .configure_from_args();
     canonicalise::bench(&mut criterion);
     decide::bench(&mut criterion);
+    spend::bench(&mut criterion);
     token::bench(&mut criterion);
     refuse::bench(&mut criterion);
     issuers::bench(&mut criterion);

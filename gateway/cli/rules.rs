@@ -40,6 +40,7 @@ fn limits(policy: &Policy) -> Vec<Limit> {
         policy::KeyPart::Claim(place) => KeyPart::Claim(place),
         policy::KeyPart::ClientIp => KeyPart::ClientIp,
         policy::KeyPart::Issuer => KeyPart::Issuer,
+        policy::KeyPart::Named(place) => KeyPart::Named(place),
         policy::KeyPart::Role => KeyPart::Role,
         policy::KeyPart::Route => KeyPart::Route,
         policy::KeyPart::Tenant => KeyPart::Tenant,

@@ -144,7 +144,7 @@ impl Gate {
             }
         };
         let placed = granted.place()?; // the route names an upstream for the tenant
-        let limited = placed.spend(arrival)?; // all limits have room, and now have less
+        let limited = placed.spend(arrival, request)?; // all limits have room, and now have less
         let permit = limited.record(&self.logs, arrival, request, room).await?; // the decision is kept: a permit
         Ok(Admission::Forward(permit))
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use audit::Logs;
 use canonical::CanonicalRequest;
 use limit::{Asker, Spent};
-use policy::{Access, Caller, Decision, Facts, Mode, Proof, RuleId};
+use policy::{Access, Caller, Decision, Facts, KeySource, Mode, Proof, RuleId};
 use terms::UpstreamId;
 
 use crate::assured::Assured;
@@ -110,11 +110,19 @@ pub(crate) struct Placed<'r> {
 
 impl<'r> Placed<'r> {
     /// Takes from all limits of the route, or from none.
-    pub(crate) fn spend(self, arrival: &Arrival) -> Result<Limited<'r>, Refusal> {
+    pub(crate) fn spend(self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Limited<'r>, Refusal> {
         let Self { granted, upstream } = self;
         let Granted { routed, member, rule, shadow: _ } = &granted;
         let (rules, route) = (routed.rules(), routed.route());
-        let stranger = Asker::stranger(arrival.client, Some(&route.id), arrival.at);
+        let path = request.decoded_path();
+        let mut named = [None; 4];
+        for (named, source) in named.iter_mut().zip(rules.policy().sources()) {
+            *named = match source {
+                KeySource::Header(name) => request.field(name).ok().flatten(), // of several, none
+                KeySource::Path(name) => route.parameter(&path, name),
+            };
+        }
+        let stranger = Asker { named: &named, ..Asker::stranger(arrival.client, Some(&route.id), arrival.at) };
         let asker = member.as_ref().map_or(stranger, |member| asker(member, rule.as_ref(), rules, stranger));
         match rules.limits().spend(&route.limits, &asker, route.cost, arrival.started) {
             Ok(spent) => Ok(Limited { granted, upstream, spent }),

@@ -39,6 +39,15 @@ impl Limits {
         }
     }
 
+    /// What the older fields `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` say of the tightest limit: how much
+    /// there is, how much is left, and in how many seconds all of it is there again.
+    #[must_use]
+    pub fn older_fields(&self, standing: &Standing) -> Option<[u64; 3]> {
+        let level = self.tightest(standing).filter(|level| level.reset != NEVER)?;
+        let reset = level.reset.as_secs().saturating_add(u64::from(level.reset.subsec_nanos() > 0));
+        Some([self.whole(level)?, level.remaining, reset])
+    }
+
     /// The level that refuses, or will refuse first: the fewest left, and of those the one that needs longest for more.
     pub(crate) fn tightest<'s>(&self, standing: &'s Standing) -> Option<&'s Level> {
         let shown = told(standing).filter(|level| self.policy_item(level).is_some_and(|item| !item.is_empty()));

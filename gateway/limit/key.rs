@@ -16,6 +16,8 @@ pub enum KeyPart {
     ClientIp,
     /// Who vouches for the caller.
     Issuer,
+    /// What the request names somewhere, by its place in [`Asker::named`]. Nobody has verified it.
+    Named(usize),
     /// The role whose grant has let the caller in.
     Role,
     /// The route that the request matched.
@@ -41,6 +43,8 @@ pub struct Asker<'a> {
     pub role: Option<&'a str>,
     /// What the token claims, of that which somebody wants to know.
     pub claims: &'a [Claimed],
+    /// What the request names in fields and in its path, of that which somebody wants to know.
+    pub named: &'a [Option<&'a str>],
     /// The other end of the connection, or who a trusted proxy says it is.
     pub client_ip: IpAddr,
     /// When it asks, by the calendar.
@@ -62,6 +66,7 @@ impl<'a> Asker<'a> {
             api_key: None,
             role: None,
             claims: &[],
+            named: &[],
             client_ip,
             at,
             zone: None,
@@ -96,6 +101,9 @@ impl From<[u8; 16]> for Seed {
     }
 }
 
+/// The longest name of which a request may have a budget of its own, in bytes.
+const LONGEST: usize = 256;
+
 /// The name of one budget within one limit: a keyed hash of the parts.
 ///
 /// 64 bits under a key that is drawn at random (SipHash 1-3) are enough: among a million live
@@ -109,27 +117,34 @@ impl Fingerprint {
     pub(crate) fn of(parts: &[KeyPart], asker: &Asker<'_>, seed: Seed) -> Option<Self> {
         let mut hasher = SipHasher13::new_with_keys(seed.0, seed.1);
         // Each text ends with a byte that none of them can have, so that no two lists of parts run together.
-        let mut text = |text: &str| {
+        let text = |hasher: &mut SipHasher13, text: &str| {
             hasher.write(text.as_bytes());
             hasher.write_u8(0xff);
         };
         let mut address = None;
         for part in parts {
             match part {
-                KeyPart::ApiKey => text(asker.api_key?),
+                KeyPart::ApiKey => text(&mut hasher, asker.api_key?),
                 KeyPart::Claim(place) => match asker.claims.get(*place)? {
-                    Claimed::Text(claimed) => text(claimed),
+                    Claimed::Text(claimed) => text(&mut hasher, claimed),
                     Claimed::Absent | Claimed::Unfit => return None,
                 },
                 KeyPart::ClientIp => address = Some(network(asker.client_ip)),
-                KeyPart::Issuer => text(asker.user?.0.as_str()),
-                KeyPart::Role => text(asker.role?),
-                KeyPart::Route => text(asker.route?.as_str()),
-                KeyPart::Tenant => text(asker.tenant?.as_str()),
+                KeyPart::Issuer => text(&mut hasher, asker.user?.0.as_str()),
+                // Letters of either case are one: backends often take a name in both, and each spelling would have its own budget.
+                KeyPart::Named(place) => {
+                    let named = asker.named.get(*place).copied().flatten()?;
+                    let named = Some(named.trim()).filter(|named| (1..=LONGEST).contains(&named.len()))?;
+                    named.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+                    hasher.write_u8(0xff);
+                }
+                KeyPart::Role => text(&mut hasher, asker.role?),
+                KeyPart::Route => text(&mut hasher, asker.route?.as_str()),
+                KeyPart::Tenant => text(&mut hasher, asker.tenant?.as_str()),
                 KeyPart::User => {
                     let (issuer, subject) = asker.user?;
-                    text(issuer.as_str());
-                    text(subject.as_str());
+                    text(&mut hasher, issuer.as_str());
+                    text(&mut hasher, subject.as_str());
                 }
             }
         }
@@ -180,6 +195,7 @@ mod tests {
             KeyPart::ApiKey,
             KeyPart::Role,
             KeyPart::Claim(1),
+            KeyPart::Named(0),
         ];
         let asker = Asker {
             tenant: Some(&acme),
@@ -187,6 +203,7 @@ mod tests {
             api_key: Some("k-1"),
             role: Some("viewer"),
             claims: &org,
+            named: &[Some("Ada")],
             ..Asker::stranger([192, 0, 2, 1].into(), Some(&route), SystemTime::UNIX_EPOCH)
         };
         let of = |parts: &[KeyPart], asker: &Asker<'_>| Fingerprint::of(parts, asker, seed);
@@ -200,10 +217,13 @@ mod tests {
             Asker { api_key: Some("k-2"), ..asker },
             Asker { role: Some("clerk"), ..asker },
             Asker { claims: &another_org, ..asker },
+            Asker { named: &[Some("adam")], ..asker },
         ] {
             assert_ne!(own, of(&all, &another), "{another:?}");
             assert_eq!(of(&[KeyPart::Route], &asker), of(&[KeyPart::Route], &another));
         }
+        assert_eq!(own, of(&all, &Asker { named: &[Some(" aDA ")], ..asker }), "one account in two spellings");
+        let long = "a".repeat(LONGEST + 1);
         let of_issuer = |user| of(&[KeyPart::Issuer], &Asker { user, ..asker });
         assert_eq!(of_issuer(Some((&main, &ada))), of_issuer(Some((&main, &bob))));
         assert_ne!(of_issuer(Some((&main, &ada))), of_issuer(Some((&other, &ada))));
@@ -215,6 +235,10 @@ mod tests {
             Asker { role: None, ..asker },
             Asker { claims: &[], ..asker },
             Asker { route: None, ..asker },
+            Asker { named: &[], ..asker },
+            Asker { named: &[None], ..asker },
+            Asker { named: &[Some(" ")], ..asker },
+            Asker { named: &[Some(&long)], ..asker },
             Asker { claims: &[Claimed::Text("org-1".into()), Claimed::Absent], ..asker },
             Asker { claims: &[Claimed::Text("org-1".into()), Claimed::Unfit], ..asker },
         ] {

@@ -308,6 +308,10 @@ impl Limits {
         })
     }
 
+    pub(crate) fn whole(&self, level: &Level) -> Option<u64> {
+        self.kept.get(level.limit)?.tiers.whole(level.tier)
+    }
+
     pub(crate) fn policy_item(&self, level: &Level) -> Option<&str> {
         self.kept.get(level.limit)?.tiers.policy_item(level.tier)
     }

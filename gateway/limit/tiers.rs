@@ -21,6 +21,8 @@ pub(crate) struct Tiers {
 struct Tier {
     pace: Pace,
     policy_item: String,
+    /// How much there is in its window, as older fields tell it.
+    whole: u64,
 }
 
 /// The limit's own numbers.
@@ -61,7 +63,7 @@ impl Tiers {
         }
         let tier = u16::try_from(self.all.len()).map_err(|_| InvalidLimit::Many(limit.id.clone()))?;
         let pace = Pace::of(&limit.id, numbers)?;
-        self.all.push(Tier { pace, policy_item: policy_item(limit, numbers) });
+        self.all.push(Tier { pace, policy_item: policy_item(limit, numbers), whole: whole(numbers) });
         Ok(tier)
     }
 
@@ -83,7 +85,22 @@ impl Tiers {
         self.all.get(usize::from(tier)).map(|tier| &tier.pace)
     }
 
+    pub(crate) fn whole(&self, tier: u16) -> Option<u64> {
+        self.all.get(usize::from(tier)).map(|tier| tier.whole)
+    }
+
     pub(crate) fn policy_item(&self, tier: u16) -> Option<&str> {
         self.all.get(usize::from(tier)).map(|tier| tier.policy_item.as_str())
+    }
+}
+
+fn whole(numbers: &Numbers) -> u64 {
+    match *numbers {
+        Numbers::Bytes { burst: 0, .. } | Numbers::Rate { burst: 0, .. } => 0,
+        Numbers::Bytes { rate, .. } => rate.bytes.get(),
+        Numbers::Concurrency(most) => most.into(),
+        Numbers::Failures(failures) => failures.most.into(),
+        Numbers::Quota { count, .. } => count.into(),
+        Numbers::Rate { rate, .. } => rate.count.get().into(),
     }
 }

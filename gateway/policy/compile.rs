@@ -108,6 +108,7 @@ fn build(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> Optio
         roles,
         own_roles,
         permissions,
+        sources: limits.sources().to_vec(),
         limits: limits.into_values(),
         plans: plans.into_ids(),
         arrival: arrival.into_iter().map(|(place, _)| place).collect(),

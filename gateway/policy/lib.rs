@@ -76,7 +76,7 @@ pub use explain::{Explanation, Outcome, Stage, Step};
 pub use fields::{FieldRules, InvalidField, request_field, response_field};
 pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question, ShownKey};
 pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt};
-pub use limit::{Amount, KeyPart, LimitMode, LimitRule};
+pub use limit::{Amount, KeyPart, KeySource, LimitMode, LimitRule};
 pub use policy::Policy;
 pub use route::{
     AcceptsKeys, Access, Demands, DenyAs, Mode, OnFailure, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade,

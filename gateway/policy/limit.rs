@@ -81,6 +81,8 @@ pub enum KeyPart {
     ClientIp,
     /// Who vouches for the caller. Not on a public route.
     Issuer,
+    /// What the request names somewhere, by its place in [`crate::Policy::sources`]. Nobody has verified it.
+    Named(usize),
     /// The role whose grant lets the caller in. Not on a public route.
     Role,
     /// The route.
@@ -89,6 +91,15 @@ pub enum KeyPart {
     Tenant,
     /// The subject of the token, within its issuer. Not on a public route.
     User,
+}
+
+/// Where a request names what a limit counts by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum KeySource {
+    /// In this field, in lower case.
+    Header(Box<str>),
+    /// In the segment of the path that its route calls so.
+    Path(Box<str>),
 }
 
 impl KeyPart {
@@ -106,7 +117,7 @@ impl KeyPart {
     /// Whether it is known only once somebody has shown a token.
     pub(crate) const fn needs_caller(&self) -> bool {
         match self {
-            Self::ClientIp | Self::Route => false,
+            Self::ClientIp | Self::Named(_) | Self::Route => false,
             Self::ApiKey | Self::Claim(_) | Self::Issuer | Self::Role | Self::Tenant | Self::User => true,
         }
     }

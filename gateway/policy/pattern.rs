@@ -116,6 +116,11 @@ pub(crate) fn is_address(text: &str) -> bool {
 }
 
 impl PathPattern {
+    /// Which segment is called so.
+    pub(crate) fn parameter(&self, name: &str) -> Option<usize> {
+        self.segments.iter().position(|segment| matches!(segment, Segment::Parameter(known) if **known == *name))
+    }
+
     /// The deepest pattern, and so the deepest recursion of a look-up.
     const DEEPEST: usize = 32;
 

@@ -8,7 +8,7 @@ use crate::Known;
 
 use crate::case::Case;
 use crate::known::{DirectoryAt, TenantsAt};
-use crate::limit::LimitRule;
+use crate::limit::{KeySource, LimitRule};
 use crate::role::{Own, Role};
 use crate::route::Route;
 use crate::service::Services;
@@ -27,6 +27,7 @@ pub struct Policy {
     pub(crate) limits: Vec<LimitRule>,
     pub(crate) plans: Vec<PlanId>,
     pub(crate) arrival: Vec<usize>,
+    pub(crate) sources: Vec<KeySource>,
     pub(crate) tenants: Registry,
     pub(crate) members: Members,
     pub(crate) directory: DirectoryAt,
@@ -57,6 +58,12 @@ impl Policy {
     #[must_use]
     pub fn limits(&self) -> &[LimitRule] {
         &self.limits
+    }
+
+    /// Where requests name what limits count by.
+    #[must_use]
+    pub fn sources(&self) -> &[KeySource] {
+        &self.sources
     }
 
     /// The limits that count every request before anything is spent on it, as places in [`Policy::limits`].

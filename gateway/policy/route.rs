@@ -264,3 +264,11 @@ impl fmt::Display for TenantSource {
         }
     }
 }
+
+impl Route {
+    /// What a request for this route names there, in a path that is canonical and decoded.
+    #[must_use]
+    pub fn parameter<'r>(&self, path: &'r str, name: &str) -> Option<&'r str> {
+        path.split('/').nth(self.pattern.path.parameter(name)? + 1)
+    }
+}

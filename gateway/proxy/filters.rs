@@ -309,7 +309,7 @@ impl ProxyHttp for Serving {
         }
         head.insert_header(REQUEST_ID, admitted.arrival.id.to_string())?;
         let (limits, standing) = (admitted.permit.rules().limits(), admitted.permit.standing());
-        for (name, value) in reply::told(limits, standing) {
+        for (name, value) in reply::told(limits, standing, self.response().rate_limits) {
             head.insert_header(name, value)?;
         }
         if let Some(nonce) = self.gate().next_nonce(&admitted.permit) {

@@ -50,6 +50,6 @@ pub use context::Context;
 pub use metrics::Metrics;
 pub use prober::Prober;
 pub use proxy::{Proxy, Serving};
-pub use response::{ResponseBounds, ResponseSettings, SecurityHeaders};
+pub use response::{RateLimitFields, ResponseBounds, ResponseSettings, SecurityHeaders};
 pub use secure::{Security, Unfit};
 pub use unparsed::Recorder;

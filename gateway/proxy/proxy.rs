@@ -161,7 +161,7 @@ impl Proxy {
         };
         let to = |refusal: &Refusal| {
             let challenge = self.gate.challenge(refusal, request);
-            readable(Reply::to(refusal, challenge, arrival.id, grpc), refusal)
+            readable(Reply::to(refusal, challenge, arrival.id, grpc, self.response.rate_limits), refusal)
         };
         let reply = to(&refusal);
         let sent = if head.method == Method::HEAD { 0 } else { reply.length() };

@@ -11,7 +11,7 @@ use policy::Route;
 use serde_json::json;
 use terms::{Reason, RequestId};
 
-use crate::response::{SecurityHeaders, Transport};
+use crate::response::{RateLimitFields, SecurityHeaders, Transport};
 
 /// The name of the field that tells clients which request to ask us about.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -20,10 +20,22 @@ pub(crate) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// What is left of it.
 pub(crate) const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 
+/// The same, as it was told before there was a draft: how much there is, how much is left, and in how many seconds it is whole.
+const OLDER: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+];
+
 /// What an answer says of limits: nothing where there is none that clients are told of.
-pub(crate) fn told(limits: &Limits, standing: &Standing) -> Vec<(HeaderName, String)> {
-    let fields = [(POLICY, limits.policy_field(standing)), (STANDING, limits.standing_field(standing))];
-    fields.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+pub(crate) fn told(limits: &Limits, standing: &Standing, fields: RateLimitFields) -> Vec<(HeaderName, String)> {
+    let standard = [(POLICY, limits.policy_field(standing)), (STANDING, limits.standing_field(standing))];
+    let older = match fields {
+        RateLimitFields::Older => limits.older_fields(standing),
+        RateLimitFields::Standard => None,
+    };
+    let older = older.into_iter().flat_map(|values| OLDER.into_iter().zip(values.map(|value| value.to_string())));
+    standard.into_iter().filter(|(_, value)| !value.is_empty()).chain(older).collect()
 }
 
 /// A refusal as it goes out: a problem document (RFC 9457), or a gRPC status for a gRPC client.
@@ -36,7 +48,13 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// The answer to one refused request.
-    pub(crate) fn to(refusal: &Refusal, challenge: Vec<(HeaderName, String)>, id: RequestId, grpc: bool) -> Self {
+    pub(crate) fn to(
+        refusal: &Refusal,
+        challenge: Vec<(HeaderName, String)>,
+        id: RequestId,
+        grpc: bool,
+        fields: RateLimitFields,
+    ) -> Self {
         let answer = refusal.answer();
         let exceeded = if let Cause::Limited(exceeded) = refusal.cause() { Some(exceeded) } else { None };
         let exceeded = exceeded.map(|exceeded| (exceeded, &**refusal.rules().limits()));
@@ -48,7 +66,7 @@ impl Reply {
             if let Some(seconds) = exceeded.retry_after() {
                 reply.field(header::RETRY_AFTER, &seconds.to_string());
             }
-            for (name, value) in told(limits, exceeded.standing()) {
+            for (name, value) in told(limits, exceeded.standing(), fields) {
                 reply.field(name, &value);
             }
         }

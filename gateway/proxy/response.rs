@@ -23,6 +23,17 @@ pub struct ResponseSettings {
     pub security: SecurityHeaders,
     /// `Cache-Control` of what a caller with a token gets, where the backend has none.
     pub guarded_cache: HeaderValue,
+    /// In which fields clients are told of limits.
+    pub rate_limits: RateLimitFields,
+}
+
+/// In which fields clients are told of limits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RateLimitFields {
+    /// In `X-RateLimit-…` as well.
+    Older,
+    /// In `RateLimit` and `RateLimit-Policy`.
+    Standard,
 }
 
 /// How much of a response head is taken. Nothing here means unlimited: zero lets nothing through.

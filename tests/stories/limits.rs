@@ -177,6 +177,23 @@ async fn after_so_many_wrong_passwords_an_address_is_locked_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_locked_out_from_wherever_its_password_is_guessed() {
+    let limits = "  account: { failures: 2, within: 10m, lock: 15m, key: [\"path:account\"] }\n";
+    let more = "  - id: login\n    match: { host: \"*\", path: \"/login/{account}\" }\n    upstream: backend\n    auth: none\n    limits: [account]\n";
+    let proxy = "{ trusted_proxies: [\"127.0.0.1\"] }";
+    let gateway = Gateway::test().policies(&world(limits, "limits: [generous]", more)).clients(proxy).start().await;
+    let guess = async |account: &str, status: u16, from: &str| {
+        let path = format!("/login/{account}?status={status}");
+        gateway.send(gateway.request("POST", "acme", &path).header("x-forwarded-for", from)).await
+    };
+    assert_eq!(guess("ada", 401, "192.0.2.1").await.status, 401);
+    assert_eq!(guess("ADA", 401, "192.0.2.2").await.status, 401);
+    let refused = guess("%61da", 200, "192.0.2.3").await;
+    assert_eq!((refused.status, gateway.reason(&refused).as_str()), (429, "limit.lockout"));
+    assert_eq!(guess("bob", 401, "192.0.2.1").await.status, 401, "nobody else is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_budget_can_belong_to_a_claim_to_a_role_and_to_an_issuer() {
     let limits = "  org: { rate: 1/h, burst: 2, key: [\"claim:org\"] }\n  role: { rate: 1/h, burst: 4, key: [tenant, role, issuer] }\n";
     let setup = Gateway::test().policies(&world(limits, "limits: [org, role]\n    cost: 2", ""));
@@ -263,6 +280,24 @@ async fn neither_a_restart_nor_a_kill_gives_back_what_was_used_of_a_quota() {
     }
     let bob = ask(&gateway, "bob").await;
     assert!(bob.field("ratelimit").unwrap().starts_with("\"daily\";r=7"), "one, and once more what it was: {bob:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_know_no_better_are_told_in_older_fields_too() {
+    let gateway = Gateway::test().settings("response: { rate_limit_fields: older }\n").start().await;
+    let told = |answer: &crate::harness::Answer| {
+        ["limit", "remaining", "reset"]
+            .map(|name| answer.field(&format!("x-ratelimit-{name}")).unwrap().parse::<u32>().unwrap())
+    };
+    for left in (0..3).rev() {
+        let [limit, remaining, reset] = told(&gateway.get("acme", "/limited").await);
+        assert_eq!((limit, remaining), (1, left));
+        assert!(reset <= 3_600 * (3 - left));
+    }
+    let refused = gateway.get("acme", "/limited").await;
+    assert_eq!((refused.status, told(&refused)[1]), (429, 0));
+    let plain = Gateway::test().start().await;
+    assert_eq!(plain.get("acme", "/limited").await.field("x-ratelimit-limit"), None);
 }
 
 #[expect(clippy::disallowed_methods, reason = "it ends with its test's runtime")]

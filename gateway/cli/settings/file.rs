@@ -40,7 +40,9 @@ pub(crate) use issuer::{Authentication, Discovery, Introspection, Issuer, Jwks, 
 pub(crate) use keys::SigningKeys;
 pub(crate) use privacy::{PersonalField, Privacy, VaultInPostgresql};
 pub(crate) use redis::Redis;
-pub(crate) use response::{ContentTypeOptions, FrameOptions, GuardedCache, Hsts, ReferrerPolicy, Response};
+pub(crate) use response::{
+    ContentTypeOptions, FrameOptions, GuardedCache, Hsts, RateLimitFields, ReferrerPolicy, Response,
+};
 pub(crate) use upstream::{Address, Balance, Pool, Protocol, Timeouts, Upstream, UpstreamTls, Weighted};
 pub(crate) use vault::{AppRole, Kubernetes, Vault, VaultAuth};
 

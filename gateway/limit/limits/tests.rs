@@ -189,6 +189,7 @@ fn the_fields_say_what_was_promised_and_what_is_left() {
     );
     assert_eq!(limits.standing_field(&standing), r#""export";r=9;t=360"#);
     assert_eq!(standing.levels()[0].reset, Duration::from_millis(600));
+    assert_eq!(limits.older_fields(&standing), Some([10, 9, 360]));
     assert_eq!(drain(&limits, &[0, 1, 2], &anybody(), start), 9);
     let late = start + Duration::from_millis(48_500);
     let exceeded = limits.spend(&[0, 1, 2], &anybody(), ONE, late).unwrap_err();
@@ -311,7 +312,7 @@ proptest! {
                     KeyPart::Route => "r".into(),
                     KeyPart::Tenant => format!("{:?}", asker.tenant),
                     KeyPart::User => format!("{:?}", asker.user),
-                    KeyPart::ApiKey | KeyPart::Claim(_) | KeyPart::Issuer | KeyPart::Role => unreachable!(),
+                    KeyPart::ApiKey | KeyPart::Claim(_) | KeyPart::Issuer | KeyPart::Named(_) | KeyPart::Role => unreachable!(),
                 }).collect();
                 (limit.clone(), if missing { String::new() } else { own })
             }).collect();

@@ -11,7 +11,7 @@ use super::Written;
 use super::names::{Names, parse, shown};
 use crate::Known;
 use crate::known::Standing;
-use crate::limit::{Amount, KeyPart, LimitRule};
+use crate::limit::{Amount, KeyPart, KeySource, LimitRule};
 use crate::route::Route;
 use amount::Reader;
 
@@ -24,6 +24,7 @@ pub(super) const MOST: usize = 8;
 pub(super) struct Limits {
     names: Names<usize>,
     rules: Vec<LimitRule>,
+    sources: Vec<KeySource>,
 }
 
 impl Limits {
@@ -39,6 +40,10 @@ impl Limits {
         Some((place, rule))
     }
 
+    pub(super) fn sources(&self) -> &[KeySource] {
+        &self.sources
+    }
+
     pub(super) fn get(&self, place: usize) -> Option<&LimitRule> {
         self.rules.get(place)
     }
@@ -46,7 +51,8 @@ impl Limits {
     /// Whether a limit counts requests of which nobody knows yet who makes them.
     pub(super) fn counts_without_caller(&self, place: usize) -> bool {
         self.rules.get(place).is_some_and(|rule| {
-            matches!(rule.amount, Amount::Rate { .. }) && !rule.key.iter().any(KeyPart::needs_caller)
+            let known = |part: &KeyPart| matches!(part, KeyPart::ClientIp | KeyPart::Route);
+            matches!(rule.amount, Amount::Rate { .. }) && rule.key.iter().all(known)
         })
     }
 
@@ -57,7 +63,7 @@ impl Limits {
 
 /// Every limit, with what plans and tenants have of it; and every plan.
 pub(super) fn read(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> (Limits, Plans) {
-    let mut limits = Limits { names: Names::of("limit"), rules: Vec::new() };
+    let mut limits = Limits { names: Names::of("limit"), rules: Vec::new(), sources: Vec::new() };
     for Written { file, entries, .. } in files {
         for limit in &entries.limits {
             let place = limit.name.spot.place(file);
@@ -66,7 +72,7 @@ pub(super) fn read(files: &[Written<'_>], known: &Known, findings: &mut Findings
             let id: Option<LimitId> = parse(file, &limit.name, findings);
             let Some(entry) = &limit.entry else { continue };
             let amount = Reader { file }.limit(&limit.name, entry, findings);
-            let key = read_key(file, &entry.key, known, findings);
+            let key = read_key(file, &entry.key, known, &mut limits.sources, findings);
             let mode = entry.mode.as_ref().and_then(|mode| mode.0).unwrap_or_default();
             if let (Some(id), Some(amount)) = (id, amount) {
                 let (plans, tenants) = (Vec::new(), Vec::new());
@@ -78,12 +84,22 @@ pub(super) fn read(files: &[Written<'_>], known: &Known, findings: &mut Findings
     (limits, plans)
 }
 
-fn read_key(file: &Arc<str>, written: &At<Vec<At<String>>>, known: &Known, findings: &mut Findings) -> Vec<KeyPart> {
+fn read_key(
+    file: &Arc<str>,
+    written: &At<Vec<At<String>>>,
+    known: &Known,
+    sources: &mut Vec<KeySource>,
+    findings: &mut Findings,
+) -> Vec<KeyPart> {
     let mut key = Vec::new();
     for part in &written.value {
-        let read = match part.as_str().strip_prefix("claim:") {
-            Some(claim) => read_claim(file, part, claim, known, findings),
-            None => read_word(file, part, findings),
+        let read = match part.as_str().split_once(':') {
+            Some(("claim", claim)) => read_claim(file, part, claim, known, findings),
+            Some(("header", name)) => {
+                read_header(file, part, name, findings).and_then(|it| named(file, part, it, sources, findings))
+            }
+            Some(("path", name)) => named(file, part, KeySource::Path(name.into()), sources, findings),
+            Some(_) | None => read_word(file, part, findings),
         };
         match read {
             Some(read) if key.contains(&read) => {
@@ -107,6 +123,43 @@ fn read_word(file: &Arc<str>, part: &At<String>, findings: &mut Findings) -> Opt
         findings.push(Finding::error(part.spot.place(file), message).did_you_mean(part.as_str(), words));
     }
     found.map(|(_, part)| part)
+}
+
+/// How many places limits may count by that nobody has verified: each request looks at all of them.
+const NAMED: usize = 4;
+
+fn named(
+    file: &Arc<str>,
+    part: &At<String>,
+    source: KeySource,
+    sources: &mut Vec<KeySource>,
+    findings: &mut Findings,
+) -> Option<KeyPart> {
+    let place = sources.iter().position(|known| *known == source);
+    if place.is_none() && sources.len() >= NAMED {
+        let message = format!("limits count by at most {NAMED} fields and places in paths");
+        findings.push(Finding::error(part.spot.place(file), message));
+        return None;
+    }
+    let place = place.unwrap_or_else(|| {
+        sources.push(source);
+        sources.len() - 1
+    });
+    Some(KeyPart::Named(place))
+}
+
+fn read_header(file: &Arc<str>, part: &At<String>, name: &str, findings: &mut Findings) -> Option<KeySource> {
+    let mut refuse = |message: &str, help: &str| {
+        findings.push(Finding::error(part.spot.place(file), message.to_owned()).help(help.to_owned()));
+        None
+    };
+    match name.parse::<http::HeaderName>() {
+        Ok(name) if ["authorization", "cookie", "x-api-key", "dpop"].contains(&name.as_str()) => {
+            refuse("what proves who asks is no name of a budget", "write `user`, `api_key` or a claim")
+        }
+        Ok(name) => Some(KeySource::Header(name.as_str().into())),
+        Err(_) => refuse("this is not the name of a field", "for example `header:X-Account`"),
+    }
 }
 
 fn read_claim(

@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
         let owner = pattern.as_ref().and_then(|it| self.owner(entry, it, access.as_ref(), findings));
         let mode = self.mode(entry, access.as_ref(), findings);
         let deny_as = self.deny_as(entry, access.as_ref(), findings);
-        let limits = self.route_limits(limits, access.as_ref(), findings);
+        let limits = self.route_limits(limits, access.as_ref(), pattern.as_ref(), findings);
         let cost = self.cost(cost.as_ref(), &limits, findings);
         let max_body = match max_body {
             Some(text) => parse(self.file, text, findings),

@@ -36,7 +36,7 @@ pub(crate) struct LimitEntry {
     #[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h|d)$"))]
     pub(crate) lock: Option<At<String>>,
     /// Who shares a budget: requests that are the same in all of these. `tenant`, `user`, `client_ip`, `route`, `api_key`, `role`,
-    /// `issuer`, or `claim:` and a name under `claims` in cloister.yaml.
+    /// `issuer`, `claim:` and a name under `claims` in cloister.yaml, `header:` and a field, or `path:` and a parameter of the path.
     #[schemars(length(min = 1))]
     pub(crate) key: At<Vec<At<String>>>,
     /// `shadow`: it refuses nothing, and says what it would have refused. `enforce` if it is left out.

@@ -156,6 +156,32 @@ fn an_unknown_plan_in_a_table_is_said_and_keeps_its_tenant() {
 }
 
 #[test]
+fn an_account_is_named_in_a_field_or_in_a_segment_that_the_path_has() {
+    let limit =
+        |name: &str, key: &str| format!("  {name}: {{ failures: 5, within: 1m, lock: 1m, key: [\"{key}\"] }}\n");
+    let one = limit("a", "header:X-Account") + &limit("b", "path:account");
+    let text = file(&one, "limits: [a, b]").replace("/api/orders", "/api/login/{account}");
+    let policy = compiled(&text).policy;
+    let route = &policy.routes()[0];
+    assert_eq!(route.parameter("/api/login/ada", "account"), Some("ada"));
+    assert_eq!(policy.sources().len(), 2);
+    let more = one
+        + &limit("c", "header:X Y")
+        + &limit("d", "header:Authorization")
+        + &limit("e", "path:c")
+        + &limit("f", "path:d")
+        + &limit("g", "path:e")
+        + &limit("h", "query:x");
+    insta::assert_snapshot!(refused(&file(&more, "limits: [a, b]")), @r#"
+p.yaml:4:49 this is not the name of a field (for example `header:X-Account`)
+p.yaml:5:49 what proves who asks is no name of a budget (write `user`, `api_key` or a claim)
+p.yaml:8:49 limits count by at most 4 fields and places in paths
+p.yaml:9:49 `query:x` is not known here
+p.yaml:18:15 limit `b` counts by `{account}`, which this path does not have
+"#);
+}
+
+#[test]
 fn on_arrival_requests_are_counted_by_their_address_alone() {
     let limits = "  ip: { rate: 10/s, burst: 5, key: [client_ip] }
   a: { rate: 10/s, burst: 5, key: [client_ip] }

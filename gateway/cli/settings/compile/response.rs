@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use policy::response_field;
-use proxy::{ResponseBounds, ResponseSettings, SecurityHeaders};
+use proxy::{RateLimitFields, ResponseBounds, ResponseSettings, SecurityHeaders};
 use terms::Finding;
 use yaml::At;
 
@@ -25,6 +25,7 @@ impl Compiler<'_> {
             frame_options,
             referrer_policy,
             guarded_cache,
+            rate_limit_fields,
         } = response;
         let remove: Vec<_> = remove.iter().map(|name| self.removed(name)).collect();
         let age = hsts_max_age.0;
@@ -58,6 +59,10 @@ impl Compiler<'_> {
                         Some(HeaderValue::from_static("strict-origin-when-cross-origin"))
                     }
                 },
+            },
+            rate_limits: match rate_limit_fields {
+                file::RateLimitFields::Older => RateLimitFields::Older,
+                file::RateLimitFields::Standard => RateLimitFields::Standard,
             },
             guarded_cache: HeaderValue::from_static(match guarded_cache {
                 GuardedCache::Private => "private",

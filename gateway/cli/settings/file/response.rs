@@ -34,6 +34,8 @@ pub(crate) struct Response {
     pub(crate) referrer_policy: ReferrerPolicy,
     /// `Cache-Control` of what a caller with a token gets, where the backend has none.
     pub(crate) guarded_cache: GuardedCache,
+    /// In which fields clients are told of limits.
+    pub(crate) rate_limit_fields: RateLimitFields,
 }
 
 impl Default for Response {
@@ -49,6 +51,7 @@ impl Default for Response {
             frame_options: FrameOptions::default(),
             referrer_policy: ReferrerPolicy::default(),
             guarded_cache: GuardedCache::default(),
+            rate_limit_fields: RateLimitFields::default(),
         }
     }
 }
@@ -77,6 +80,17 @@ pub(crate) enum ContentTypeOptions {
     /// Browsers do not guess what a response is.
     #[default]
     Nosniff,
+}
+
+/// In which fields clients are told of limits.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RateLimitFields {
+    /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
+    #[default]
+    Standard,
+    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` as well: of the tightest limit, the last in seconds.
+    Older,
 }
 
 /// `X-Frame-Options`.

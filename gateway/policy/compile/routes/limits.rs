@@ -7,7 +7,8 @@ use yaml::At;
 
 use super::Reader;
 use crate::compile::limits::MOST;
-use crate::limit::KeyPart;
+use crate::limit::{KeyPart, KeySource};
+use crate::pattern::Pattern;
 use crate::route::Access;
 
 impl Reader<'_> {
@@ -15,6 +16,7 @@ impl Reader<'_> {
         &self,
         written: &[At<String>],
         access: Option<&Access>,
+        pattern: Option<&Pattern>,
         findings: &mut Findings,
     ) -> Vec<usize> {
         let mut limits = Vec::with_capacity(written.len());
@@ -28,6 +30,16 @@ impl Reader<'_> {
                 findings.push(
                     Finding::error(self.place(name), message).help("use a limit whose key is `client_ip` or `route`"),
                 );
+            }
+            for place in rule.iter().flat_map(|rule| &rule.key) {
+                let KeyPart::Named(place) = place else { continue };
+                if let (Some(KeySource::Path(parameter)), Some(pattern)) = (self.limits.sources().get(*place), pattern)
+                    && pattern.path.parameter(parameter).is_none()
+                {
+                    let message =
+                        format!("limit `{}` counts by `{{{parameter}}}`, which this path does not have", name.value);
+                    findings.push(Finding::error(self.place(name), message));
+                }
             }
             if limits.contains(&index) {
                 findings.push(Finding::error(self.place(name), "this limit stands here twice"));
