@@ -13,7 +13,7 @@
 //! and is not ready in time is killed first.
 //!
 //! What is not handed over: connections (they come to their end where they are), counts of limits (full buckets in the new
-//! process), verified tokens and the keys of issuers (fetched anew).
+//! process; of quotas what was kept when it started), verified tokens and the keys of issuers (fetched anew).
 
 mod channel;
 mod new;
