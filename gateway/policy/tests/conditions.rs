@@ -377,3 +377,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_fact_is_what_it_is_called() {
+    let judged = |when: &str, change: &dyn Fn(&mut Question)| {
+        let text = format!(
+            "tenants: {{ acme: {{ status: active, plan: gold, region: eu }} }}\nroles: {{ a: {{ allow: [\"x:read\"] }} }}\nroutes:\n  \
+             - id: one\n    match: {{ host: \"{{tenant}}.localhost\", path: \"/p/{{id}}/{{user}}\" }}\n    upstream: orders\n    \
+             auth: {{ issuers: [dev], tenant_from: [host, token], api_keys: true }}\n    allow: {{ GET: \"x:read\" }}\n    when: |\n      {when}\n"
+        );
+        let who = Who { role: "a", client: Some("192.0.2.7"), age: Some(60), ..CLERK };
+        let mut question = question("GET https://t.localhost/p/7/ada", who);
+        if let Some(asker) = &mut question.asker {
+            asker.assurance.acr = Some("silver".into());
+            asker.assurance.amr = vec!["pwd".into(), "otp".into()];
+        }
+        change(&mut question);
+        compiled(&text).policy.explain(&question).reason
+    };
+    for when in [
+        "request.method == 'GET'",
+        "request.host == 'acme.localhost'",
+        "request.path == '/p/7/ada'",
+        "request.route == 'one'",
+        "request.params.id == '7' && request.params['user'] == 'ada'",
+        "ip_in(request.client, '192.0.2.7')",
+        "caller.subject == 'ada'",
+        "caller.issuer == 'dev'",
+        "caller.acr == 'silver'",
+        "caller.amr == ['pwd', 'otp']",
+        "caller.age == duration('1m')",
+        "!caller.is_service && !has(caller.api_key)",
+        "member.roles == ['a']",
+        "tenant.id == 'acme'",
+        "tenant.plan == 'gold'",
+        "tenant.region == 'eu'",
+        "now == timestamp('2026-11-27T08:30:00Z')",
+    ] {
+        assert_eq!(judged(when, &|_| {}), Reason::Allowed, "{when}");
+        assert_eq!(judged(&format!("!({when})"), &|_| {}), Reason::PolicyDenied, "{when}");
+    }
+    let by_key = |question: &mut Question| {
+        if let Some(asker) = &mut question.asker {
+            asker.key = Some(crate::ShownKey { id: "ABCDEFabcdef".to_owned(), standing: String::new(), refused: None });
+        }
+    };
+    assert_eq!(judged("caller.api_key == 'ABCDEFabcdef' && !caller.is_service", &by_key), Reason::Allowed);
+}
