@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use terms::{Author, IssuerId, LimitId, Reason, RequestId, RouteId, TenantId, UpstreamId};
+use terms::{Author, IssuerId, Reason, RequestId, RoleName, RouteId, TenantId, UpstreamId};
 
 use crate::{Prunable, Pseudonym};
 
@@ -23,6 +24,8 @@ pub struct Entry<'a> {
     pub personal: Option<Personal<'a>>,
     /// Which issuer vouched for the subject.
     pub issuer: Option<&'a IssuerId>,
+    /// The roles that were looked at for the decision. Left out of the record, all of them, where they are too many for it.
+    pub roles: Option<&'a [RoleName]>,
     /// What the API key is called that was shown. No secret. At most 12 characters are kept.
     pub key: Option<&'a str>,
     /// The client's address. The record keeps its first 24 bits (IPv4) or 48 bits (IPv6).
@@ -66,6 +69,7 @@ impl<'a> Entry<'a> {
             subject: None,
             personal: None,
             issuer: None,
+            roles: None,
             key: None,
             client: None,
             method: None,

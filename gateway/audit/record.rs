@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use terms::{Author, ClassName};
+use terms::{Author, ClassName, RoleName};
 
 use crate::line::Line;
 use crate::{
@@ -21,6 +21,11 @@ pub const fn record_schema() -> &'static str {
 pub(crate) const PREFIX_MAX: usize = 1744;
 /// The longest rest of a request record, in bytes.
 pub(crate) const SUFFIX_MAX: usize = 256;
+
+/// The longest list of roles in a record, in bytes.
+const ROLES_MAX: usize = 400;
+/// What comes after the roles in the prefix takes less, in bytes.
+const DECISION_MAX: usize = 128;
 
 pub(crate) const INTERRUPTED: &str = ",\"end\":\"interrupted\"}";
 pub(crate) const ABANDONED: &str = ",\"end\":\"abandoned\"}";
@@ -106,10 +111,27 @@ pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entr
             line.word(r#","would":""#, would.as_str());
         }
     }
+    if let Some(roles) = entry.roles {
+        self::roles(line, roles);
+    }
     line.word(r#","decision":""#, entry.decision.as_str());
     let reason = line.len();
     line.word(r#","reason":""#, entry.reason.as_str());
     reason
+}
+
+/// With spaces between: a name has none. All of them or none: who reads some of them would take them for all.
+fn roles(line: &mut Line, roles: &[RoleName]) {
+    let length = roles.iter().map(|role| role.as_str().len() + 1).sum::<usize>();
+    if length > ROLES_MAX || line.len() + length > PREFIX_MAX - DECISION_MAX {
+        return;
+    }
+    line.raw(r#","roles":""#);
+    for (at, role) in roles.iter().enumerate() {
+        line.raw(if at == 0 { "" } else { " " });
+        line.raw(role.as_str());
+    }
+    line.raw("\"");
 }
 
 /// Where the stage of a request's record stands: the fields before it have fixed lengths.

@@ -2,7 +2,7 @@ use std::net::Ipv6Addr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
-use terms::{Reason, RequestId};
+use terms::{Reason, RequestId, RoleName};
 
 use super::*;
 use crate::{Decision, Digest, Echo, End, LogKey, Protocol, Row};
@@ -15,12 +15,14 @@ fn the_longest_record_fits_a_slot() {
     let tenant = "t".repeat(63).parse().unwrap();
     let (issuer, route, upstream) = (name.parse().unwrap(), name.parse().unwrap(), name.parse().unwrap());
     let limit = name.parse().unwrap();
+    let roles: Vec<RoleName> = vec![name.parse().unwrap(); 6];
     let longest = Reason::ALL.iter().max_by_key(|reason| reason.as_str().len()).unwrap();
     let wide = "\u{7f}\"\u{1F600}".repeat(300);
     let entry = Entry {
         tenant: Some(&tenant),
         subject: Some(key.pseudonym(&issuer, &"s".repeat(255).parse().unwrap())),
         issuer: Some(&issuer),
+        roles: Some(&roles),
         key: Some("ABCDEFabcdef"),
         personal: Some(Personal { key: "AAAAAAAA", sealed: &[0xff; PERSONAL_MAX] }),
         client: Some(Ipv6Addr::from(u128::MAX).into()),
@@ -54,6 +56,31 @@ fn the_longest_record_fits_a_slot() {
     suffix(&mut line, &outcome);
     assert!(line.len() - cut <= SUFFIX_MAX, "{}", line.len() - cut);
     assert!(line.as_bytes().is_ascii());
+}
+
+/// Who reads a record must not take some of the roles for all of them.
+#[test]
+fn roles_are_on_record_whole_or_not_at_all() {
+    let said = |roles: &[String], host: &str| {
+        let roles: Vec<RoleName> = roles.iter().map(|role| role.parse().unwrap()).collect();
+        let entry = Entry {
+            roles: Some(&roles),
+            host: Some(host),
+            rule: Some(host),
+            ..Entry::new(RequestId::from(1), UNIX_EPOCH, Decision::Deny, Reason::PolicyDenied)
+        };
+        let mut line = Line::new();
+        prefix(&mut line, "edge-1", Stage::Final, &entry);
+        assert!(line.len() <= PREFIX_MAX);
+        suffix(&mut line, &Outcome::default());
+        Row::parse(line.as_bytes()).unwrap().roles
+    };
+    let name = |length: usize| "r".repeat(length);
+    assert_eq!(said(&[], "h").as_deref(), Some(""));
+    assert_eq!(said(&["clerk".into(), "billing:admin".into()], "h").as_deref(), Some("clerk billing:admin"));
+    let most = [vec![name(64); 6], vec![name(9)]].concat();
+    assert_eq!(said(&most, "h"), Some(most.join(" ")));
+    assert_eq!(said(&[vec![name(64); 6], vec![name(10)]].concat(), "h"), None);
 }
 
 proptest! {
