@@ -8,11 +8,13 @@ use crate::log_fault;
 use crate::which::Which;
 
 mod audit;
+mod policy;
 mod privacy;
 
 pub(crate) use audit::{
     Audit, Clock, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify, Witness,
 };
+pub(crate) use policy::{Diff, Replay};
 pub(crate) use privacy::{At, Hold, Ordered, Privacy, Whom};
 
 /// Cloister: a security gateway for multi-tenant SaaS.
@@ -29,7 +31,7 @@ pub(crate) struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done, and the answer is yes
-  1  done, and the answer is no: a policy test failed, the log does not verify, a tour step went wrong
+  1  done, and the answer is no: a policy test failed, policies differ, the log does not verify, a tour step went wrong
   2  not done: the command line, a file or the environment is not as it must be; each finding is on standard error
   3  not done: something broke while running
   4  not done: a hold forbids to erase whom it is about
@@ -48,6 +50,17 @@ pub(crate) enum Command {
     Test(Check),
     /// Say how one request would be decided, and which rules were asked in which order.
     Explain(Explain),
+    /// Say what another set of policy files would change: who gains what, who loses what, and what else differs. Exit code 1:
+    /// something does.
+    ///
+    /// Every kind of request that either set tells from others is looked at with every role, everybody and every service.
+    Diff(Diff),
+    /// Make recorded decisions again by another set of policy files: what would be newly allowed, what newly denied, for whom.
+    /// Exit code 1: something would be.
+    ///
+    /// What a record does not say (paths, claims) is not guessed: such requests are counted as unknown, with the reason. Tokens
+    /// that were taken back, limits and backends stay as they were.
+    Replay(Replay),
     /// Print the JSON Schema of a file format.
     Schema {
         /// Which one.

@@ -18,12 +18,14 @@ mod on_record;
 mod proofs;
 mod query;
 mod recheck;
+mod replay;
 mod report;
 mod rows;
 mod tail;
 mod verify;
 
 pub(crate) use proofs::read_policy;
+pub(crate) use replay::run as replay;
 pub(crate) use report::schema as report_schema;
 
 /// Runs one of the commands.

@@ -26,6 +26,7 @@ mod delivering;
 mod demonstrate;
 mod derived;
 mod desk;
+mod diff;
 mod drain;
 mod explain;
 mod failure;
@@ -109,6 +110,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Demo(arguments) => demonstrate::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments, &SystemClock),
         Command::Keys(command) => keys::run(command),
         Command::Privacy(command) => privacy::run(&command, &SystemClock),
@@ -121,6 +123,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
             let origin = if upgrade { Origin::upgrade(&loaded.settings.state)? } else { Origin::start()? };
             serve::Gateway::assemble(loaded, &files.policies, clock, origin)?.serve(Vec::new())
         }
+        Command::Replay(arguments) => audit_log::replay(&arguments),
         Command::Revocations(command) => revocations::run(&command, &SystemClock),
         Command::Schema { of } => schema(of),
         Command::Test(arguments) => check::test(&arguments),

@@ -42,6 +42,7 @@
 #![forbid(unsafe_code)]
 
 mod case;
+mod compare;
 mod compile;
 mod condition;
 mod cors;
@@ -57,6 +58,7 @@ mod limit;
 mod method;
 mod pattern;
 mod policy;
+mod replay;
 mod role;
 mod route;
 mod schema;
@@ -67,6 +69,7 @@ mod tests;
 
 pub use crate::condition::{Caller, Facts, Proof};
 pub use case::CaseResult;
+pub use compare::{Change, Turn};
 pub use compile::{Compiled, Source, canonical_bytes, compile};
 pub use cors::Cors;
 pub use decide::{Decision, Denial, RuleId};
@@ -81,6 +84,8 @@ pub use policy::Policy;
 pub use route::{
     AcceptsKeys, Access, Demands, DenyAs, Mode, OnFailure, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade,
 };
+pub use replay::{Recorded, Replay, Replayed};
+pub use route::{AcceptsKeys, Access, Demands, OnFailure, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};
 pub use schema::schema;
 pub use service::{Recognised, Service, ServiceMark, Services};
 pub use table::Matched;

@@ -262,5 +262,6 @@ impl fmt::Display for PathPattern {
     }
 }
 
+mod region;
 #[cfg(test)]
 mod tests;

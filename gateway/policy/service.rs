@@ -73,6 +73,11 @@ impl Services {
         self.by_name.get(name)
     }
 
+    /// Every service, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.by_name.values()
+    }
+
     /// Every name.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(Subject::as_str)

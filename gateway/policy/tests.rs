@@ -2,6 +2,7 @@
 
 mod clients;
 mod conditions;
+mod compare;
 mod demands;
 mod destination;
 mod examples;
@@ -12,6 +13,7 @@ mod lookup;
 mod opaque;
 mod own;
 mod promise;
+mod replay;
 mod retention;
 mod roles;
 mod services;

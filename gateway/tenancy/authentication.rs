@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use terms::Reason;
@@ -37,6 +38,14 @@ pub struct Mfa {
     pub amr: Vec<Box<str>>,
     /// or one of these for `acr`.
     pub acr: Vec<Box<str>>,
+}
+
+impl fmt::Display for Mfa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let amr = self.amr.iter().map(|method| format!("amr {method}"));
+        let texts: Vec<String> = amr.chain(self.acr.iter().map(|class| format!("acr {class}"))).collect();
+        f.write_str(&texts.join(" or "))
+    }
 }
 
 /// Why it is not enough that a token is good.

@@ -17,6 +17,11 @@ impl Members {
         self.0.get(tenant)?.get(subject)
     }
 
+    /// Every membership, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&TenantId, &Subject, &Arc<[RoleName]>)> {
+        self.0.iter().flat_map(|(tenant, of)| of.iter().map(move |(subject, roles)| (tenant, subject, roles)))
+    }
+
     /// How many memberships there are.
     #[must_use]
     pub fn len(&self) -> usize {

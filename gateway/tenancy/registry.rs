@@ -62,6 +62,19 @@ pub enum Status {
     Unreadable,
 }
 
+impl Status {
+    /// The word for it, as files and tables have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Closed => "closed",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
 /// All tenants there are. A look-up costs the same with ten and with ten thousand of them.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::Networks;
@@ -26,6 +27,16 @@ impl Clients {
     #[must_use]
     pub fn are_everybody(&self) -> bool {
         self.allow.is_none() && self.deny.is_empty()
+    }
+}
+
+impl fmt::Display for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.allow {
+            None => f.write_str("everywhere")?,
+            Some(allow) => write!(f, "{allow}")?,
+        }
+        if self.deny.is_empty() { Ok(()) } else { write!(f, " without {}", self.deny) }
     }
 }
 

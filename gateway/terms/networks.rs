@@ -111,6 +111,19 @@ fn holds<A: Copy + Ord>(ranges: &[(A, A)], address: A) -> bool {
     after.checked_sub(1).and_then(|at| ranges.get(at)).is_some_and(|(_, last)| address <= *last)
 }
 
+/// As ranges of addresses: `192.0.2.0-192.0.2.255`; nothing, if there are none.
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let v4 = self.v4.iter().map(|(first, last)| (IpAddr::from(*first), IpAddr::from(*last)));
+        let v6 = self.v6.iter().map(|(first, last)| (IpAddr::from(*first), IpAddr::from(*last)));
+        for (at, (first, last)) in v4.chain(v6).enumerate() {
+            f.write_str(if at == 0 { "" } else { ", " })?;
+            if first == last { write!(f, "{first}")? } else { write!(f, "{first}-{last}")? }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,50 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Format;
+
+/// Two sets of policy files.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Diff {
+    /// A folder with policy files: those of before.
+    pub(crate) old: PathBuf,
+    /// Another: those to come.
+    pub(crate) new: PathBuf,
+    /// The configuration that both fit.
+    #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+    pub(crate) config: PathBuf,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// Records and a set of policy files.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Replay {
+    /// The folder of an audit log.
+    pub(crate) log: PathBuf,
+    /// A folder with policy files: those to come.
+    pub(crate) new: PathBuf,
+    /// Those of before: the routes of the records are looked up there.
+    #[arg(long, env = "CLOISTER_POLICIES", value_name = "FOLDER", default_value = "policies")]
+    pub(crate) policies: PathBuf,
+    /// The configuration that both fit.
+    #[arg(long, env = "CLOISTER_CONFIG", value_name = "FILE", default_value = "config/cloister.yaml")]
+    pub(crate) config: PathBuf,
+    /// Only this tenant.
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Only from this time on: RFC 3339, for example 2026-11-23T12:00:00Z, or how long ago, for example -1h
+    #[arg(long, allow_hyphen_values = true, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Only before this time.
+    #[arg(long, allow_hyphen_values = true, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// So many lines of changes at most, those with the most requests.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}

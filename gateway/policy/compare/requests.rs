@@ -1,0 +1,147 @@
+//! Who may send which requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use terms::{Reason, RoleName};
+
+use crate::Service;
+use crate::compare::{Change, Turn};
+use crate::decide::Decision;
+use crate::method::METHODS;
+use crate::pattern::{HostPattern, PathPattern};
+use crate::policy::Policy;
+use crate::route::{Access, Route};
+
+/// A method that no file can name: it stands for all others.
+const OTHER: &str = "OTHER";
+
+/// Who asks.
+#[derive(Clone, Debug)]
+enum Who {
+    /// Somebody without a token.
+    Everybody,
+    /// A member with this role and no other.
+    Role(RoleName),
+    Service(Arc<Service>),
+}
+
+impl Who {
+    fn name(&self) -> String {
+        match self {
+            Self::Everybody => "everybody".to_owned(),
+            Self::Role(role) => format!("role {role}"),
+            Self::Service(service) => format!("service {}", service.name),
+        }
+    }
+}
+
+/// What becomes of a request, as far as the policy alone decides.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fate {
+    Allowed,
+    Refused(Reason),
+}
+
+impl Fate {
+    fn text(self) -> String {
+        match self {
+            Self::Allowed => "allowed".to_owned(),
+            Self::Refused(reason) => reason.to_string(),
+        }
+    }
+}
+
+/// One request of each kind that either policy tells from others.
+pub(super) struct Sample {
+    pub(super) host: String,
+    pub(super) path: String,
+}
+
+pub(super) fn compare(old: &Policy, new: &Policy, changes: &mut BTreeSet<Change>) {
+    let everyone = everyone(old, new);
+    // Of one kind of change there is one line, with all its methods.
+    let mut found: BTreeMap<Change, BTreeSet<&str>> = BTreeMap::new();
+    for Sample { host, path } in samples(old, new) {
+        for method in METHODS.into_iter().chain([OTHER]) {
+            let (before, after) = (old.route(&host, &path, method), new.route(&host, &path, method));
+            let (before, after) = (before.map(|it| &**it.route), after.map(|it| &**it.route));
+            let Some(described) = after.or(before) else { continue };
+            for who in &everyone {
+                let (was, will_be) = (fate(old, before, method, who), fate(new, after, method, who));
+                let turn = match (was, will_be) {
+                    _ if was == will_be => continue,
+                    (Fate::Refused(_), Fate::Allowed) => Turn::Gains,
+                    (Fate::Allowed, Fate::Refused(_)) => Turn::Loses,
+                    // Whoever cannot get in is told why in another word: that is no news of a role.
+                    (Fate::Allowed | Fate::Refused(_), _) => continue,
+                };
+                let what = format!("{}{}", described.host, described.template);
+                let change = Change { turn, who: who.name(), what, before: was.text(), after: will_be.text() };
+                found.entry(change).or_default().insert(method);
+            }
+        }
+    }
+    changes.extend(found.into_iter().map(|(change, methods)| {
+        let methods: Vec<&str> = methods.into_iter().collect();
+        let methods = if methods.len() > METHODS.len() { "*".to_owned() } else { methods.join(",") };
+        Change { what: format!("{methods} {}", change.what), ..change }
+    }));
+}
+
+fn everyone(old: &Policy, new: &Policy) -> Vec<Who> {
+    let roles: BTreeSet<&RoleName> = old.roles().chain(new.roles()).collect();
+    // A service is what the new files say that it is; one that is gone, what the old ones said.
+    let gone = old.services().iter().filter(|service| new.services().named(service.name.as_str()).is_none());
+    let services = new.services().iter().chain(gone).map(|service| Who::Service(Arc::clone(service)));
+    let roles = roles.into_iter().cloned().map(Who::Role);
+    std::iter::once(Who::Everybody).chain(roles).chain(services).collect()
+}
+
+fn fate(policy: &Policy, route: Option<&Route>, method: &str, who: &Who) -> Fate {
+    let Some(route) = route else { return Fate::Refused(Reason::RouteUnknown) };
+    let none = Vec::new();
+    let named = |service: &Service| policy.services().named(service.name.as_str());
+    let roles = match (&route.access, who) {
+        (Access::Public, Who::Everybody) => &none[..],
+        // What everybody may do, those with a role may do, too: it is said once.
+        (Access::Public, Who::Role(_) | Who::Service(_)) => return Fate::Refused(Reason::RouteUnknown),
+        (Access::Guarded { .. }, Who::Everybody | Who::Service(_)) => return Fate::Refused(Reason::AuthMissing),
+        (Access::Guarded { .. }, Who::Role(role)) => std::slice::from_ref(role),
+        (Access::Services { .. }, Who::Everybody | Who::Role(_)) => return Fate::Refused(Reason::AuthInvalidService),
+        (Access::Services { authorities, .. }, Who::Service(service)) => match named(service) {
+            Some(service) if authorities.contains(&service.authority) => &service.roles[..],
+            Some(_) | None => return Fate::Refused(Reason::AuthInvalidService),
+        },
+    };
+    match policy.decide(route, method, roles) {
+        Decision::Allow { .. } => Fate::Allowed,
+        Decision::Deny(denial) => Fate::Refused(denial.reason()),
+    }
+}
+
+/// Of each host that either policy names: the paths of each pattern, and of what each two have in common.
+pub(super) fn samples(old: &Policy, new: &Policy) -> Vec<Sample> {
+    let patterns: Vec<(&HostPattern, &PathPattern)> =
+        old.routes.iter().chain(&new.routes).map(|route| (&route.pattern.host, &route.pattern.path)).collect();
+    let hosts: BTreeSet<String> = patterns.iter().map(|(host, _)| host.sample()).collect();
+    let deepest = patterns.iter().map(|(_, path)| path.segments.len()).max().unwrap_or(0);
+    let depths: Vec<usize> = (0..=deepest + 1).collect();
+    let mut samples = Vec::new();
+    for host in hosts {
+        let mut here: Vec<&PathPattern> = Vec::new();
+        for (of, path) in &patterns {
+            if of.matches(&host).is_some() && !here.contains(path) {
+                here.push(path);
+            }
+        }
+        let mut paths: BTreeSet<String> = here.iter().flat_map(|path| path.samples(&depths)).collect();
+        for (at, one) in here.iter().enumerate() {
+            for two in here.iter().skip(at + 1) {
+                paths.extend(one.meet(two).iter().flat_map(|both| both.samples(&depths)));
+            }
+        }
+        samples.extend(paths.into_iter().map(|path| Sample { host: host.clone(), path }));
+    }
+    samples
+}
