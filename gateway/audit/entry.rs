@@ -1,8 +1,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use terms::{Author, IssuerId, LimitId, Reason, RequestId, RouteId, TenantId, UpstreamId};
-use terms::{Author, IssuerId, Reason, RequestId, RoleName, RouteId, TenantId, UpstreamId};
+use terms::{Author, IssuerId, LimitId, Reason, RequestId, RoleName, RouteId, TenantId, UpstreamId};
 
 use crate::{Prunable, Pseudonym};
 

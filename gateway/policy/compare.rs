@@ -1,6 +1,7 @@
 //! What another set of files would change: who may do more than before, who less, and what is asked of everybody else.
 
 mod demands;
+mod limits;
 mod requests;
 mod tenants;
 
@@ -66,6 +67,7 @@ impl Policy {
         let mut changes = BTreeSet::new();
         requests::compare(self, new, &mut changes);
         demands::compare(self, new, &mut changes);
+        limits::compare(self, new, &mut changes);
         tenants::compare(self, new, &mut changes);
         changes.into_iter().collect()
     }

@@ -36,6 +36,7 @@ mod limits;
 mod log_keys;
 mod matrix;
 mod notices;
+mod policies;
 mod privacy;
 mod protocols;
 mod provider;

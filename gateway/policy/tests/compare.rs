@@ -9,6 +9,8 @@ roles:
   viewer: { allow: ["order:read"] }
   clerk: { inherits: [viewer], allow: ["order:write"] }
 members: { acme: { ada: [clerk], bob: [viewer] } }
+plans: { gold: { per_tenant: { rate: 20/s, burst: 40 } } }
+limits: { per_tenant: { rate: 10/s, burst: 20, key: [tenant] } }
 services:
   billing: { authority: partners, san: "spiffe://p/billing", tenant: acme, roles: [viewer] }
 routes:
@@ -36,7 +38,7 @@ fn the_same_files_change_nothing_and_neither_do_comments_and_order() {
 
 #[test]
 fn who_gains_and_who_loses_is_said_with_what_it_is_about() {
-    let cases: [(&str, &str, &[&str]); 9] = [
+    let cases: [(&str, &str, &[&str]); 10] = [
         (
             r#"viewer: { allow: ["order:read"] }"#,
             r#"viewer: { allow: ["order:*"] }"#,
@@ -74,6 +76,14 @@ fn who_gains_and_who_loses_is_said_with_what_it_is_about() {
             &[
                 "differs | tenant globex | clients | everywhere → 192.0.2.0-192.0.2.255",
                 "differs | tenant globex | mfa | none → amr mfa",
+            ],
+        ),
+        (
+            "rate: 10/s, burst: 20, key: [tenant]",
+            "rate: 5/s, burst: 20, key: [tenant, route]",
+            &[
+                "differs | limit per_tenant | key | tenant → tenant, route",
+                "differs | limit per_tenant | of everybody | 10/s, 20 at once → 5/s, 20 at once",
             ],
         ),
         (
