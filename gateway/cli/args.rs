@@ -14,7 +14,7 @@ mod privacy;
 pub(crate) use audit::{
     Audit, Clock, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify, Witness,
 };
-pub(crate) use policy::{Diff, Replay};
+pub(crate) use policy::{Bundle, Diff, Replay};
 pub(crate) use privacy::{At, Hold, Ordered, Privacy, Whom};
 
 /// Cloister: a security gateway for multi-tenant SaaS.
@@ -55,6 +55,9 @@ pub(crate) enum Command {
     ///
     /// Every kind of request that either set tells from others is looked at with every role, everybody and every service.
     Diff(Diff),
+    /// Sign folders of policy files, so that a gateway takes no others.
+    #[command(subcommand)]
+    Bundle(Bundle),
     /// Make recorded decisions again by another set of policy files: what would be newly allowed, what newly denied, for whom.
     /// Exit code 1: something would be.
     ///

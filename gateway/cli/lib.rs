@@ -20,6 +20,7 @@ mod audit_log;
 mod audit_uses;
 mod backend_events;
 mod background;
+mod bundles;
 mod check;
 mod cosigning;
 mod delivering;
@@ -69,6 +70,7 @@ mod settings;
 mod signing;
 mod tasks;
 mod telemetry;
+mod trusted;
 mod upgrade;
 mod watch_files;
 mod watch_store;
@@ -104,6 +106,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::ApiKey(command) => api_keys::run(&command, &SystemClock),
         Command::Audit(command) => audit_log::run(command),
+        Command::Bundle(command) => bundles::run(&command),
         Command::Check(arguments) => check::check(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "cloister", &mut std::io::stdout());

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use bundle::Verified;
 use certificate::Authority;
 use ingress::TlsError;
 use policy::{Compiled, Known, Policy, Source};
@@ -15,6 +16,7 @@ use token::{SettingsError, Verifier};
 use crate::args::Files;
 use crate::asking::Asking;
 use crate::settings::{AuthorityFiles, Certificate, Reading, Settings};
+use crate::trusted::Trust;
 
 /// How many verified tokens are remembered.
 const TOKENS: usize = 100_000;
@@ -35,6 +37,8 @@ pub(crate) struct Policies {
     pub(crate) policy: Policy,
     pub(crate) warnings: Findings,
     pub(crate) digest: [u8; 32],
+    /// The bundle that they are, where they must be one.
+    pub(crate) signed: Option<Verified>,
 }
 
 /// Loads all that a gateway runs on. All findings of all files come at once: what is wrong in one does not hide another.
@@ -55,7 +59,8 @@ pub(crate) fn all(files: &Files, clock: &Arc<dyn Clock>, asking: Asking) -> Resu
     }
     findings.append(unfit_authorities(&authorities));
     let tokens = settings.as_ref().and_then(|it| kept(verifier(it, &files.config, clock), &mut findings));
-    let policies = kept(policies(&files.policies, &known), &mut findings);
+    let trust = settings.as_ref().and_then(|settings| settings.trust.as_ref());
+    let policies = kept(policies(&files.policies, &known, trust), &mut findings);
     match (text, settings, tokens, policies) {
         (Some(text), Some(settings), Some(tokens), Some(policies)) if !findings.reject() => {
             Ok(Loaded { settings, known, tokens, config_digest: sha256(text.as_bytes()), policies })
@@ -128,10 +133,11 @@ pub(crate) fn config_with(path: &Path, asking: Asking) -> Result<(Settings, Know
     Ok((settings?, known))
 }
 
-/// Loads every `*.yaml` below a folder, and runs the tests in them.
-pub(crate) fn policies(folder: &Path, known: &Known) -> Result<Policies, Findings> {
+/// Loads every `*.yaml` below a folder, and runs the tests in them. They must be signed, if somebody has to have signed them.
+pub(crate) fn policies(folder: &Path, known: &Known, trust: Option<&Trust>) -> Result<Policies, Findings> {
     let texts = texts(folder)?;
-    let policies = compile_untested(&texts, known)?;
+    let signed = trust.map(|trust| trust.check(folder, &texts)).transpose()?;
+    let policies = Policies { signed, ..compile_untested(&texts, known)? };
     let failed = failed_cases(&policies.policy);
     if failed.is_empty() {
         return Ok(policies);
@@ -156,7 +162,7 @@ pub(crate) fn texts(folder: &Path) -> Result<Vec<(String, String)>, Findings> {
 pub(crate) fn compile_untested(texts: &[(String, String)], known: &Known) -> Result<Policies, Findings> {
     let sources: Vec<Source<'_>> = texts.iter().map(|(path, text)| Source { path, text }).collect();
     let Compiled { policy, warnings } = policy::compile(&sources, known)?;
-    Ok(Policies { policy, warnings, digest: sha256(&policy::canonical_bytes(&sources)) })
+    Ok(Policies { policy, warnings, digest: sha256(&policy::canonical_bytes(&sources)), signed: None })
 }
 
 /// The tests in the policy files that do not hold, as findings: files whose tests fail are not used.

@@ -13,6 +13,7 @@ use tenancy::{Registry, Status, TenantRow};
 use terms::{ClassName, Findings, Live, RetentionClass, Severity};
 
 use crate::load::{self, Policies};
+use crate::trusted::Trust;
 
 /// How many keys one limit follows; beyond that, new ones share a bucket.
 const KEYS: usize = 1 << 20;
@@ -26,8 +27,21 @@ const REFUSED: &str = "refused";
 const REPLACED: &str = "replaced";
 const UNCHANGED: &str = "unchanged";
 
+/// Remembers which version of signed policies comes into force. ORDER: before it does.
+fn keep(trust: Option<&Trust>, policies: &Policies) -> Result<(), Findings> {
+    let (Some(trust), Some(signed)) = (trust, &policies.signed) else { return Ok(()) };
+    trust.keep(signed).map_err(|error| {
+        let place = terms::Place::file("the state folder");
+        terms::Finding::error(place, format!("the version of the policies cannot be kept: {error}"))
+    })?;
+    let by: Vec<String> = signed.by.iter().map(ToString::to_string).collect();
+    tracing::info!(policy.version = signed.version, by = by.join(", "), "signed policies");
+    Ok(())
+}
+
 /// Puts rules together for the first time.
-pub(crate) fn first(policies: Policies, seed: Seed) -> Result<Rules, String> {
+pub(crate) fn first(policies: Policies, trust: Option<&Trust>, seed: Seed) -> Result<Rules, String> {
+    keep(trust, &policies).map_err(|findings| findings.to_string())?;
     let Policies { policy, digest, .. } = policies;
     let limits = Limits::new(limits(&policy), policy.plans().to_vec(), seed, KEYS, Instant::now())
         .map_err(|error| terms::chain(&error))?;
@@ -76,6 +90,7 @@ fn numbers(amount: Amount) -> Numbers {
 #[derive(Debug)]
 pub(crate) struct Reloader {
     pub(crate) folder: PathBuf,
+    pub(crate) trust: Option<Trust>,
     pub(crate) known: Known,
     pub(crate) rules: Arc<Live<Rules>>,
     pub(crate) logs: Arc<Logs>,
@@ -100,7 +115,7 @@ impl Reloader {
     pub(crate) fn reload(&self, by: Cause) {
         let rows = self.rows.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.rules.snapshot();
-        let outcome = load::policies(&self.folder, &self.known)
+        let outcome = load::policies(&self.folder, &self.known, self.trust.as_ref())
             .and_then(|policies| self.succeed(&before, policies, rows.as_deref(), by));
         drop(rows);
         match outcome {
@@ -161,6 +176,7 @@ impl Reloader {
         rows: Option<&[TenantRow]>,
         by: Cause,
     ) -> Result<Option<Digest>, Findings> {
+        keep(self.trust.as_ref(), &policies)?;
         let Policies { policy, digest, .. } = policies;
         let digest = Digest::from(digest);
         if digest == before.digest() {

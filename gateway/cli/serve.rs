@@ -126,11 +126,12 @@ impl Gateway {
         let (admin_address, admin) = (admin, listen(admin, &mut origin)?);
         origin.all_taken()?;
         let keys = Rings::open(&keys, &state, &backends, &clock)?;
+        let trust = settings.trust.clone();
         let store = Store::open(&state).map_err(|error| Failure::setup("the store", &error))?;
         let store = Arc::new(store);
         let quotas = Arc::new(Quotas::new(Arc::clone(&store), Arc::clone(&clock)));
         let seed = quotas.seed().map_err(|error| Failure::setup("the store", &error))?;
-        let rules = rules::first(compiled, seed).map_err(Failure::Setup)?;
+        let rules = rules::first(compiled, trust.as_ref(), seed).map_err(Failure::Setup)?;
         quotas.restore(rules.limits()).map_err(|error| Failure::setup("the store", &error))?;
         let rules = Arc::new(Live::new(rules));
         let of_now = Arc::clone(&rules);
@@ -187,6 +188,7 @@ impl Gateway {
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
         }
         let reloader = Reloader {
+            trust,
             folder: policies.to_path_buf(),
             known,
             rules: Arc::clone(&rules),

@@ -19,6 +19,8 @@ use subjects::{Fields, GivenRoots, Keeping, Making, SubjectVault, VaultError};
 use terms::{ClassName, IssuerId, Place};
 use token::IssuerSettings;
 
+use crate::trusted::Trust;
+
 pub(crate) use compile::MOST_ATTEMPTS;
 pub(crate) use file::{Level, LogFormat};
 pub(crate) use reading::{AuthorityFiles, Certificate, Reading};
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) issuer_places: BTreeMap<IssuerId, Place>,
     pub(crate) dpop: token::DpopSettings,
     pub(crate) backends: Vec<Backend>,
+    /// Who must have signed the policies; nobody, if nothing is said about that.
+    pub(crate) trust: Option<Trust>,
     pub(crate) dns: upstream::Dns,
     pub(crate) response: ResponseSettings,
     pub(crate) assertion_issuer: assertion::Issuer,

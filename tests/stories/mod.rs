@@ -10,6 +10,7 @@ mod auditors;
 mod backend_tls;
 mod bad_input;
 mod bound;
+mod bundles;
 mod certificates;
 mod chaos;
 mod client_certificates;

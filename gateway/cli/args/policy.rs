@@ -1,8 +1,40 @@
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::Format;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bundle {
+    /// Make a key, and print its public part: it goes into `policies.signed_by` of cloister.yaml.
+    Key {
+        /// What the key is called, for example policies.example.com
+        #[arg(long)]
+        name: String,
+        /// The file for the secret part. It must not be there.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Sign a folder of policy files: `bundle.note` in it says which files, which version, and who says so.
+    Sign {
+        /// The folder.
+        folder: PathBuf,
+        /// The file with the secret part of a key.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The version. The one after that which was signed last, if it is left out.
+        #[arg(long)]
+        version: Option<u64>,
+    },
+    /// Say whether a folder is what was signed. Exit code 1: it is not.
+    Verify {
+        /// The folder.
+        folder: PathBuf,
+        /// A public key that counts; may be given several times.
+        #[arg(long, value_name = "KEY", required = true)]
+        signed_by: Vec<String>,
+    },
+}
 
 /// Two sets of policy files.
 #[derive(Args, Clone, Debug)]

@@ -9,6 +9,7 @@ mod health;
 mod issuer;
 mod keys;
 mod networks;
+mod policies;
 mod privacy;
 mod redis;
 mod response;
@@ -43,6 +44,7 @@ use super::file::{self, File};
 use super::{Audit, KeySettings, Rotation, Settings, Shutdown};
 use crate::asking::Asking;
 use crate::backend_events::Source;
+use crate::trusted::Trust;
 
 /// Text, made into what the parts take. Every mistake is noted; settings come out only if nothing is missing for them.
 pub(super) struct Compiler<'a> {
@@ -87,6 +89,7 @@ impl Compiler<'_> {
             shutdown,
             admin,
             state,
+            policies,
             redis,
             directory,
             vault,
@@ -127,11 +130,14 @@ impl Compiler<'_> {
         let wanted: Arc<[ToldClaim]> = std::mem::take(&mut self.wanted).into();
         let wanting = |issuer: IssuerSettings| IssuerSettings { wanted: Arc::clone(&wanted), ..issuer };
         let issuers = issuers.into_iter().map(wanting).collect();
+        let signers = self.signers(&policies);
         let dns = self.dns(&dns);
         let response = self.response(response);
         let (issuer, lifetime, keys) = self.assertion(assertion?);
         let audit = self.audit(audit?);
         let (proxies, clients) = clients?;
+        let state = PathBuf::from(state?.directory.value);
+        let signers = signers?;
         Some(Settings {
             proxies,
             clients,
@@ -155,7 +161,8 @@ impl Compiler<'_> {
                 None => None,
             },
             vault,
-            state: PathBuf::from(state?.directory.value),
+            trust: (!signers.is_empty()).then(|| Trust::of(signers, &state)),
+            state,
             issuers,
             issuer_places,
             backends: upstreams.into_iter().collect::<Option<_>>()?,

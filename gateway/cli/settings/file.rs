@@ -9,6 +9,7 @@ mod edge;
 mod health;
 mod issuer;
 mod keys;
+mod policies;
 mod privacy;
 mod redis;
 mod response;
@@ -38,6 +39,7 @@ pub(crate) use edge::{
 pub(crate) use health::{Check, Ejection, Health, Statuses};
 pub(crate) use issuer::{Authentication, Discovery, Introspection, Issuer, Jwks, Members, Profile, max_stale, refresh};
 pub(crate) use keys::SigningKeys;
+pub(crate) use policies::Policies;
 pub(crate) use privacy::{PersonalField, Privacy, VaultInPostgresql};
 pub(crate) use redis::Redis;
 pub(crate) use response::{
@@ -72,6 +74,9 @@ pub(crate) struct File {
     /// Where keys that Cloister makes itself are kept.
     #[schemars(with = "State", required)]
     pub(super) state: Option<State>,
+    /// Who may say what is allowed.
+    #[schemars(with = "Option<Policies>")]
+    pub(super) policies: Policies,
     /// Redis or Valkey, for several gateways.
     pub(super) redis: Option<Redis>,
     /// The database that says who belongs to which tenant.
@@ -111,7 +116,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    const SECTIONS: [&str; 21] = [
+    const SECTIONS: [&str; 22] = [
         "version",
         "listeners",
         "guard",
@@ -120,6 +125,7 @@ impl File {
         "shutdown",
         "admin",
         "state",
+        "policies",
         "redis",
         "directory",
         "vault",
@@ -136,7 +142,8 @@ impl File {
     ];
 
     /// Sections of which every setting has a default.
-    const OPTIONAL: [&str; 13] = [
+    const OPTIONAL: [&str; 14] = [
+        "policies",
         "claims",
         "authorities",
         "directory",
@@ -168,6 +175,7 @@ impl File {
                 "shutdown" => read.shutdown = yaml::read(value, file, findings).unwrap_or_default(),
                 "admin" => read.admin = yaml::read(value, file, findings).unwrap_or_default(),
                 "state" => read.state = yaml::read(value, file, findings),
+                "policies" => read.policies = yaml::read(value, file, findings).unwrap_or_default(),
                 "redis" => read.redis = yaml::read(value, file, findings),
                 "directory" => read.directory = yaml::read(value, file, findings),
                 "vault" => read.vault = yaml::read(value, file, findings),
