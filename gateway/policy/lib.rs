@@ -56,6 +56,7 @@ mod judge;
 mod known;
 mod limit;
 mod method;
+mod outlook;
 mod pattern;
 mod policy;
 mod replay;
@@ -81,11 +82,10 @@ pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question, ShownKey};
 pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt};
 pub use limit::{Amount, KeyPart, KeySource, LimitMode, LimitRule};
 pub use policy::Policy;
+pub use replay::{Recorded, Replay, Replayed};
 pub use route::{
     AcceptsKeys, Access, Demands, DenyAs, Mode, OnFailure, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade,
 };
-pub use replay::{Recorded, Replay, Replayed};
-pub use route::{AcceptsKeys, Access, Demands, OnFailure, Promise, Repeat, Route, TenantSource, Timeouts, Upgrade};
 pub use schema::schema;
 pub use service::{Recognised, Service, ServiceMark, Services};
 pub use table::Matched;

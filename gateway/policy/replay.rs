@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use tenancy::{MembershipSource, Status};
 use terms::{IssuerId, Reason, RoleName};
 
-use crate::decide::Decision;
 use crate::destination::Destination;
 use crate::known::DirectoryAt;
+use crate::outlook::Outlook;
 use crate::policy::Policy;
 use crate::route::{AcceptsKeys, Access, Route};
 
@@ -192,10 +192,13 @@ impl<'p> Replay<'p> {
         let Some(roles) = recorded.roles else { return Replayed::Unknown("its roles are not on record") };
         let roles: Option<Vec<RoleName>> = roles.split_ascii_whitespace().map(|role| role.parse().ok()).collect();
         let Some(roles) = roles else { return Replayed::Unknown("its roles cannot be read") };
-        match self.new.decide(after, recorded.method.unwrap_or_default(), &roles) {
-            Decision::Deny(denial) => Replayed::Denied(denial.reason()),
-            Decision::Allow { .. } if has_place(&after.upstream, tenant) => allowed,
-            Decision::Allow { .. } => Replayed::Denied(Reason::TenantUnplaced),
+        let method = recorded.method.unwrap_or_default();
+        match self.new.outlook(after, method, &roles) {
+            Outlook::Refused(reason) => Replayed::Denied(reason),
+            open @ Outlook::Depends(_) if open == self.old.outlook(before, method, &roles) => Replayed::Same,
+            Outlook::Depends(_) => Replayed::Unknown("it depends on a condition"),
+            Outlook::Allowed | Outlook::Shadowed(_) if has_place(&after.upstream, tenant) => allowed,
+            Outlook::Allowed | Outlook::Shadowed(_) => Replayed::Denied(Reason::TenantUnplaced),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Promises about whole policies. What one module promises stands beside that module.
 
 mod clients;
-mod conditions;
 mod compare;
+mod conditions;
 mod demands;
 mod destination;
 mod examples;
@@ -12,6 +12,7 @@ mod limits;
 mod lookup;
 mod opaque;
 mod own;
+mod outlook;
 mod promise;
 mod replay;
 mod retention;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::compare::{Change, Turn};
 use crate::policy::Policy;
-use crate::route::{AcceptsKeys, Access, OnFailure, Promise, Route};
+use crate::route::{AcceptsKeys, Access, DenyAs, Mode, OnFailure, Promise, Route};
 
 pub(super) fn compare(old: &Policy, new: &Policy, changes: &mut BTreeSet<Change>) {
     for after in &new.routes {
@@ -44,6 +44,11 @@ fn settings(policy: &Policy, route: &Route) -> Vec<(&'static str, String)> {
         Promise::Standard(OnFailure::Deny) | Promise::Strict => "deny",
     };
     settings.push(("on_audit_failure", failure.to_owned()));
+    settings.push(("mode", if route.mode == Mode::Shadow { "shadow" } else { "enforce" }.to_owned()));
+    settings.push(("deny_as", if route.deny_as == DenyAs::NotFound { "404" } else { "403" }.to_owned()));
+    settings.push(("when", route.when.as_ref().map(|when| when.program.text().to_owned()).unwrap_or_default()));
+    let owner = route.owner.as_ref().map(|owner| format!("segment {} of {}", owner.segment + 1, owner.issuer));
+    settings.push(("owner", owner.unwrap_or_default()));
     match &route.access {
         Access::Public => settings.push(("auth", "none".to_owned())),
         Access::Services { authorities, tenant_from } => {

@@ -1,5 +1,6 @@
 //! Who may send which requests.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,8 +8,8 @@ use terms::{Reason, RoleName};
 
 use crate::Service;
 use crate::compare::{Change, Turn};
-use crate::decide::Decision;
 use crate::method::METHODS;
+use crate::outlook::Outlook;
 use crate::pattern::{HostPattern, PathPattern};
 use crate::policy::Policy;
 use crate::route::{Access, Route};
@@ -36,22 +37,6 @@ impl Who {
     }
 }
 
-/// What becomes of a request, as far as the policy alone decides.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Fate {
-    Allowed,
-    Refused(Reason),
-}
-
-impl Fate {
-    fn text(self) -> String {
-        match self {
-            Self::Allowed => "allowed".to_owned(),
-            Self::Refused(reason) => reason.to_string(),
-        }
-    }
-}
-
 /// One request of each kind that either policy tells from others.
 pub(super) struct Sample {
     pub(super) host: String,
@@ -68,13 +53,14 @@ pub(super) fn compare(old: &Policy, new: &Policy, changes: &mut BTreeSet<Change>
             let (before, after) = (before.map(|it| &**it.route), after.map(|it| &**it.route));
             let Some(described) = after.or(before) else { continue };
             for who in &everyone {
-                let (was, will_be) = (fate(old, before, method, who), fate(new, after, method, who));
-                let turn = match (was, will_be) {
+                let (was, will_be) = (outlook(old, before, method, who), outlook(new, after, method, who));
+                let turn = match will_be.rank().cmp(&was.rank()) {
                     _ if was == will_be => continue,
-                    (Fate::Refused(_), Fate::Allowed) => Turn::Gains,
-                    (Fate::Allowed, Fate::Refused(_)) => Turn::Loses,
-                    // Whoever cannot get in is told why in another word: that is no news of a role.
-                    (Fate::Allowed | Fate::Refused(_), _) => continue,
+                    Ordering::Greater => Turn::Gains,
+                    Ordering::Less => Turn::Loses,
+                    // Whoever is not served at all is told why in another word: that is no news of a role.
+                    Ordering::Equal if was.rank() == 0 => continue,
+                    Ordering::Equal => Turn::Differs,
                 };
                 let what = format!("{}{}", described.host, described.template);
                 let change = Change { turn, who: who.name(), what, before: was.text(), after: will_be.text() };
@@ -98,26 +84,25 @@ fn everyone(old: &Policy, new: &Policy) -> Vec<Who> {
     std::iter::once(Who::Everybody).chain(roles).chain(services).collect()
 }
 
-fn fate(policy: &Policy, route: Option<&Route>, method: &str, who: &Who) -> Fate {
-    let Some(route) = route else { return Fate::Refused(Reason::RouteUnknown) };
+fn outlook(policy: &Policy, route: Option<&Route>, method: &str, who: &Who) -> Outlook {
+    let Some(route) = route else { return Outlook::Refused(Reason::RouteUnknown) };
     let none = Vec::new();
     let named = |service: &Service| policy.services().named(service.name.as_str());
     let roles = match (&route.access, who) {
         (Access::Public, Who::Everybody) => &none[..],
         // What everybody may do, those with a role may do, too: it is said once.
-        (Access::Public, Who::Role(_) | Who::Service(_)) => return Fate::Refused(Reason::RouteUnknown),
-        (Access::Guarded { .. }, Who::Everybody | Who::Service(_)) => return Fate::Refused(Reason::AuthMissing),
+        (Access::Public, Who::Role(_) | Who::Service(_)) => return Outlook::Refused(Reason::RouteUnknown),
+        (Access::Guarded { .. }, Who::Everybody | Who::Service(_)) => return Outlook::Refused(Reason::AuthMissing),
         (Access::Guarded { .. }, Who::Role(role)) => std::slice::from_ref(role),
-        (Access::Services { .. }, Who::Everybody | Who::Role(_)) => return Fate::Refused(Reason::AuthInvalidService),
+        (Access::Services { .. }, Who::Everybody | Who::Role(_)) => {
+            return Outlook::Refused(Reason::AuthInvalidService);
+        }
         (Access::Services { authorities, .. }, Who::Service(service)) => match named(service) {
             Some(service) if authorities.contains(&service.authority) => &service.roles[..],
-            Some(_) | None => return Fate::Refused(Reason::AuthInvalidService),
+            Some(_) | None => return Outlook::Refused(Reason::AuthInvalidService),
         },
     };
-    match policy.decide(route, method, roles) {
-        Decision::Allow { .. } => Fate::Allowed,
-        Decision::Deny(denial) => Fate::Refused(denial.reason()),
-    }
+    policy.outlook(route, method, roles)
 }
 
 /// Of each host that either policy names: the paths of each pattern, and of what each two have in common.

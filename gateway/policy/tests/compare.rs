@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::compiled;
-use crate::{Decision, Policy, Turn};
+use crate::{Decision, Facts, Policy, Turn};
 
 const BEFORE: &str = r#"
 tenants: { acme: { status: active }, globex: { status: active }, gone: { status: active } }
@@ -38,7 +38,7 @@ fn the_same_files_change_nothing_and_neither_do_comments_and_order() {
 
 #[test]
 fn who_gains_and_who_loses_is_said_with_what_it_is_about() {
-    let cases: [(&str, &str, &[&str]); 10] = [
+    let cases: [(&str, &str, &[&str]); 13] = [
         (
             r#"viewer: { allow: ["order:read"] }"#,
             r#"viewer: { allow: ["order:*"] }"#,
@@ -84,6 +84,28 @@ fn who_gains_and_who_loses_is_said_with_what_it_is_about() {
             &[
                 "differs | limit per_tenant | key | tenant → tenant, route",
                 "differs | limit per_tenant | of everybody | 10/s, 20 at once → 5/s, 20 at once",
+            ],
+        ),
+        (
+            r#"viewer: { allow: ["order:read"] }"#,
+            r#"viewer: { allow: [{ permission: "order:read", when: "tenant.plan == 'gold'" }] }"#,
+            &[
+                "loses | role clerk | GET {tenant}.a.test/orders/** | allowed → if `tenant.plan == 'gold'`",
+                "loses | role viewer | GET {tenant}.a.test/orders/** | allowed → if `tenant.plan == 'gold'`",
+                "loses | service billing | GET a.test/feed | allowed → if `tenant.plan == 'gold'`",
+            ],
+        ),
+        (
+            r#"allow: ["order:write"] }"#,
+            r#"allow: ["order:write", { permission: "order:read", when: "false" }] }"#,
+            &[],
+        ),
+        (
+            r#"allow: { GET: "order:read", "*": "order:write" } }"#,
+            r#"allow: { GET: "order:read", "*": "order:write" }, mode: shadow }"#,
+            &[
+                "gains | role viewer | DELETE,HEAD,OPTIONS,OTHER,PATCH,POST,PUT {tenant}.a.test/orders/** | policy.denied → in shadow: policy.denied",
+                "differs | route orders | mode | enforce → shadow",
             ],
         ),
         (
@@ -133,7 +155,8 @@ fn a_closer_route_is_found_to_open_a_part_of_another() {
 
 fn allows(policy: &Policy, path: &str, method: &str, role: &str) -> bool {
     let Some(matched) = policy.route("acme.a.test", path, method) else { return false };
-    matches!(policy.decide(matched.route, method, &[role.parse().unwrap()]), Decision::Allow { .. })
+    let roles = [role.parse().unwrap()];
+    matches!(policy.decide(matched.route, &Facts::new(method, &roles)), Decision::Allow { .. })
 }
 
 /// Routes of a few words, parameters and rests, each asking for one of three permissions.

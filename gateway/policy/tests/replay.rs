@@ -97,6 +97,7 @@ fn what_changes_is_said() {
             Replayed::Denied(Reason::RouteUnknown),
         ),
         ("id: orders", "id: orders2", served("GET", "viewer"), Replayed::Same),
+        ("\"order:write\" } }", "\"order:write\" }, mode: shadow }", refused("POST", "viewer"), Replayed::Allowed),
         (
             "auth: { issuers: [dev, corp], tenant_from: [token, host] }, allow: { GET: \"order:read\", \"*\": \"order:write\" }",
             "auth: none",
@@ -124,6 +125,7 @@ fn what_the_record_does_not_say_is_unknown() {
         ("acme: { status: active }", "acme: { status: active, mfa: required }", served("GET", "viewer")),
         ("acme: {", "acme:   {", roleless),
         ("ada: [clerk]", "ada: [viewer]", corp),
+        ("\"order:write\" } }", "\"order:write\" }, when: \"tenant.plan == 'gold'\" }", served("GET", "viewer")),
         ("acme: {", "acme:   {", Recorded { route: Some("other"), ..served("GET", "viewer") }),
     ] {
         let became = replayed(from, to, recorded);
