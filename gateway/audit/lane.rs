@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::journal::Shared;
 use crate::lane::map::Map;
 use crate::lane::ring::Ring;
-use crate::lane::slot::{SLOT_WORDS, Slot};
+use crate::lane::slot::{SLOT_WORDS, SLOT_WORDS_LEAST, Slot};
 
 const MAGIC: u64 = u64::from_be_bytes(*b"clstrlan");
 const VERSION: u64 = 4;
@@ -85,6 +85,8 @@ pub(crate) struct Lane {
     pub(crate) owner: Owner,
     pub(crate) journal: Weak<Shared>,
     shape: Shape,
+    /// How long each of its slots is.
+    slot_words: usize,
     map: Map,
     /// Slots that others than the owner freed: a stack, taken whole by the owner.
     returned: Apart<AtomicU32>,
@@ -117,11 +119,15 @@ impl Lane {
         let slots = usize::try_from(shape.slots).map_err(io::Error::other)?;
         let ring = usize::try_from(shape.ring_words).map_err(io::Error::other)?;
         let map = Map::create(path, HEADER_WORDS + slots * SLOT_WORDS + ring)?;
+        Ok(Self::begin(map, owner, shape, SLOT_WORDS, journal))
+    }
+
+    fn begin(map: Map, owner: Owner, shape: Shape, slot_words: usize, journal: Weak<Shared>) -> Self {
         let header = header(owner, shape);
         for (cell, word) in map.words().iter().zip(header) {
             cell.store(word, Ordering::Release);
         }
-        Ok(Self::of(map, owner, shape, journal))
+        Self::of(map, owner, shape, slot_words, journal)
     }
 
     /// Opens the lane that an earlier run left, or nothing if the file is not a whole lane.
@@ -131,20 +137,17 @@ impl Lane {
         let owner =
             Owner { epoch: word(2), boot: [word(6), word(7)], number: u16::try_from(word(3)).unwrap_or(u16::MAX) };
         let shape = Shape { slots: u32::try_from(word(4)).unwrap_or(u32::MAX), ring_words: word(5) };
-        let words = u64::from(shape.slots)
-            .saturating_mul(SLOT_WORDS as u64)
-            .saturating_add(shape.ring_words)
-            .saturating_add(HEADER_WORDS as u64);
-        let whole = (0..).zip(header(owner, shape)).all(|(at, expected)| word(at) == expected)
-            && map.words().len() as u64 == words;
-        Ok(whole.then(|| Self::of(map, owner, shape, Weak::new())))
+        let begins_well = (0..).zip(header(owner, shape)).all(|(at, expected)| word(at) == expected);
+        let slot_words = slot_words(map.words().len(), shape).filter(|_| begins_well);
+        Ok(slot_words.map(|slot_words| Self::of(map, owner, shape, slot_words, Weak::new())))
     }
 
-    fn of(map: Map, owner: Owner, shape: Shape, journal: Weak<Shared>) -> Self {
+    fn of(map: Map, owner: Owner, shape: Shape, slot_words: usize, journal: Weak<Shared>) -> Self {
         Self {
             owner,
             journal,
             shape,
+            slot_words,
             map,
             returned: Apart(AtomicU32::new(NONE)),
             next: (0..shape.slots).map(|_| AtomicU32::new(NONE)).collect(),
@@ -337,7 +340,7 @@ impl Lane {
     }
 
     pub(crate) fn ring(&self) -> Ring<'_> {
-        let start = HEADER_WORDS + usize::try_from(self.shape.slots).unwrap_or(0) * SLOT_WORDS;
+        let start = HEADER_WORDS + usize::try_from(self.shape.slots).unwrap_or(0) * self.slot_words;
         Ring {
             cells: self.map.words().get(start..).unwrap_or_default(),
             epoch: self.owner.epoch,
@@ -346,11 +349,11 @@ impl Lane {
     }
 
     pub(crate) fn slot(&self, number: u32) -> Option<Slot<'_>> {
-        let start = HEADER_WORDS + usize::try_from(number).ok()? * SLOT_WORDS;
+        let start = HEADER_WORDS + usize::try_from(number).ok()? * self.slot_words;
         if number >= self.shape.slots {
             return None;
         }
-        let cells = self.map.words().get(start..start + SLOT_WORDS)?;
+        let cells = self.map.words().get(start..start + self.slot_words)?;
         Slot::new(cells, self.owner.epoch, self.owner.number, number)
     }
 
@@ -383,12 +386,30 @@ impl Lane {
 
 #[cfg(test)]
 impl Lane {
+    /// A lane as another version of the program makes it.
+    pub(crate) fn create_of_another_version(path: &Path, owner: Owner, shape: Shape, slot_words: usize) -> Self {
+        let (slots, ring) = (usize::try_from(shape.slots).unwrap(), usize::try_from(shape.ring_words).unwrap());
+        let map = Map::create(path, HEADER_WORDS + slots * slot_words + ring).unwrap();
+        Self::begin(map, owner, shape, slot_words, Weak::new())
+    }
+
     /// Makes the file look as if another boot of the machine had left it.
     pub(crate) fn pretend_other_boot(&self) {
         let owner = Owner { boot: [1, 2], ..self.owner };
         for (cell, word) in self.map.words().iter().zip(header(owner, self.shape)) {
             cell.store(word, Ordering::Relaxed);
         }
+    }
+}
+
+/// How long each slot is in a lane of this shape whose file has so many words. Nothing, if that is not the file of such a lane.
+fn slot_words(words: usize, shape: Shape) -> Option<usize> {
+    let ring = usize::try_from(shape.ring_words).ok()?;
+    let table = words.checked_sub(HEADER_WORDS)?.checked_sub(ring)?;
+    let slots = usize::try_from(shape.slots).ok()?;
+    match table.checked_div(slots) {
+        None => (table == 0).then_some(SLOT_WORDS),
+        Some(each) => (each * slots == table && each > SLOT_WORDS_LEAST).then_some(each),
     }
 }
 

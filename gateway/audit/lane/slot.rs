@@ -5,7 +5,12 @@ use crate::lane::map::{load, store};
 use crate::record::{INTERRUPTED, PREFIX_MAX, SHUTDOWN, SUFFIX_MAX};
 
 /// The words of one slot: state, lengths and checksum of both halves, index, id (2), two spare, prefix, suffix.
-pub(crate) const SLOT_WORDS: usize = 8 + PREFIX_MAX / 8 + SUFFIX_MAX / 8;
+///
+/// Other versions of the program have prefixes of another length, and hand their lanes over or leave them behind. So a lane is
+/// read with the slots that its file has, and everything but the prefix keeps its size.
+pub(crate) const SLOT_WORDS: usize = SLOT_WORDS_LEAST + PREFIX_MAX / 8;
+/// The words of a slot without a prefix.
+pub(crate) const SLOT_WORDS_LEAST: usize = 8 + SUFFIX_MAX / 8;
 
 /// Where one request in flight stands. Whoever finds the slot after a crash knows from it alone whether the request
 /// still needs its final record.
@@ -90,7 +95,7 @@ impl<'a> Slot<'a> {
         let [state, first, second, index, high, low, _, _, text @ ..] = cells else {
             return None;
         };
-        let (prefix, suffix) = text.split_at_checked(PREFIX_MAX / 8)?;
+        let (prefix, suffix) = text.split_at_checked(text.len().checked_sub(SUFFIX_MAX / 8)?)?;
         let seed = epoch ^ (u64::from(lane) << 48) ^ (u64::from(number) << 16);
         Some(Self {
             state,
@@ -147,7 +152,7 @@ impl<'a> Slot<'a> {
 
     /// Fills a free slot and opens it. A text that is too long, which the types of its fields rule out, is not taken.
     pub(crate) fn open(self, prefix: &[u8], held: Held) -> bool {
-        if prefix.len() > PREFIX_MAX {
+        if prefix.len() > self.prefix.len() * 8 {
             return false; // FAIL CLOSED: no slot, no request
         }
         let [high, low] = [held.id >> 64, held.id & u128::from(u64::MAX)].map(|half| u64::try_from(half).unwrap_or(0));

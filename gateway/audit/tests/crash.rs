@@ -168,6 +168,32 @@ fn after_a_power_cut_a_stale_slot_does_not_give_a_second_record() {
     verified(&folder);
 }
 
+/// Another version of the program may have slots of another length: what is in flight when it is replaced is on record.
+#[test]
+fn what_another_version_left_in_flight_is_on_record() {
+    for (slot_words, fits) in [(258, true), (250, true), (266, true), (249, true), (30, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, committer) = open(&folder);
+        let open = journal.begin(&entry(1)).unwrap();
+        let (lane, number) = open.place();
+        let (owner, shape) = (lane.owner, lane.shape());
+        let mut text = Vec::new();
+        let held = lane.slot(number).unwrap().read(&mut text).unwrap();
+        text.truncate(held.length);
+        let path = journal.shared.lane_path(owner);
+        kill(journal, committer, vec![open]);
+        std::fs::remove_file(&path).unwrap();
+        let other = crate::lane::Lane::create_of_another_version(&path, owner, shape, slot_words);
+        let written = other.slot(number).is_some_and(|slot| slot.open(&text, held));
+        assert_eq!(written, fits);
+        other.use_slot(number);
+        drop(other);
+        restart(&folder);
+        let expected = if fits { vec![(1, "interrupted".to_owned())] } else { Vec::new() };
+        assert_eq!(finals(&folder), expected, "{slot_words}");
+    }
+}
+
 #[test]
 fn a_segment_that_was_never_begun_in_earnest_is_passed_over() {
     for (bytes, zeros) in [(0, 0), (17, 0), (0, 4096)] {
