@@ -40,8 +40,8 @@ impl Outlook {
 }
 
 impl Policy {
-    /// The outlook of members with these roles, by the same rules as [`Policy::decide`].
-    pub(crate) fn outlook(&self, route: &Route, method: &str, roles: &[RoleName]) -> Outlook {
+    /// The outlook of members of this tenant with these roles, by the same rules as [`Policy::decide`].
+    pub(crate) fn outlook(&self, route: &Route, method: &str, tenant: Option<&str>, roles: &[RoleName]) -> Outlook {
         match &route.access {
             Access::Public => return Outlook::Allowed,
             Access::Guarded { .. } | Access::Services { .. } => {}
@@ -51,7 +51,7 @@ impl Policy {
             Mode::Shadow => Outlook::Shadowed(Reason::PolicyDenied),
         };
         let Some(asked) = route.asks.of(method) else { return refused };
-        let roles: Vec<_> = roles.iter().filter_map(|name| self.roles.get(name.as_str())).collect();
+        let roles: Vec<_> = roles.iter().filter_map(|name| self.role(tenant, name.as_str())).collect();
         let grants: Vec<&Rule> = roles.iter().flat_map(|role| role.allows.of(asked)).collect();
         if grants.is_empty() || roles.iter().any(|role| role.denies.always(asked)) {
             return refused;

@@ -193,9 +193,11 @@ impl<'p> Replay<'p> {
         let roles: Option<Vec<RoleName>> = roles.split_ascii_whitespace().map(|role| role.parse().ok()).collect();
         let Some(roles) = roles else { return Replayed::Unknown("its roles cannot be read") };
         let method = recorded.method.unwrap_or_default();
-        match self.new.outlook(after, method, &roles) {
+        match self.new.outlook(after, method, Some(tenant), &roles) {
             Outlook::Refused(reason) => Replayed::Denied(reason),
-            open @ Outlook::Depends(_) if open == self.old.outlook(before, method, &roles) => Replayed::Same,
+            open @ Outlook::Depends(_) if open == self.old.outlook(before, method, Some(tenant), &roles) => {
+                Replayed::Same
+            }
             Outlook::Depends(_) => Replayed::Unknown("it depends on a condition"),
             Outlook::Allowed | Outlook::Shadowed(_) if has_place(&after.upstream, tenant) => allowed,
             Outlook::Allowed | Outlook::Shadowed(_) => Replayed::Denied(Reason::TenantUnplaced),

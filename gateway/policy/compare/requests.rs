@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use terms::{Reason, RoleName};
+use terms::{Reason, RoleName, TenantId};
 
 use crate::Service;
 use crate::compare::{Change, Turn};
@@ -22,8 +22,8 @@ const OTHER: &str = "OTHER";
 enum Who {
     /// Somebody without a token.
     Everybody,
-    /// A member with this role and no other.
-    Role(RoleName),
+    /// A member with this role and no other, of this tenant if it is one of its own.
+    Role(RoleName, Option<TenantId>),
     Service(Arc<Service>),
 }
 
@@ -31,7 +31,8 @@ impl Who {
     fn name(&self) -> String {
         match self {
             Self::Everybody => "everybody".to_owned(),
-            Self::Role(role) => format!("role {role}"),
+            Self::Role(role, None) => format!("role {role}"),
+            Self::Role(role, Some(tenant)) => format!("role {role} of {tenant}"),
             Self::Service(service) => format!("service {}", service.name),
         }
     }
@@ -77,11 +78,18 @@ pub(super) fn compare(old: &Policy, new: &Policy, changes: &mut BTreeSet<Change>
 
 fn everyone(old: &Policy, new: &Policy) -> Vec<Who> {
     let roles: BTreeSet<&RoleName> = old.roles().chain(new.roles()).collect();
+    let own: BTreeSet<(&RoleName, &TenantId)> = own(old).chain(own(new)).collect();
     // A service is what the new files say that it is; one that is gone, what the old ones said.
     let gone = old.services().iter().filter(|service| new.services().named(service.name.as_str()).is_none());
     let services = new.services().iter().chain(gone).map(|service| Who::Service(Arc::clone(service)));
-    let roles = roles.into_iter().cloned().map(Who::Role);
-    std::iter::once(Who::Everybody).chain(roles).chain(services).collect()
+    let roles = roles.into_iter().map(|role| Who::Role(role.clone(), None));
+    let own = own.into_iter().map(|(role, tenant)| Who::Role(role.clone(), Some(tenant.clone())));
+    std::iter::once(Who::Everybody).chain(roles).chain(own).chain(services).collect()
+}
+
+/// The roles that tenants have made, each with whose it is.
+fn own(policy: &Policy) -> impl Iterator<Item = (&RoleName, &TenantId)> {
+    policy.own_roles.iter().flat_map(|(tenant, roles)| roles.keys().map(move |role| (role, tenant)))
 }
 
 fn outlook(policy: &Policy, route: Option<&Route>, method: &str, who: &Who) -> Outlook {
@@ -91,10 +99,10 @@ fn outlook(policy: &Policy, route: Option<&Route>, method: &str, who: &Who) -> O
     let roles = match (&route.access, who) {
         (Access::Public, Who::Everybody) => &none[..],
         // What everybody may do, those with a role may do, too: it is said once.
-        (Access::Public, Who::Role(_) | Who::Service(_)) => return Outlook::Refused(Reason::RouteUnknown),
+        (Access::Public, Who::Role(..) | Who::Service(_)) => return Outlook::Refused(Reason::RouteUnknown),
         (Access::Guarded { .. }, Who::Everybody | Who::Service(_)) => return Outlook::Refused(Reason::AuthMissing),
-        (Access::Guarded { .. }, Who::Role(role)) => std::slice::from_ref(role),
-        (Access::Services { .. }, Who::Everybody | Who::Role(_)) => {
+        (Access::Guarded { .. }, Who::Role(role, _)) => std::slice::from_ref(role),
+        (Access::Services { .. }, Who::Everybody | Who::Role(..)) => {
             return Outlook::Refused(Reason::AuthInvalidService);
         }
         (Access::Services { authorities, .. }, Who::Service(service)) => match named(service) {
@@ -102,7 +110,12 @@ fn outlook(policy: &Policy, route: Option<&Route>, method: &str, who: &Who) -> O
             Some(_) | None => return Outlook::Refused(Reason::AuthInvalidService),
         },
     };
-    policy.outlook(route, method, roles)
+    let tenant = match who {
+        Who::Role(_, tenant) => tenant.as_ref(),
+        Who::Service(service) => Some(&service.tenant),
+        Who::Everybody => None,
+    };
+    policy.outlook(route, method, tenant.map(TenantId::as_str), roles)
 }
 
 /// Of each host that either policy names: the paths of each pattern, and of what each two have in common.

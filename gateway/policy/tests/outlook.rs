@@ -57,7 +57,7 @@ proptest! {
         let facts = Facts { tenant: Some(&tenant), now, ..Facts::new("GET", &roles) };
         let route = &policy.routes()[0];
         let allowed = matches!(policy.decide(route, &facts), Decision::Allow { .. });
-        match policy.outlook(route, "GET", &roles) {
+        match policy.outlook(route, "GET", Some("acme"), &roles) {
             Outlook::Allowed => prop_assert!(allowed, "{text}"),
             Outlook::Refused(_) => prop_assert!(!allowed, "{text}"),
             Outlook::Depends(_) => {}
