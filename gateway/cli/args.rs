@@ -14,7 +14,7 @@ mod privacy;
 pub(crate) use audit::{
     Audit, Clock, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify, Witness,
 };
-pub(crate) use policy::{Bundle, Diff, Replay};
+pub(crate) use policy::{Bundle, Diff, Replay, Test, TestFormat};
 pub(crate) use privacy::{At, Hold, Ordered, Privacy, Whom};
 
 /// Cloister: a security gateway for multi-tenant SaaS.
@@ -46,8 +46,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Check configuration, policies and policy tests, and say all that is wrong with its place.
     Check(Check),
-    /// Run the tests that stand in the policy files.
-    Test(Check),
+    /// Run the tests that stand in the policy files, and say which rules none of them has decided by.
+    Test(Test),
     /// Say how one request would be decided, and which rules were asked in which order.
     Explain(Explain),
     /// Say what another set of policy files would change: who gains what, who loses what, and what else differs. Exit code 1:

@@ -1,4 +1,4 @@
-//! `cloister check` and `cloister test`: everything that can be known of the files without serving.
+//! `cloister check`: everything that can be known of the files without serving.
 
 use std::sync::Arc;
 
@@ -43,42 +43,6 @@ pub(crate) fn check(arguments: &Check) -> Result<(), Failure> {
         print::counted(policies.policy.run_cases().len(), "test"),
     ));
     Ok(())
-}
-
-/// Runs the tests in the policy files, and shows each.
-pub(crate) fn test(arguments: &Check) -> Result<(), Failure> {
-    let (_, known) = load::config(&arguments.files.config)?;
-    let texts = load::texts(&arguments.files.policies)?;
-    let compiled = load::compile_untested(&texts, &known)?;
-    let results = compiled.policy.run_cases();
-    let failed = results.iter().filter(|case| !case.passed).count();
-    if arguments.format == Format::Json {
-        let cases: Vec<_> = results
-            .iter()
-            .map(|case| {
-                json!({ "place": case.place.to_string(), "title": case.title, "passed": case.passed,
-                        "expected": case.expected, "got": case.got })
-            })
-            .collect();
-        print::line(json!({ "passed": results.len() - failed, "failed": failed, "cases": cases }));
-    } else {
-        let style = Style::stdout();
-        let rows = results.iter().map(|case| {
-            let outcome =
-                if case.passed { case.got.clone() } else { format!("{}, expected {}", case.got, case.expected) };
-            vec![
-                (if case.passed { "ok" } else { "FAILED" }).to_owned(),
-                case.place.to_string(),
-                case.title.clone(),
-                outcome,
-            ]
-        });
-        for (line, case) in print::table(&rows.collect::<Vec<_>>()).into_iter().zip(&results) {
-            print::line(if case.passed { line } else { style.bad(&line) });
-        }
-        print::line(format_args!("{} passed, {failed} failed", results.len() - failed));
-    }
-    if failed == 0 { Ok(()) } else { Err(Failure::No) }
 }
 
 /// Logs at the start what is allowed and yet worth a look.

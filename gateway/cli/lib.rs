@@ -70,6 +70,7 @@ mod settings;
 mod signing;
 mod tasks;
 mod telemetry;
+mod tests_of_policies;
 mod trusted;
 mod upgrade;
 mod watch_files;
@@ -129,7 +130,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Replay(arguments) => audit_log::replay(&arguments),
         Command::Revocations(command) => revocations::run(&command, &SystemClock),
         Command::Schema { of } => schema(of),
-        Command::Test(arguments) => check::test(&arguments),
+        Command::Test(arguments) => tests_of_policies::run(&arguments),
         Command::Witness(command) => witness::run(&command),
     }
 }

@@ -5,6 +5,7 @@ mod echo;
 mod fields;
 mod grant;
 mod limit;
+mod matrix;
 mod owner;
 mod route;
 mod test;
@@ -26,6 +27,7 @@ pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
 pub(crate) use grant::GrantEntry;
 pub(crate) use limit::{AmountEntry, LimitEntry, PeriodWord};
+pub(crate) use matrix::{MatrixEntry, WhoEntry};
 pub(crate) use owner::OwnerEntry;
 pub(crate) use route::{
     AuditWord, AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, MeansEntry, RouteEntry, TimeoutsEntry, UpgradeWord,
@@ -47,6 +49,9 @@ pub(crate) struct File {
     /// Limits by name. A route lists those that count for it.
     #[schemars(with = "Option<Pairs<LimitEntry>>")]
     pub(crate) limits: Vec<Named<LimitEntry>>,
+    /// Tables of requests and of what must become of them, for several who ask. Files whose tests fail are not used.
+    #[schemars(with = "Option<Vec<MatrixEntry>>")]
+    pub(crate) matrices: Vec<At<MatrixEntry>>,
     /// The directory: tenant → subject → roles. It counts for issuers with `members: directory`.
     #[schemars(with = "Option<Pairs<Pairs<Vec<At<String>>>>>")]
     pub(crate) members: Vec<Named<Pairs<Vec<At<String>>>>>,
@@ -253,7 +258,8 @@ pub(crate) struct ServiceEntry {
 
 impl File {
     /// The names of the sections, as [`File::read`] knows them.
-    pub(crate) const SECTIONS: [&str; 12] = [
+    pub(crate) const SECTIONS: [&str; 13] = [
+        "matrices",
         "arrival",
         "delegated",
         "limits",
@@ -284,6 +290,7 @@ impl File {
                 "routes" => read.routes = yaml::listed(file, value, findings),
                 "services" => read.services = yaml::named(file, value, findings),
                 "tenants" => read.tenants = yaml::named(file, value, findings),
+                "matrices" => read.matrices = yaml::listed(file, value, findings),
                 "tests" => read.tests = yaml::listed(file, value, findings),
                 unknown => findings.push(yaml::unknown_section(file, spot, unknown, &Self::SECTIONS)),
             }

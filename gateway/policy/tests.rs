@@ -10,6 +10,7 @@ mod explained;
 mod findings;
 mod limits;
 mod lookup;
+mod matrix;
 mod opaque;
 mod outlook;
 mod own;

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::Format;
+use super::{Files, Format};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bundle {
@@ -34,6 +34,34 @@ pub(crate) enum Bundle {
         #[arg(long, value_name = "KEY", required = true)]
         signed_by: Vec<String>,
     },
+}
+
+/// Tests of policies.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Test {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// List the routes and rules that no test has come to.
+    #[arg(long)]
+    pub(crate) coverage: bool,
+    /// How many percent of routes and rules tests must come to. Exit code 1: they do not.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) min_coverage: Option<u8>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: TestFormat,
+}
+
+/// How results of tests are printed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum TestFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For pipelines that read the XML of JUnit.
+    Junit,
 }
 
 /// Two sets of policy files.

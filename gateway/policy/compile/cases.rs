@@ -1,3 +1,5 @@
+mod matrix;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -53,6 +55,7 @@ pub(super) fn read(
     for Written { file, entries, .. } in files {
         let reader = Reader { file, known, roles, tenants, services };
         cases.extend(entries.tests.iter().filter_map(|test| reader.case(test, findings)));
+        cases.extend(entries.matrices.iter().flat_map(|matrix| reader.matrix(matrix, findings)));
     }
     cases
 }
