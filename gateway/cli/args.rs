@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Run the tests that stand in the policy files, and say which rules none of them has decided by.
     Test(Test),
+    /// Say what in the policy files is allowed to be written and hardly ever meant. Exit code 1: there is something.
+    Lint(Check),
     /// Say how one request would be decided, and which rules were asked in which order.
     Explain(Explain),
     /// Say what another set of policy files would change: who gains what, who loses what, and what else differs. Exit code 1:

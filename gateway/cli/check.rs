@@ -8,7 +8,7 @@ use terms::{Clock, Finding, Findings, Severity, SystemClock};
 use crate::args::{Check, Format};
 use crate::asking::Asking;
 use crate::failure::Failure;
-use crate::load::{self, Loaded};
+use crate::load::{self, Loaded, Policies};
 use crate::print::{self, Style};
 use crate::settings::Vaulted;
 
@@ -43,6 +43,21 @@ pub(crate) fn check(arguments: &Check) -> Result<(), Failure> {
         print::counted(policies.policy.run_cases().len(), "test"),
     ));
     Ok(())
+}
+
+/// Says what is worth a second look in the policy files: what each load warns of, and more.
+pub(crate) fn lint(arguments: &Check) -> Result<(), Failure> {
+    let (_, known) = load::config(&arguments.files.config)?;
+    let texts = load::texts(&arguments.files.policies)?;
+    let Policies { policy, mut warnings, .. } = load::compile_untested(&texts, &known)?;
+    warnings.append(policy.lint());
+    let is_clean = warnings.is_empty();
+    let text_of = |file: &str| texts.iter().find(|(path, _)| path == file).map(|(_, text)| text.as_str());
+    match arguments.format {
+        Format::Json => print::line(as_json(warnings)),
+        Format::Text => print::findings_to(warnings.quoting(text_of), Style::stdout(), print::line),
+    }
+    if is_clean { Ok(()) } else { Err(Failure::No) }
 }
 
 /// Logs at the start what is allowed and yet worth a look.

@@ -117,6 +117,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments, &SystemClock),
         Command::Keys(command) => keys::run(command),
+        Command::Lint(arguments) => check::lint(&arguments),
         Command::Privacy(command) => privacy::run(&command, &SystemClock),
         Command::Probe { url } => probe::run(&url),
         Command::Run(Run { files, upgrade }) => {

@@ -11,6 +11,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::policy::Policy;
+pub(crate) use requests::samples;
 
 /// One thing that is not as it was.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]

@@ -56,6 +56,7 @@ mod file;
 mod judge;
 mod known;
 mod limit;
+mod lint;
 mod method;
 mod outlook;
 mod pattern;

@@ -53,7 +53,8 @@ pub(crate) enum Of {
 }
 
 impl Proviso {
-    fn is_nothing(&self) -> bool {
+    /// Whether it counts always.
+    pub(crate) fn is_nothing(&self) -> bool {
         self.of == Of::Everybody && self.when.is_none()
     }
 

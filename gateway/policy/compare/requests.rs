@@ -39,9 +39,9 @@ impl Who {
 }
 
 /// One request of each kind that either policy tells from others.
-pub(super) struct Sample {
-    pub(super) host: String,
-    pub(super) path: String,
+pub(crate) struct Sample {
+    pub(crate) host: String,
+    pub(crate) path: String,
 }
 
 pub(super) fn compare(old: &Policy, new: &Policy, changes: &mut BTreeSet<Change>) {
@@ -119,7 +119,7 @@ fn outlook(policy: &Policy, route: Option<&Route>, method: &str, who: &Who) -> O
 }
 
 /// Of each host that either policy names: the paths of each pattern, and of what each two have in common.
-pub(super) fn samples(old: &Policy, new: &Policy) -> Vec<Sample> {
+pub(crate) fn samples(old: &Policy, new: &Policy) -> Vec<Sample> {
     let patterns: Vec<(&HostPattern, &PathPattern)> =
         old.routes.iter().chain(&new.routes).map(|route| (&route.pattern.host, &route.pattern.path)).collect();
     let hosts: BTreeSet<String> = patterns.iter().map(|(host, _)| host.sample()).collect();

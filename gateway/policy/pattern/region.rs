@@ -39,7 +39,12 @@ impl PathPattern {
             let path: String = self.segments.iter().map(word).chain(more).map(|word| format!("/{word}")).collect();
             if path.is_empty() { "/".to_owned() } else { path }
         };
-        if self.rest { depths.iter().map(|more| path(*more)).collect() } else { vec![path(0)] }
+        if !self.rest {
+            return vec![path(0)];
+        }
+        // A slash at the end is an empty segment, which no parameter matches.
+        let both = |path: String| [format!("{}/", path.trim_end_matches('/')), path];
+        depths.iter().flat_map(|more| both(path(*more))).collect()
     }
 }
 

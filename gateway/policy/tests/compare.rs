@@ -187,9 +187,11 @@ proptest! {
         before in drawn(),
         after in drawn(),
         words in prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d"]), 1..5),
+        slash in any::<bool>(),
     ) {
         let (before, after) = (compiled(&before).policy, compiled(&after).policy);
         let path: String = words.iter().map(|word| format!("/{word}")).collect();
+        let path = if slash { path + "/" } else { path };
         let changes = before.compare(&after);
         for role in ["one", "two"] {
             let (was, will_be) = (allows(&before, &path, "GET", role), allows(&after, &path, "GET", role));
