@@ -61,15 +61,19 @@ pub(crate) fn run(arguments: &args::Replay) -> Result<(), Failure> {
     let filter = std::iter::once("replay".to_owned()).chain(words).collect::<Vec<_>>().join(" ");
     let used = Use { tenant: query.tenant.clone(), filter, ..Use::read() };
     // ORDER: on record before the first of it is looked at.
-    on_record::note(&Log { dir: Some(log.clone()), config: config.clone() }, log, &used);
+    let whole = Log { dir: Some(log.clone()), config: config.clone(), class: None };
+    on_record::note(&whole, log, &used);
 
     let mut replay = policy::Replay::new(&old.policy, &new.policy);
     let mut counts = Counts::default();
-    for stored in query.run(log).map_err(|error| Failure::setup("the log", &error))? {
-        let stored = stored.map_err(|error| Failure::broke("the log", &error))?;
-        let row = Row::parse(&stored.json).map_err(|error| Failure::broke("the log", &error))?;
-        counts.take(&row, &mut replay);
-        progress(counts.requests);
+    // The logs of all retention classes: what a request gets does not depend on when.
+    for found in super::logs(&whole)? {
+        for stored in query.clone().run(&found.directory).map_err(|error| Failure::setup("the log", &error))? {
+            let stored = stored.map_err(|error| Failure::broke("the log", &error))?;
+            let row = Row::parse(&stored.json).map_err(|error| Failure::broke("the log", &error))?;
+            counts.take(&row, &mut replay);
+            progress(counts.requests);
+        }
     }
     progress_ends();
     match format {
