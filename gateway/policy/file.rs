@@ -259,10 +259,10 @@ pub(crate) struct ServiceEntry {
 impl File {
     /// The names of the sections, as [`File::read`] knows them.
     pub(crate) const SECTIONS: [&str; 13] = [
-        "matrices",
         "arrival",
         "delegated",
         "limits",
+        "matrices",
         "members",
         "mode",
         "plans",

@@ -114,7 +114,7 @@ fn a_file_that_is_not_yaml_does_not_hide_what_is_wrong_with_the_others() {
 a.yaml:1:8 this is not YAML: unclosed bracket '['
 b.yaml:4:13 upstream `nowhere` is not configured
 c.yaml:3:1 a file is one YAML document
-d.yaml:1:1 a policy file is a mapping of sections (known here: `arrival`, `delegated`, `limits`, `members`, `mode`, `plans`, `revoked`, `roles`, `routes`, `services`, `tenants`, `tests`)
+d.yaml:1:1 a policy file is a mapping of sections (known here: `arrival`, `delegated`, `limits`, `matrices`, `members`, `mode`, `plans`, `revoked`, `roles`, `routes`, `services`, `tenants`, `tests`)
 e.yaml:1:10 this is not YAML: YAML merge keys are not allowed by configured policy
 "#);
 }
