@@ -25,7 +25,7 @@ use crate::lane::ring::Ring;
 use crate::lane::slot::{SLOT_WORDS, SLOT_WORDS_LEAST, Slot};
 
 const MAGIC: u64 = u64::from_be_bytes(*b"clstrlan");
-const VERSION: u64 = 4;
+const VERSION: u64 = 3; // of the header: how long slots are is told by the length of the file
 const HEADER_WORDS: usize = 64;
 const HEAD: usize = 16; // away from the other words of the header, which never change
 const ARRIVED: usize = 17; // beside what the same thread writes
