@@ -2,6 +2,7 @@
 
 mod cases;
 mod conditions;
+mod covered;
 mod limits;
 mod names;
 mod revoked;

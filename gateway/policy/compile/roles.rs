@@ -7,6 +7,7 @@ use terms::{Finding, Findings, Grant, Permission, Place, RoleName, TenantId};
 
 use super::Written;
 use super::conditions::{Sheet, all_parameters};
+use super::covered::covered;
 use super::names::{Names, parse, shown};
 use crate::condition::{Condition, PARAMETERS};
 use crate::decide::RuleId;
@@ -169,10 +170,10 @@ pub(super) fn compile(
             let clauses =
                 ancestors.flat_map(|(name, draft)| of(&draft.written).iter().map(move |clause| (name, clause)));
             let rules = clauses.flat_map(|(name, Clause { grant, place, proviso })| {
-                let covered = permissions.iter().enumerate().filter(|(_, asked)| grant.covers(asked));
+                let covered = covered(grant, permissions);
                 let name = drafts.get(name).and_then(|draft| draft.name.as_ref()).map_or(*name, RoleName::as_str);
                 let rule = Rule { id: RuleId::new(place, name), proviso: proviso.clone() };
-                covered.map(move |(index, _)| (index, rule.clone())).collect::<Vec<_>>()
+                covered.into_iter().map(move |index| (index, rule.clone())).collect::<Vec<_>>()
             });
             Rules::new(permissions.len(), rules)
         };
@@ -215,7 +216,7 @@ fn lineage<'a>(name: &'a str, drafts: &'a Names<Draft>) -> Vec<&'a str> {
 fn warn_idle(draft: &Draft, permissions: &[Permission], findings: &mut Findings) {
     let role::Written { place: _, allow, deny } = &draft.written;
     for Clause { grant, place, .. } in allow.iter().chain(deny) {
-        if !permissions.iter().any(|asked| grant.covers(asked)) {
+        if covered(grant, permissions).is_empty() {
             let finding = Finding::warning(place.clone(), format!("no route asks for `{grant}`"));
             findings.push(finding.did_you_mean(grant.as_str(), permissions.iter().map(Permission::as_str)));
         }
@@ -244,8 +245,7 @@ fn warn_ungranted(
 fn check_provisos(draft: &Draft, permissions: &[Permission], routes: &[Arc<Route>], findings: &mut Findings) {
     let role::Written { place: _, allow, deny } = &draft.written;
     let asking = |grant: &Grant| -> Vec<&Arc<Route>> {
-        let covered = permissions.iter().enumerate().filter(|(_, asked)| grant.covers(asked));
-        let covered: Vec<usize> = covered.map(|(index, _)| index).collect();
+        let covered = covered(grant, permissions);
         let asks = |route: &&Arc<Route>| covered.iter().any(|index| route.asks.for_permission(*index));
         routes.iter().filter(asks).collect()
     };
