@@ -22,10 +22,8 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let text = format!("routes:\n{}", reader::TEMPLATES.iter().map(route).collect::<String>());
     let known = Known {
         issuers: [].into(),
-        authorities: policy::KnownNames::default(),
-        directory: policy::DirectoryAt::Files,
-        tenants: policy::TenantsAt::Files,
         upstreams: ["backend".parse().unwrap()].into(),
+        ..Known::default()
     };
     policy::compile(&[Source { path: "policy.yaml", text: &text }], &known).expect("a policy").policy
 });
