@@ -34,7 +34,7 @@ pub struct Report {
     pub opened: u64,
     /// How many of them are the log's own.
     pub own: u64,
-    /// Requests that the log says were answered without a record (`log.gap`).
+    /// Requests that have no record, as the log says (`log.gap`): there was no room, or their process ended while they were judged.
     pub unrecorded: u64,
     /// Decisions and beginnings without a final record in runs that were cut off: a power cut can do that.
     pub undetermined: u64,

@@ -66,7 +66,7 @@ struct LookedAt {
 struct OfGateway {
     /// How many times the log says that something could not be recorded.
     gaps: u64,
-    /// How many requests were answered without a record, as it says.
+    /// How many requests have no record, as it says.
     unrecorded: u64,
     /// How many times a gateway began with the log.
     starts: u64,

@@ -330,7 +330,7 @@ fn describe(report: &Report) {
     ));
     if report.unrecorded > 0 {
         print::line(format_args!(
-            "{} requests were answered without a record, as the log itself says",
+            "{} requests have no record, as the log itself says: there was no room, or their process ended",
             report.unrecorded
         ));
     }
