@@ -42,6 +42,8 @@ pub struct Reader {
     index: u64,
     /// Records before this one are passed over.
     wanted: u64,
+    /// So many records are on disk for good, as far as is known.
+    durable: u64,
     /// Whether what follows the segment that it is in is not to be read.
     alone: bool,
     ready: VecDeque<Stored>,
@@ -107,6 +109,7 @@ impl Reader {
             at: None,
             index: 0,
             wanted: 0,
+            durable: u64::MAX,
             alone: false,
             ready: VecDeque::new(),
         };
@@ -133,6 +136,12 @@ impl Reader {
         reader.alone = true;
         reader.enter(first)?;
         Ok(reader)
+    }
+
+    /// Reads nothing of what is not yet on disk for good: of the log that this process writes, so many records are. A batch
+    /// that comes behind them may be cut off again, and its records written anew with other words.
+    pub const fn stop_at(&mut self, durable: u64) {
+        self.durable = durable;
     }
 
     /// The record that comes next.
@@ -196,6 +205,9 @@ impl Reader {
             return Ok(false);
         }
         loop {
+            if self.index >= self.durable {
+                return Ok(false);
+            }
             if self.batch()? {
                 return Ok(true);
             }
@@ -269,6 +281,9 @@ impl Reader {
                 return Ok(false); // a torn batch has been cut off since
             }
             for batch in Batches::new(&bytes, at.offset, 0, at.chain, at.log) {
+                if self.index >= self.durable {
+                    return Ok(!self.ready.is_empty());
+                }
                 match batch {
                     Ok(batch) => {
                         let indexed = (self.index..).zip(batch.records);

@@ -207,7 +207,8 @@ impl Publisher {
         let tree = resumed.unwrap_or_default();
         // Records of the last bundle are read again: they are needed, and shown to be those of the tile.
         let start = tree.size() - tree.size() % WIDTH;
-        let reader = Reader::from(&log, start)?;
+        let mut reader = Reader::from(&log, start)?;
+        reader.stop_at(size.max(kept.as_ref().map_or(0, |(checkpoint, _)| checkpoint.size))); // what was signed for is durable
         let mut publisher = Self {
             folder,
             guard: guard.clone(),
@@ -244,6 +245,7 @@ impl Publisher {
     /// # Errors
     /// The records cannot be read, or the disk fails. Nothing was signed then.
     pub fn publish(&mut self, durable: u64) -> Result<Published, LedgerError> {
+        self.reader.stop_at(durable);
         loop {
             let mut taken = 0;
             while self.tree.size() < durable && taken < AT_ONCE {

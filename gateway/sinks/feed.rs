@@ -159,6 +159,7 @@ impl Feed {
         let last = cursor.leaf.and_then(|leaf| Some((cursor.next.checked_sub(1)?, leaf)));
         let begin = last.map_or(cursor.next, |(index, _)| index);
         let mut reader = Reader::from(&self.log.directory, begin).map_err(|error| unreadable(&error))?;
+        reader.stop_at(committed);
         let mut peeked = None;
         if begin < committed {
             let first = reader.next().transpose().map_err(|error| unreadable(&error))?;
@@ -199,6 +200,7 @@ impl Feed {
         let Self { at: Some(at), settings, log, state, doubt, stop, .. } = self else { return Ok(Gathered::Nothing) };
         let limits = settings.limits;
         let records = doubt.narrow.map_or(limits.records, |(most, _)| most.min(limits.records));
+        at.reader.stop_at(committed);
         while at.ready.len() < records && at.ready_bytes < limits.bytes {
             let stored = match at.peeked.take() {
                 Some(stored) => stored,

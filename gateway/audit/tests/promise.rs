@@ -225,6 +225,27 @@ fn a_follower_sees_what_is_committed_and_nothing_else_across_segments() {
 }
 
 #[test]
+fn a_reader_that_is_told_what_is_on_disk_reads_no_batch_that_may_be_cut_off_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, mut committer) = open(&folder);
+    let mut reader = Reader::open(&folder.path().join("audit")).unwrap();
+    let mut read = Vec::new();
+    for n in 0..400 {
+        journal.begin(&entry(n)).unwrap().finish(&outcome());
+        let before = journal.stats().records;
+        committer.turn();
+        // What has come since is there, but nobody has said yet that it stays; also where another segment has begun.
+        reader.stop_at(before);
+        read.extend(reader.by_ref().map(Result::unwrap));
+        assert_eq!(read.last().map_or(0, |stored| stored.index + 1), before);
+    }
+    reader.stop_at(u64::MAX);
+    read.extend(reader.map(Result::unwrap));
+    let all: Vec<_> = Reader::open(&folder.path().join("audit")).unwrap().map(Result::unwrap).collect();
+    assert_eq!(read, all);
+}
+
+#[test]
 fn a_second_writer_is_refused_and_the_first_is_not_disturbed() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, committer) = open(&folder);
