@@ -28,7 +28,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let (path, roles) = asked.next().expect("a request");
         let matched = policy.route("acme.app.example.com", black_box(path), "GET").expect("a route");
         match policy.decide(matched.route, &Facts::new("GET", roles)) {
-            Decision::Allow { rule } => rule.as_str().len(),
+            Decision::Allow { rule } | Decision::BreakGlass { rule, .. } => rule.as_str().len(),
             Decision::Deny(_) => 0,
         }
     };
@@ -55,9 +55,9 @@ fn conditional(criterion: &mut Criterion, paths: &[String], members: &[Vec<RoleN
         let client = Some(IpAddr::from([10, 1, 2, 3]));
         let now = Some(UNIX_EPOCH + Duration::from_secs(1_795_768_200));
         let (caller, tenant) = (Some(caller), Some(tenant));
-        let facts = Facts { method: "GET", host, path, client, now, caller, tenant, roles };
+        let facts = Facts { method: "GET", host, path, client, now, caller, tenant, roles, headers: None };
         match policy.decide(matched.route, &facts) {
-            Decision::Allow { rule } => rule.as_str().len(),
+            Decision::Allow { rule } | Decision::BreakGlass { rule, .. } => rule.as_str().len(),
             Decision::Deny(_) => 0,
         }
     };

@@ -39,6 +39,8 @@ pub struct Entry<'a> {
     pub route: Option<&'a RouteId>,
     /// What was not enforced, on a route that is in shadow.
     pub shadow: Option<Shadow>,
+    /// Whether roles granted it, or somebody who said why.
+    pub glass: Glass,
     /// Whether the request may be forwarded.
     pub decision: Decision,
     /// Why.
@@ -76,6 +78,7 @@ impl<'a> Entry<'a> {
             protocol: None,
             route: None,
             shadow: None,
+            glass: Glass::Whole,
             decision,
             reason,
             limit: None,
@@ -93,6 +96,16 @@ impl<'a> Entry<'a> {
 pub struct Shadow {
     /// Why the request would have been refused; nothing if it would not.
     pub would: Option<Reason>,
+}
+
+/// Whether roles granted a request. Where they did not, and its caller has said why it must be, that text is sealed in
+/// [`Entry::personal`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Glass {
+    /// They did not.
+    Broken,
+    /// They did, or nothing did.
+    Whole,
 }
 
 /// What is personal in a record, under a key that can be destroyed.

@@ -64,8 +64,8 @@ mod verify;
 pub use cached::forget_cached;
 pub use committer::Committer;
 pub use entry::{
-    Cause, Decision, Digest, Echo, End, Entry, Files, KeyChange, KeyOf, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX,
-    Personal, PersonsChange, Protocol, Sender, Shadow, TokensOf, Turn,
+    Cause, Decision, Digest, Echo, End, Entry, Files, Glass, KeyChange, KeyOf, KeyTurn, LogUse, Note, Outcome,
+    PERSONAL_MAX, Personal, PersonsChange, Protocol, Sender, Shadow, TokensOf, Turn,
 };
 pub use event::{Detail, DetailName, Event, EventOutcome, InvalidDetailName};
 pub use handle::{Open, Witness};

@@ -9,7 +9,7 @@ use crate::index::Reading;
 use crate::line::Line;
 use crate::reader::{ReadError, Reader, Stored};
 use crate::row::Row;
-use crate::{Decision, LogKey, LogKeyError, Pseudonym, segment};
+use crate::{Decision, Glass, LogKey, LogKeyError, Pseudonym, segment};
 
 mod pieces;
 
@@ -40,6 +40,8 @@ pub struct Query {
     pub decision: Option<Decision>,
     /// Those that got this status.
     pub status: Option<u16>,
+    /// Those that no role granted and somebody justified, or the others.
+    pub glass: Option<Glass>,
     /// The log's own of this kind.
     pub kind: Option<String>,
     /// Those of this time or later: of a request, when it arrived.
@@ -164,7 +166,8 @@ impl Sieve {
     }
 
     fn takes(&mut self, row: &Row<'_>) -> bool {
-        let Query { which, tenant, subject: _, sub, key, id, reason, route, decision, status, kind, .. } = &self.query;
+        let Query { which, tenant, subject: _, sub, key, id, reason, route, decision, status, glass, kind, .. } =
+            &self.query;
         (*which == Which::All || row.stage == Some("final"))
             && tenant.as_ref().is_none_or(|tenant| row.tenant == Some(tenant.as_str()))
             && sub.as_ref().is_none_or(|sub| row.sub == Some(sub))
@@ -174,6 +177,7 @@ impl Sieve {
             && route.as_ref().is_none_or(|route| row.route == Some(route))
             && decision.is_none_or(|decision| row.decision == Some(decision.as_str()))
             && status.is_none_or(|status| row.status == Some(status))
+            && glass.is_none_or(|glass| (glass == Glass::Broken) == (row.break_glass == Some(true)))
             && kind.as_ref().is_none_or(|kind| row.kind == Some(kind))
             && self.from.as_ref().is_none_or(|from| row.time.as_bytes() >= from.as_slice())
             && self.to.as_ref().is_none_or(|to| row.time.as_bytes() < to.as_slice())

@@ -7,8 +7,8 @@ use terms::{Author, ClassName, RoleName};
 
 use crate::line::Line;
 use crate::{
-    Cause, Entry, Files, KeyChange, KeyOf, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX, Personal, PersonsChange,
-    Sender, Shadow, TokensOf, Turn,
+    Cause, Entry, Files, Glass, KeyChange, KeyOf, KeyTurn, LogUse, Note, Outcome, PERSONAL_MAX, Personal,
+    PersonsChange, Sender, Shadow, TokensOf, Turn,
 };
 
 /// The JSON Schema of every record that the log holds: requests (`stage`) and the log's own (`kind`).
@@ -110,6 +110,9 @@ pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entr
         if let Some(would) = would {
             line.word(r#","would":""#, would.as_str());
         }
+    }
+    if entry.glass == Glass::Broken {
+        line.raw(r#","break_glass":true"#);
     }
     if let Some(roles) = entry.roles {
         self::roles(line, roles);

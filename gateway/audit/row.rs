@@ -33,6 +33,7 @@ pub struct Row<'a> {
     pub pii: Option<&'a str>,
     pub mode: Option<&'a str>,
     pub would: Option<&'a str>,
+    pub break_glass: Option<bool>,
     pub decision: Option<&'a str>,
     pub reason: Option<&'a str>,
     pub status: Option<u16>,

@@ -79,6 +79,16 @@ impl<'h> Fields<'h> {
         }
     }
 
+    /// One field that may stand once and is UTF-8.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&'h str>, Malformed> {
+        let mut found = self.all.get_all(name).iter();
+        match (found.next(), found.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => std::str::from_utf8(value.as_bytes()).map(Some).map_err(|_| Malformed::Field),
+            (Some(_), Some(_)) => Err(Malformed::DuplicateField),
+        }
+    }
+
     const fn none(all: &'h HeaderMap) -> Self {
         Self {
             all,

@@ -194,6 +194,14 @@ impl<'h> CanonicalRequest<'h> {
         self.fields.single(name)
     }
 
+    /// One field that may stand once, in UTF-8.
+    ///
+    /// # Errors
+    /// It stands there more than once, or is no UTF-8.
+    pub fn text_field(&self, name: &str) -> Result<Option<&'h str>, Malformed> {
+        self.fields.text(name)
+    }
+
     /// The first `User-Agent`, as it was sent. Nothing is decided by it.
     #[must_use]
     pub fn user_agent(&self) -> Option<&'h [u8]> {

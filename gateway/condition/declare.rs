@@ -35,6 +35,8 @@ pub(crate) struct Declared {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
+    /// Texts by names that the expression writes out, whatever their case, and that may be asked for.
+    Fields(fn(&str) -> Result<(), String>),
     /// Texts by name: these, or whatever there is.
     Map(Option<Vec<String>>),
     /// At most so many texts.
@@ -59,6 +61,13 @@ impl Environment {
     #[must_use]
     pub fn map(self, path: &str, fact: usize, keys: Option<Vec<String>>) -> Self {
         self.with(path, fact, Kind::Map(keys))
+    }
+
+    /// The same, with texts by names like those of header fields: an expression writes them out, in either case, so that it is
+    /// known beforehand what it looks at. `may` says why one may not be asked for.
+    #[must_use]
+    pub fn fields(self, path: &str, fact: usize, may: fn(&str) -> Result<(), String>) -> Self {
+        self.with(path, fact, Kind::Fields(may))
     }
 
     fn with(mut self, path: &str, fact: usize, kind: Kind) -> Self {

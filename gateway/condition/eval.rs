@@ -45,12 +45,12 @@ impl<'a> Scope<'a> {
             }
             Code::Entry(map, key) => {
                 let key = self.text(key)?;
-                Value::Text(self.facts.entry(*map, key).ok_or(Fault::Absent)?)
+                Value::Text(self.facts.entry(*map, key)?.ok_or(Fault::Absent)?)
             }
             Code::Fact(fact) => self.facts.fact(*fact).ok_or(Fault::Absent)?,
             Code::HasEntry(map, key) => {
                 let key = self.text(key)?;
-                Value::Bool(self.facts.entry(*map, key).is_some())
+                Value::Bool(self.facts.entry(*map, key)?.is_some())
             }
             Code::HasFact(fact) => Value::Bool(self.facts.fact(*fact).is_some()),
             Code::In(parts) => {

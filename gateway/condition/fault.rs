@@ -13,6 +13,9 @@ pub enum Fault {
     /// A number, a time or a span that is too large.
     #[error("a number, a time or a span of time is out of range")]
     Range,
+    /// Something that is there and cannot be taken for one value.
+    #[error("something that it asks for is there more than once, or is not what it should be")]
+    Unreadable,
     /// A text that is not what it was to be made into.
     #[error("a text does not say {0}")]
     Text(&'static str),

@@ -17,15 +17,15 @@
 //! implementation the same.
 //!
 //! ```
-//! use condition::{Environment, Facts, Program, Type, Value};
+//! use condition::{Environment, Facts, Fault, Program, Type, Value};
 //!
 //! struct Request;
 //! impl Facts for Request {
 //!     fn fact(&self, _: usize) -> Option<Value<'_>> {
 //!         Some(Value::Int(17))
 //!     }
-//!     fn entry(&self, _: usize, _: &str) -> Option<&str> {
-//!         None
+//!     fn entry(&self, _: usize, _: &str) -> Result<Option<&str>, Fault> {
+//!         Ok(None)
 //!     }
 //! }
 //!

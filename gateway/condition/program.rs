@@ -18,7 +18,10 @@ pub trait Facts {
     fn fact(&self, fact: usize) -> Option<Value<'_>>;
 
     /// Of a map the text with this name.
-    fn entry(&self, map: usize, name: &str) -> Option<&str>;
+    ///
+    /// # Errors
+    /// There is something of this name, and it is not one text.
+    fn entry(&self, map: usize, name: &str) -> Result<Option<&str>, Fault>;
 }
 
 /// An expression that is true or false, checked and ready to be asked.
@@ -109,10 +112,10 @@ impl Program {
         }
         for (name, named) in &self.named {
             let value = match named {
-                Named::Entry(map, key) => facts.entry(*map, key).map(Value::Text),
-                Named::Fact(fact) => facts.fact(*fact),
+                Named::Entry(map, key) => facts.entry(*map, key).map(|text| text.map(Value::Text)),
+                Named::Fact(fact) => Ok(facts.fact(*fact)),
             };
-            let value = value.map(|value| value.to_string()).ok_or(Fault::Absent);
+            let value = value.and_then(|value| value.map(|value| value.to_string()).ok_or(Fault::Absent));
             parts.push(PartValue { text: name.clone(), value });
         }
         parts

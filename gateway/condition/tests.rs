@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use crate::{Environment, Facts, Fault, Program, Texts, Type, Value};
 
-/// Facts of every type. `none` is declared and not there; `map` has `a` alone.
+/// Facts of every type. `none` is declared and not there; `map` has `a` alone; of `fields` `x-twice` cannot be read.
 #[derive(Debug)]
 struct Given {
     i: i64,
@@ -65,8 +65,12 @@ impl Facts for Given {
         })
     }
 
-    fn entry(&self, map: usize, name: &str) -> Option<&str> {
-        (map == 9 && name == "a").then_some("one")
+    fn entry(&self, map: usize, name: &str) -> Result<Option<&str>, Fault> {
+        match (map, name) {
+            (9, "a") | (10, "x-a") => Ok(Some("one")),
+            (10, "x-twice") => Err(Fault::Unreadable),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -83,6 +87,7 @@ fn environment() -> Environment {
         .value("given.none", 8, Type::Text)
         .map("map", 9, None)
         .map("given.keys", 9, Some(vec!["a".to_owned(), "b".to_owned()]))
+        .fields("fields", 10, |name| if name == "secret" { Err("nobody reads this".to_owned()) } else { Ok(()) })
 }
 
 #[track_caller]

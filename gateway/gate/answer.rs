@@ -98,6 +98,9 @@ impl Answer {
             Reason::PolicyDenied | Reason::PolicyError => {
                 Self { challenge: Challenge::Error, ..Self::of(403, "insufficient_scope", "Not allowed", 7) }
             }
+            Reason::PolicyJustification => {
+                Self::of(403, "justification_required", "Not allowed without a justification", 7)
+            }
             // One answer for all of these: an outsider does not learn which tenants there are, nor that one of them takes no
             // clients from where they are.
             Reason::ClientDenied

@@ -1,16 +1,17 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use audit::Logs;
+use audit::{Glass, Logs};
 use canonical::CanonicalRequest;
 use limit::{Asker, Spent};
-use policy::{Access, Caller, Decision, Facts, KeySource, Mode, Proof, RuleId};
+use policy::{Access, Caller, Decision, Denial, Facts, Headers, KeySource, Mode, Proof, RuleId, Unreadable};
 use terms::UpstreamId;
 
 use crate::assured::Assured;
 use crate::member::Member;
 use crate::permit::Permit;
-use crate::refusal::{Cause, Refusal};
+use crate::refusal::{Cause, Refusal, Unheard};
 use crate::room::Room;
 use crate::route::Routed;
 use crate::{Arrival, Principal, Rules, Who};
@@ -23,13 +24,15 @@ pub(crate) struct Granted<'r> {
     member: Option<Member>,
     rule: Option<RuleId>,
     shadow: Option<audit::Shadow>,
+    /// Why it must be, if no role grants it.
+    glass: Option<Box<str>>,
 }
 
 impl<'r> Granted<'r> {
     /// A public route wants nobody's token, so it gives nobody's identity to the backend either.
     pub(crate) fn public(routed: Routed<'r>) -> Result<Self, Refusal> {
         match &routed.route().access {
-            Access::Public => Ok(Self { routed, member: None, rule: None, shadow: None }),
+            Access::Public => Ok(Self { routed, member: None, rule: None, shadow: None, glass: None }),
             // FAIL CLOSED: a guarded route never comes this way.
             Access::Guarded { .. } | Access::Services { .. } => Err(routed.refuse(Cause::Broken("public"))),
         }
@@ -46,6 +49,7 @@ impl<'r> Granted<'r> {
         let Some(tenant) = routed.rules().tenants().get(member.membership().tenant().as_str()) else {
             return Err(routed.refuse_as(Cause::Broken("tenant"), Who::Member(member)));
         };
+        let sent = Sent(request);
         let facts = Facts {
             method: request.method().as_str(),
             host: request.host(),
@@ -55,17 +59,32 @@ impl<'r> Granted<'r> {
             caller: Some(caller(member.caller(), arrival)),
             tenant: Some(tenant),
             roles: member.membership().roles(),
+            headers: Some(&sent),
         };
         let in_shadow = routed.route().mode == Mode::Shadow;
         match routed.rules().policy().decide(routed.route(), &facts) {
             Decision::Allow { rule } => {
                 let (rule, shadow) = (rule.clone(), in_shadow.then_some(audit::Shadow { would: None }));
-                Ok(Self { routed, member: Some(member), rule: Some(rule), shadow })
+                Ok(Self { routed, member: Some(member), rule: Some(rule), shadow, glass: None })
             }
+            Decision::BreakGlass { rule, justification } => match justification.read(Some(&sent)) {
+                Ok(why) => {
+                    let (rule, shadow) = (rule.clone(), in_shadow.then_some(audit::Shadow { would: None }));
+                    let glass = Some(why.into());
+                    Ok(Self { routed, member: Some(member), rule: Some(rule), shadow, glass })
+                }
+                // FAIL CLOSED: what let it through is gone.
+                Err(_) => Err(routed.refuse_as(Cause::Broken("glass"), Who::Member(member))),
+            },
             // What comes here was refused by nothing before, and what comes behind refuses it as it does others.
             Decision::Deny(denial) if in_shadow => {
                 let (rule, would) = (denial.rule().cloned(), Some(denial.reason()));
-                Ok(Self { routed, member: Some(member), rule, shadow: Some(audit::Shadow { would }) })
+                Ok(Self { routed, member: Some(member), rule, shadow: Some(audit::Shadow { would }), glass: None })
+            }
+            Decision::Deny(Denial::Unjustified { rule, justification, why }) => {
+                let cause =
+                    Cause::Unjustified(Box::new(Unheard { rule: rule.clone(), wanted: justification.clone(), why }));
+                Err(routed.refuse_as(cause, Who::Member(member)))
             }
             Decision::Deny(denial) => {
                 let cause = Cause::Denied(denial.reason(), denial.rule().cloned());
@@ -84,6 +103,22 @@ impl<'r> Granted<'r> {
                 Err(self.routed.refuse_as(Cause::Unplaced, who))
             }
         }
+    }
+}
+
+/// What a request says in its fields.
+struct Sent<'a, 'h>(&'a CanonicalRequest<'h>);
+
+impl Headers for Sent<'_, '_> {
+    fn field(&self, name: &str) -> Result<Option<&str>, Unreadable> {
+        self.0.text_field(name).map_err(|_| Unreadable)
+    }
+}
+
+/// Nothing of it.
+impl fmt::Debug for Sent<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sent(***)")
     }
 }
 
@@ -112,7 +147,7 @@ impl<'r> Placed<'r> {
     /// Takes from all limits of the route, or from none.
     pub(crate) fn spend(self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Limited<'r>, Refusal> {
         let Self { granted, upstream } = self;
-        let Granted { routed, member, rule, shadow: _ } = &granted;
+        let Granted { routed, member, rule, shadow: _, glass: _ } = &granted;
         let (rules, route) = (routed.rules(), routed.route());
         let path = request.decoded_path();
         let mut named = [None; 4];
@@ -166,14 +201,15 @@ impl Limited<'_> {
         request: &CanonicalRequest<'_>,
         room: Room,
     ) -> Result<Permit, Refusal> {
-        let Self { granted: Granted { routed, member, rule, shadow }, upstream, spent } = self;
-        let by = crate::verdict::By { rule: rule.as_ref(), shadow };
+        let Self { granted: Granted { routed, member, rule, shadow, glass }, upstream, spent } = self;
+        let granted_by = if glass.is_some() { Glass::Broken } else { Glass::Whole };
+        let by = crate::verdict::By { rule: rule.as_ref(), shadow, glass: glass.as_deref() };
         let member_ref = member.as_ref();
         let open = crate::verdict::admitted(logs, arrival, request, &routed, member_ref, by, &upstream, &spent);
         match open.await {
             Ok(open) => {
                 let (rules, route) = (Arc::clone(routed.rules()), Arc::clone(routed.route()));
-                Ok(Permit::new(rules, route, member, upstream, spent, open, room).in_shadow_of(shadow))
+                Ok(Permit::new(rules, route, member, upstream, spent, open, room).in_shadow_of(shadow).by(granted_by))
             }
             // FAIL CLOSED: a decision that cannot be kept is not served.
             Err(unavailable) => {

@@ -47,7 +47,7 @@ pub use member::Member;
 pub use permit::Permit;
 pub use preflight::Preflight;
 pub use principal::{Principal, ServiceCaller};
-pub use refusal::{Cause, Refusal, Who};
+pub use refusal::{Cause, Refusal, Unheard, Who};
 pub use room::Rooms;
 pub use rules::Rules;
 pub use tenure::Tenure;

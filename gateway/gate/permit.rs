@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use audit::Glass;
 use limit::{Ended, Spent, Standing};
 use policy::Route;
 use terms::{Reason, UpstreamId};
@@ -19,6 +20,7 @@ pub struct Permit {
     spent: Spent,
     open: audit::Open,
     would: Option<Reason>,
+    glass: Glass,
     _room: Room,
 }
 
@@ -32,12 +34,23 @@ impl Permit {
         open: audit::Open,
         room: Room,
     ) -> Self {
-        Self { rules, route, member, upstream, spent, open, would: None, _room: room }
+        Self { rules, route, member, upstream, spent, open, would: None, glass: Glass::Whole, _room: room }
     }
 
     /// The same permit, which authorisation would not have given.
     pub(crate) fn in_shadow_of(self, shadow: Option<audit::Shadow>) -> Self {
         Self { would: shadow.and_then(|shadow| shadow.would), ..self }
+    }
+
+    /// The same permit, which no role grants, or some does.
+    pub(crate) fn by(self, glass: Glass) -> Self {
+        Self { glass, ..self }
+    }
+
+    /// Whether roles grant it.
+    #[must_use]
+    pub const fn glass(&self) -> Glass {
+        self.glass
     }
 
     /// Why authorisation would have refused the request, if its route were not in shadow.

@@ -4,12 +4,23 @@ use apikey::KeyError;
 use canonical::Malformed;
 use http::StatusCode;
 use limit::Exceeded;
-use policy::{DenyAs, Route, RuleId};
+use policy::{DenyAs, Justification, Route, RuleId, Unjustified};
 use tenancy::{Insufficient, Outsider};
 use terms::Reason;
 use token::{ProofError, TokenError};
 
 use crate::{Answer, Member, Principal, Rules};
+
+/// What somebody has to say who may do what no role grants.
+#[derive(Clone, Debug)]
+pub struct Unheard {
+    /// The grant that would let them.
+    pub rule: RuleId,
+    /// What has to be said, and where.
+    pub wanted: Justification,
+    /// What is wrong with what was said.
+    pub why: Unjustified,
+}
 
 /// Why one request is not forwarded, and how far it came: the last proof it reached says who it was.
 #[derive(Debug)]
@@ -103,6 +114,9 @@ pub enum Cause {
     /// The token does not name a caller.
     #[error("the token is not accepted")]
     Token(TokenError),
+    /// No role grants it, and its caller has not said well enough why it must be.
+    #[error("it needs a justification: {}", .0.why)]
+    Unjustified(Box<Unheard>),
     /// The token is good for whoever has it, and must not be.
     #[error("the token is not bound to its user")]
     Unbound,
@@ -173,6 +187,7 @@ impl Refusal {
             Cause::Scheme => Reason::AuthProofScheme,
             Cause::Token(error) => error.reason(),
             Cause::Unbound => Reason::AuthInvalidUnbound,
+            Cause::Unjustified(..) => Reason::PolicyJustification,
             Cause::Unplaced => Reason::TenantUnplaced,
             Cause::Unrecorded(_) => Reason::AuditUnavailable,
             Cause::Upgrade => Reason::RequestUpgrade,
@@ -201,7 +216,10 @@ impl Refusal {
 
     /// The rule that denied it, if one did.
     #[must_use]
-    pub const fn rule(&self) -> Option<&RuleId> {
+    pub fn rule(&self) -> Option<&RuleId> {
+        if let Cause::Unjustified(unheard) = &self.cause {
+            return Some(&unheard.rule);
+        }
         if let Cause::Denied(_, rule) = &self.cause { rule.as_ref() } else { None }
     }
 

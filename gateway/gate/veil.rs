@@ -52,6 +52,7 @@ impl<'r> Veiled<'r> {
 
 // What is sealed fits where it goes.
 const _: () = assert!(subjects::SEALED_MAX <= audit::PERSONAL_MAX);
+const _: () = assert!(policy::Justification::LONGEST <= subjects::JUSTIFICATION_MAX);
 
 /// The name in the record.
 pub(crate) fn name(member: &Member, journal: &Journal) -> Option<Pseudonym> {
@@ -67,10 +68,14 @@ pub(crate) fn seal(
     member: &Member,
     arrival: &Arrival,
     user_agent: Option<&[u8]>,
+    justification: Option<&str>,
 ) -> Result<Option<Sealed>, audit::Unavailable> {
-    let Veil::Persona(persona) = member.veil() else { return Ok(None) };
+    let Veil::Persona(persona) = member.veil() else {
+        // FAIL CLOSED: what somebody said is kept where it can be forgotten, or nothing is let through by it.
+        return if justification.is_none() { Ok(None) } else { Err(audit::Unavailable::Subjects) };
+    };
     let about = About { id: arrival.id, tenant: member.membership().tenant() };
-    let personal = subjects::Personal { client: Some(arrival.client), user_agent };
+    let personal = subjects::Personal { client: Some(arrival.client), user_agent, justification };
     // FAIL CLOSED: a record that lacks what it should have is none.
     persona.seal(personal, about).map_err(|_| audit::Unavailable::Subjects)
 }

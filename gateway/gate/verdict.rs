@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use audit::{Decision, End, Entry, Logs, Open, Outcome, Unavailable};
+use audit::{Decision, End, Entry, Glass, Logs, Open, Outcome, Unavailable};
 use canonical::CanonicalRequest;
 use limit::{Exceeded, Spent};
 use policy::{OnFailure, Promise, Route, RuleId};
@@ -17,6 +17,8 @@ pub(crate) struct By<'a> {
     pub(crate) rule: Option<&'a RuleId>,
     /// What authorisation said, where it keeps nobody out.
     pub(crate) shadow: Option<audit::Shadow>,
+    /// Why it must be, if no role grants it.
+    pub(crate) glass: Option<&'a str>,
 }
 
 /// Keeps the record of a request that may be forwarded, as its route promises: in the journal that survives us, or on
@@ -33,7 +35,7 @@ pub(crate) async fn admitted(
     spent: &Spent,
 ) -> Result<Open, Unavailable> {
     let (route, rules) = (routed.route(), routed.rules());
-    let sealed = member.map_or(Ok(None), |member| veil::seal(member, arrival, request.user_agent()))?;
+    let sealed = member.map_or(Ok(None), |member| veil::seal(member, arrival, request.user_agent(), by.glass))?;
     let tenant = member.map(|member| member.membership().tenant());
     let journal = logs.take(rules.retention(tenant));
     let entry = Entry {
@@ -49,11 +51,14 @@ pub(crate) async fn admitted(
         rule: by.rule.map(RuleId::as_str),
         limit: spent.standing.would_refuse().find_map(|level| rules.limits().limit(level.limit)).map(|limit| &limit.id),
         shadow: by.shadow,
+        glass: if by.glass.is_some() { Glass::Broken } else { Glass::Whole },
         policy: Some(rules.digest()),
         upstream: Some(upstream),
         ..entry(arrival, Decision::Allow, Reason::Allowed)
     };
     let open = match route.audit {
+        // Whatever the route promises: this is what will be asked about.
+        Promise::Standard(_) if by.glass.is_some() => journal.begin_strict(&entry).await,
         Promise::Standard(OnFailure::Deny) => journal.begin(&entry),
         Promise::Standard(OnFailure::Spill) => journal.begin_spilling(&entry),
         Promise::Standard(OnFailure::InsecureAllow) => journal.begin_in_any_case(&entry),
@@ -79,7 +84,7 @@ pub(crate) fn refused(
     };
     let journal = logs.take(refusal.rules().retention(tenant));
     // What is refused is on record in any case, also where nothing can be sealed.
-    let sealed = member.and_then(|member| veil::seal(member, arrival, seen.user_agent).ok().flatten());
+    let sealed = member.and_then(|member| veil::seal(member, arrival, seen.user_agent, None).ok().flatten());
     let rule = refusal.rule();
     let exceeded = if let Cause::Limited(exceeded) = refusal.cause() { Some(exceeded) } else { None };
     let limits = refusal.rules().limits();

@@ -1,5 +1,6 @@
 use terms::{Place, Reason, UpstreamId};
 
+use crate::decide::Decision;
 use crate::judge::Question;
 use crate::policy::Policy;
 
@@ -20,6 +21,8 @@ pub(crate) enum Expected {
         /// From this upstream.
         from: Option<UpstreamId>,
     },
+    /// Though no role grants it, by what this role lets whoever says why.
+    BreakGlass(Option<String>),
     Deny(Reason),
     /// It passes, since its route is in shadow, and would be refused.
     WouldDeny(Reason),
@@ -50,13 +53,19 @@ impl Policy {
     fn run(&self, case: &Case) -> CaseResult {
         let verdict = self.judge(&case.question);
         let rule = verdict.rule().map(crate::RuleId::name);
+        let glass = matches!(verdict.decision, Some(Decision::BreakGlass { .. }));
+        let allowed_at_all = verdict.reason == Reason::Allowed && verdict.would.is_none();
         let (passed, expected) = match &case.expected {
             Expected::Allow { by, from } => {
                 let as_granted = by.is_none() || by.as_deref() == rule;
                 let as_placed = from.is_none() || from.as_ref() == verdict.upstream;
                 let expected = allowed(by.as_deref(), from.as_ref());
-                let allowed = verdict.reason == Reason::Allowed && verdict.would.is_none();
-                (allowed && as_granted && as_placed, expected)
+                // What is in order is not what must be justified: a test says which of the two it means.
+                (allowed_at_all && !glass && as_granted && as_placed, expected)
+            }
+            Expected::BreakGlass(by) => {
+                let as_granted = by.is_none() || by.as_deref() == rule;
+                (allowed_at_all && glass && as_granted, broken(by.as_deref()))
             }
             // What the policy says is the same in shadow, and so are the tests of it.
             Expected::Deny(reason) => (verdict.would.unwrap_or(verdict.reason) == *reason, format!("deny {reason}")),
@@ -65,6 +74,7 @@ impl Policy {
         let got = match (verdict.reason, verdict.would, rule) {
             (Reason::Allowed, Some(would), Some(name)) => format!("would deny {would} by {name}"),
             (Reason::Allowed, Some(would), None) => format!("would deny {would}"),
+            (Reason::Allowed, None, _) if glass => broken(rule),
             (Reason::Allowed, None, _) => {
                 let asked = matches!(&case.expected, Expected::Allow { from: Some(_), .. });
                 allowed(rule, verdict.upstream.filter(|_| asked))
@@ -74,6 +84,11 @@ impl Policy {
         };
         CaseResult { place: case.place.clone(), title: case.title.clone(), passed, expected, got }
     }
+}
+
+/// `break_glass by physician`
+fn broken(by: Option<&str>) -> String {
+    by.map_or_else(|| "break_glass".to_owned(), |by| format!("break_glass by {by}"))
 }
 
 /// `allow by viewer from orders-eu`

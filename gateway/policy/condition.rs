@@ -6,6 +6,8 @@ use tenancy::Tenant;
 use terms::{IssuerId, Place, RoleName, Subject};
 
 use crate::decide::RuleId;
+use crate::fields;
+use crate::glass::{Headers, Unreadable};
 use crate::route::Route;
 
 /// A condition of a route, or of what a role grants or denies.
@@ -35,6 +37,8 @@ pub struct Facts<'a> {
     pub tenant: Option<&'a Tenant>,
     /// What the caller is there.
     pub roles: &'a [RoleName],
+    /// What the request says in header fields, which nobody has verified.
+    pub headers: Option<&'a dyn Headers>,
 }
 
 /// Who asks, as it was verified.
@@ -69,7 +73,7 @@ impl<'a> Facts<'a> {
     /// Those of a request of which nothing is known but its method and the roles of whoever asks.
     #[must_use]
     pub const fn new(method: &'a str, roles: &'a [RoleName]) -> Self {
-        Self { method, host: "", path: "", client: None, now: None, caller: None, tenant: None, roles }
+        Self { method, host: "", path: "", client: None, now: None, caller: None, tenant: None, roles, headers: None }
     }
 }
 
@@ -100,10 +104,14 @@ facts! {
 }
 /// The parameters of the path.
 pub(crate) const PARAMETERS: usize = 17;
+/// The header fields.
+const HEADERS: usize = 18;
 
 /// Of longer lists nothing is known: what a condition costs was reckoned with these.
 const MOST_ROLES: usize = 128;
 const MOST_MEANS: usize = 16;
+/// The same of longer header fields, in bytes.
+const LONGEST_FIELD: usize = 1_024;
 
 /// What conditions may speak of.
 pub(crate) fn environment(parameters: Vec<String>) -> Environment {
@@ -113,6 +121,7 @@ pub(crate) fn environment(parameters: Vec<String>) -> Environment {
         .value("request.path", PATH, Type::Text)
         .value("request.route", ROUTE, Type::Text)
         .map("request.params", PARAMETERS, Some(parameters))
+        .fields("request.headers", HEADERS, |name| fields::readable(name).map(drop).map_err(|why| why.to_string()))
         .value("request.client", CLIENT, Type::Address)
         .value("caller.subject", SUBJECT, Type::Text)
         .value("caller.issuer", ISSUER, Type::Text)
@@ -175,7 +184,7 @@ fn segment(path: &str, place: usize) -> Option<&str> {
 
 impl Asked for OnRoute<'_> {
     fn fact(&self, fact: usize) -> Option<Value<'_>> {
-        let Facts { method, host, path, client, now, caller, tenant, roles: _ } = self.facts;
+        let Facts { method, host, path, client, now, caller, tenant, roles: _, headers: _ } = self.facts;
         Some(match fact {
             METHOD => Value::Text(method),
             HOST => Value::Text(host),
@@ -201,9 +210,21 @@ impl Asked for OnRoute<'_> {
         })
     }
 
-    fn entry(&self, map: usize, name: &str) -> Option<&str> {
-        let place = self.route.pattern.path.place(name).filter(|_| map == PARAMETERS)?;
-        segment(self.facts.path, place)
+    fn entry(&self, map: usize, name: &str) -> Result<Option<&str>, Fault> {
+        match map {
+            PARAMETERS => {
+                let place = self.route.pattern.path.place(name);
+                Ok(place.and_then(|place| segment(self.facts.path, place)))
+            }
+            HEADERS => match self.facts.headers.map(|headers| headers.field(name)) {
+                None => Ok(None),
+                // FAIL CLOSED: of several nobody can say which one counts.
+                Some(Err(Unreadable)) => Err(Fault::Unreadable),
+                Some(Ok(Some(value))) if value.len() > LONGEST_FIELD => Err(Fault::Unreadable),
+                Some(Ok(value)) => Ok(value),
+            },
+            _ => Ok(None),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Policy {
         let own = self.own_roles.values().flat_map(|roles| roles.iter());
         for (name, role) in self.roles.iter().chain(own) {
             let Role { written, .. } = role;
-            for Clause { grant, place, .. } in written.allow.iter().chain(&written.deny) {
+            for Clause { grant, place, .. } in written.allow.iter().chain(&written.deny).chain(&written.glass) {
                 let rule = RuleId::new(place, name.as_str());
                 let covered = self.permissions.iter().filter(|asked| grant.covers(asked));
                 rules.extend(covered.map(|permission| (format!("{rule}: {permission}"), false)));

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use condition::Fault;
 use terms::{Permission, Place, Reason, RoleName};
 
-use crate::condition::{Facts, OnRoute};
+use crate::condition::{Facts, OnRoute, Proof};
+use crate::glass::{Justification, Unjustified};
 use crate::policy::Policy;
 use crate::role::Rule;
 use crate::route::{Access, Route};
@@ -17,6 +18,13 @@ pub enum Decision<'p> {
     Allow {
         /// The grant that says so; on a public route the route.
         rule: &'p RuleId,
+    },
+    /// It may, though no role grants it: its caller has said why it must be. That has to be on record.
+    BreakGlass {
+        /// The grant that lets whoever says why.
+        rule: &'p RuleId,
+        /// What was to be said, and where.
+        justification: &'p Justification,
     },
     /// It may not.
     Deny(Denial<'p>),
@@ -46,6 +54,15 @@ pub enum Denial<'p> {
         /// What was asked for.
         permission: &'p Permission,
     },
+    /// No role grants it, and it would be let through if its caller said why it must be.
+    Unjustified {
+        /// The grant that would let it.
+        rule: &'p RuleId,
+        /// What has to be said, and where.
+        justification: &'p Justification,
+        /// What is wrong with what was said.
+        why: Unjustified,
+    },
     /// The condition of the route is not met.
     Unmet {
         /// The condition.
@@ -62,6 +79,7 @@ impl<'p> Denial<'p> {
             Self::Forbidden { .. } | Self::NoPermission | Self::Ungranted { .. } | Self::Unmet { .. } => {
                 Reason::PolicyDenied
             }
+            Self::Unjustified { .. } => Reason::PolicyJustification,
         }
     }
 
@@ -69,7 +87,10 @@ impl<'p> Denial<'p> {
     #[must_use]
     pub fn rule(&self) -> Option<&'p RuleId> {
         match self {
-            Self::Faulty { rule, .. } | Self::Forbidden { rule, .. } | Self::Unmet { rule } => Some(rule),
+            Self::Faulty { rule, .. }
+            | Self::Forbidden { rule, .. }
+            | Self::Unjustified { rule, .. }
+            | Self::Unmet { rule } => Some(rule),
             Self::NoPermission | Self::Ungranted { .. } => None,
         }
     }
@@ -82,6 +103,9 @@ impl fmt::Display for Denial<'_> {
             Self::Forbidden { rule, permission } => write!(f, "`{rule}` denies `{permission}`"),
             Self::NoPermission => f.write_str("the route has no permission for this method"),
             Self::Ungranted { permission } => write!(f, "no role grants `{permission}`"),
+            Self::Unjustified { rule, justification, why } => {
+                write!(f, "`{rule}` lets whoever gives {justification}: {why}")
+            }
             Self::Unmet { rule } => write!(f, "the condition of `{rule}` is not met"),
         }
     }
@@ -170,17 +194,45 @@ impl Policy {
             }
         }
         // FAIL CLOSED: a deny of which nobody can say whether it counts does, and a grant does not.
-        let faulty = faulty_deny.or(faulty_grant.filter(|_| grant.is_none()));
-        let rule = match (faulty, grant) {
-            (Some((rule, fault)), _) => return Decision::Deny(Denial::Faulty { rule, fault }),
-            (None, None) => return Decision::Deny(Denial::Ungranted { permission }),
-            (None, Some(rule)) => rule,
+        let glass = match (&faulty_deny, &grant) {
+            (None, None) => self.glass(asked, facts, &on_route),
+            (Some(_), _) | (None, Some(_)) => None,
         };
+        let faulty = faulty_deny.or(faulty_grant.filter(|_| grant.is_none() && glass.is_none()));
+        let decision = match (faulty, grant, glass) {
+            (Some((rule, fault)), ..) => return Decision::Deny(Denial::Faulty { rule, fault }),
+            (None, None, None) => return Decision::Deny(Denial::Ungranted { permission }),
+            (None, None, Some(glass)) => glass,
+            (None, Some(rule), _) => Decision::Allow { rule },
+        };
+        // ORDER: before anybody is told that a justification would help.
         match route.when.as_ref().map(|when| (when, on_route.holds(when))) {
-            None | Some((_, Ok(true))) => Decision::Allow { rule },
+            None | Some((_, Ok(true))) => decision,
             Some((when, Ok(false))) => Decision::Deny(Denial::Unmet { rule: &when.rule }),
             Some((when, Err(fault))) => Decision::Deny(Denial::Faulty { rule: &when.rule, fault }),
         }
+    }
+
+    /// What a justification does for a request that no role grants and none denies. Nothing, if it does nothing.
+    fn glass<'p>(&'p self, asked: usize, facts: &Facts<'_>, on_route: &OnRoute<'_>) -> Option<Decision<'p>> {
+        // FAIL CLOSED: it is for people. Programs have no emergencies, and nobody to ask afterwards.
+        if facts.caller.is_none_or(|caller| caller.by != Proof::Token) {
+            return None;
+        }
+        let tenant = facts.tenant.map(|tenant| tenant.id.as_str());
+        let roles = facts.roles.iter().filter_map(|name| self.role(tenant, name.as_str()));
+        let mut unjustified = None;
+        for Rule { id: rule, proviso } in roles.flat_map(|role| role.glass.of(asked)) {
+            let (Some(justification), Ok(true)) = (&proviso.justified, proviso.lets(on_route)) else { continue };
+            match justification.read(facts.headers) {
+                Ok(_) => return Some(Decision::BreakGlass { rule, justification }),
+                Err(why) => {
+                    let denial = Denial::Unjustified { rule, justification, why };
+                    unjustified = unjustified.or(Some(Decision::Deny(denial)));
+                }
+            }
+        }
+        unjustified
     }
 
     /// How many of these roles the policy does not define for all.

@@ -323,6 +323,10 @@ impl Policy {
         }
         steps.push(match decision {
             Decision::Allow { rule } => step(Stage::Authorise, Outcome::For, format!("allowed by `{rule}`"), None),
+            Decision::BreakGlass { rule, justification } => {
+                let text = format!("no role grants it; the glass is broken by `{rule}`, with {justification}");
+                step(Stage::Authorise, Outcome::For, text, Some(&justification.place))
+            }
             Decision::Deny(denial) => step(Stage::Authorise, Outcome::Against, denial.to_string(), place),
         });
     }
@@ -350,6 +354,11 @@ impl Policy {
             }
             for clause in written.allow.iter().filter(|clause| clause.grant.covers(permission)) {
                 explain_clause(clause, &format!("{who} allows"), Outcome::For, facts, steps);
+            }
+            for clause in written.glass.iter().filter(|clause| clause.grant.covers(permission)) {
+                let justification = clause.proviso.justified.as_ref().map(ToString::to_string).unwrap_or_default();
+                let what = format!("{who} may break the glass with {justification}:");
+                explain_clause(clause, &what, Outcome::Silent, facts, steps);
             }
         }
         if steps.len() == before {

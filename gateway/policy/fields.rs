@@ -36,6 +36,9 @@ pub enum InvalidField {
     /// Cloister writes it.
     #[error("only Cloister writes this field")]
     Ours,
+    /// It proves who asks.
+    #[error("this field proves who asks, and is read by what verifies it alone")]
+    Secret,
     /// Not a value.
     #[error("the value of a field is visible ASCII, with spaces between")]
     Value,
@@ -78,6 +81,14 @@ pub fn request_field(name: &str) -> Result<HeaderName, InvalidField> {
         return Err(InvalidField::Connection);
     }
     Ok(name)
+}
+
+/// The name of a field of requests that conditions may look at: one that clients write and that proves nothing.
+pub(crate) fn readable(name: &str) -> Result<HeaderName, InvalidField> {
+    match request_field(name)? {
+        name if is_credential(&name) || name == "x-api-key" => Err(InvalidField::Secret),
+        name => Ok(name),
+    }
 }
 
 /// Whether a field of requests proves who asks: it may be taken out, and never be made up.

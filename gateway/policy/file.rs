@@ -3,6 +3,7 @@
 mod cors;
 mod echo;
 mod fields;
+mod glass;
 mod grant;
 mod limit;
 mod matrix;
@@ -25,6 +26,7 @@ use crate::route::Mode;
 pub(crate) use cors::CorsEntry;
 pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
+pub(crate) use glass::{BreakGlassEntry, JustificationEntry};
 pub(crate) use grant::GrantEntry;
 pub(crate) use limit::{AmountEntry, LimitEntry, PeriodWord};
 pub(crate) use matrix::{MatrixEntry, WhoEntry};
@@ -33,7 +35,7 @@ pub(crate) use route::{
     AuditWord, AuthEntry, ByTenantEntry, GuardEntry, MatchEntry, MeansEntry, RouteEntry, TimeoutsEntry, UpgradeWord,
     UpstreamEntry,
 };
-pub(crate) use test::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
+pub(crate) use test::{AllowWord, AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 
 /// A policy file: tenants, their members, roles, limits, routes and tests. Every section may stand in any file, and all
 /// files share their names.
@@ -218,6 +220,9 @@ pub(crate) struct RoleEntry {
     /// What it may never do. A deny wins over every allow of every role.
     #[serde(default)]
     pub(crate) deny: Vec<At<Tried<GrantEntry>>>,
+    /// What people with it may do besides when they must and say why.
+    #[serde(default)]
+    pub(crate) break_glass: Option<Tried<BreakGlassEntry>>,
 }
 
 /// Tokens that are taken back: one, those of a session or of a user, or those for a tenant or of an issuer.

@@ -26,7 +26,7 @@ pub struct Question {
     pub client: Option<IpAddr>,
     /// When it comes; `None` if conditions are not to know.
     pub now: Option<SystemTime>,
-    /// Header fields that may name a tenant; names in lower case.
+    /// Header fields; names in lower case.
     pub headers: Vec<(String, String)>,
 }
 
@@ -150,7 +150,7 @@ impl<'p, 'r> Verdict<'p, 'r> {
     /// The rule that the decision rests on.
     pub(crate) fn rule(&self) -> Option<&'p RuleId> {
         match self.decision? {
-            Decision::Allow { rule } => Some(rule),
+            Decision::Allow { rule } | Decision::BreakGlass { rule, .. } => Some(rule),
             Decision::Deny(denial) => denial.rule(),
         }
     }
@@ -280,7 +280,7 @@ impl Policy {
         verdict.entered = Some(Ok(membership));
         verdict.decision = Some(decision);
         match decision {
-            Decision::Allow { .. } => verdict.placed(upstream),
+            Decision::Allow { .. } | Decision::BreakGlass { .. } => verdict.placed(upstream),
             Decision::Deny(denial) if route.mode == Mode::Shadow => {
                 verdict.would = Some(denial.reason());
                 verdict.placed(upstream)
@@ -298,7 +298,7 @@ impl Question {
         roles: &'a [RoleName],
         tenant: Option<&'a Tenant>,
     ) -> Facts<'a> {
-        let Self { request, asker, client, now, headers: _ } = self;
+        let Self { request, asker, client, now, headers } = self;
         let caller = asker.as_ref().map(|asker| Caller {
             issuer,
             subject: &asker.subject,
@@ -312,7 +312,7 @@ impl Question {
             age: asker.assurance.age,
         });
         let Asked { method, host, path, url: _ } = request;
-        Facts { method, host, path, client: *client, now: *now, caller, tenant, roles }
+        Facts { method, host, path, client: *client, now: *now, caller, tenant, roles, headers: Some(headers) }
     }
 }
 

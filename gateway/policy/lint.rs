@@ -22,6 +22,7 @@ impl Policy {
         let own = self.own_roles.values().flat_map(|roles| roles.iter());
         for (name, role) in self.roles.iter().chain(own) {
             self.look_at_role(name, role, &mut findings);
+            self.look_at_glass(name, role, &mut findings);
         }
         self.unused_roles(&mut findings);
         findings
@@ -61,7 +62,8 @@ impl Policy {
             .filter_map(|method| route.asks.of(method))
             .chain(route.asks.other)
             .collect();
-        let has = |role: &Role| asked.iter().any(|asked| role.allows.has(*asked) && !role.denies.always(*asked));
+        let lets = |role: &Role, asked: usize| role.allows.has(asked) || role.glass.has(asked);
+        let has = |role: &Role| asked.iter().any(|asked| lets(role, *asked) && !role.denies.always(*asked));
         let own = self.own_roles.values().flat_map(|roles| roles.values());
         if !self.roles.values().chain(own).any(has) {
             let message = format!("nobody may use route `{}`: no role has what it asks for", route.id);
@@ -93,6 +95,35 @@ impl Policy {
                 warn(message, "take one of the two away");
             } else if let Some(by) = self.inherited(role, place, &covered) {
                 warn(format!("role `{name}` has `{grant}` already, from `{by}`"), "it can go");
+            }
+        }
+    }
+
+    /// What may be done by whoever says why is for what is not allowed anyway.
+    fn look_at_glass(&self, name: &RoleName, role: &Role, findings: &mut Findings) {
+        for Clause { grant, place, .. } in &role.written.glass {
+            let mut warn = |message: String, help: &str| {
+                findings.push(Finding::warning(place.clone(), message).help(help));
+            };
+            let covered = self.permissions.iter().enumerate().filter(|(_, asked)| grant.covers(asked));
+            let covered: Vec<usize> = covered.map(|(at, _)| at).collect();
+            if grant.as_str() == "*:*" {
+                warn(
+                    format!("whoever has role `{name}` may do everything by saying why"),
+                    "name the resources: `patient:read`",
+                );
+            } else if covered.is_empty() {
+                // no route asks for it, which is said at each load
+            } else if covered.iter().all(|asked| role.denies.always(*asked)) {
+                warn(
+                    format!("`{grant}` never counts: role `{name}` denies it, and a deny wins"),
+                    "take one of the two away",
+                );
+            } else if covered.iter().all(|asked| role.allows.always(*asked)) {
+                warn(
+                    format!("role `{name}` has `{grant}` anyway, so nobody needs to break a glass for it"),
+                    "it can go",
+                );
             }
         }
     }

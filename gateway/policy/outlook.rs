@@ -53,13 +53,17 @@ impl Policy {
         let Some(asked) = route.asks.of(method) else { return refused };
         let roles: Vec<_> = roles.iter().filter_map(|name| self.role(tenant, name.as_str())).collect();
         let grants: Vec<&Rule> = roles.iter().flat_map(|role| role.allows.of(asked)).collect();
-        if grants.is_empty() || roles.iter().any(|role| role.denies.always(asked)) {
+        // Programs break no glass.
+        let by_people = !matches!(route.access, Access::Services { .. });
+        let glass: Vec<&Rule> = roles.iter().filter(|_| by_people).flat_map(|role| role.glass.of(asked)).collect();
+        if (grants.is_empty() && glass.is_empty()) || roles.iter().any(|role| role.denies.always(asked)) {
             return refused;
         }
         let denies: BTreeSet<String> =
             roles.iter().flat_map(|role| role.denies.of(asked)).map(|rule| text(&rule.proviso)).collect();
         let always = roles.iter().any(|role| role.allows.always(asked));
-        let grants: BTreeSet<String> = grants.iter().filter(|_| !always).map(|rule| text(&rule.proviso)).collect();
+        let grants: BTreeSet<String> =
+            grants.iter().chain(&glass).filter(|_| !always).map(|rule| text(&rule.proviso)).collect();
         let when = route.when.as_ref().map(|when| when.program.text());
         if always && denies.is_empty() && when.is_none() {
             return Outlook::Allowed;
@@ -83,5 +87,6 @@ impl Policy {
 fn text(proviso: &Proviso) -> String {
     let own = (proviso.of == Of::Own).then(|| "own".to_owned());
     let when = proviso.when.as_ref().map(|when| format!("`{}`", when.program.text()));
-    own.into_iter().chain(when).collect::<Vec<_>>().join(" and ")
+    let why = proviso.justified.as_ref().map(ToString::to_string);
+    own.into_iter().chain(when).chain(why).collect::<Vec<_>>().join(" and ")
 }

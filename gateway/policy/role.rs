@@ -6,6 +6,7 @@ use terms::{Grant, Place, RoleName, TenantId};
 
 use crate::condition::{Condition, OnRoute};
 use crate::decide::RuleId;
+use crate::glass::Justification;
 
 /// The roles that tenants have made for their own members.
 pub(crate) type Own = HashMap<TenantId, HashMap<RoleName, Role>>;
@@ -15,6 +16,8 @@ pub(crate) type Own = HashMap<TenantId, HashMap<RoleName, Role>>;
 pub(crate) struct Role {
     pub(crate) allows: Rules,
     pub(crate) denies: Rules,
+    /// What people may do beyond it who say why.
+    pub(crate) glass: Rules,
     /// Itself, then what it inherits, nearest first: where explanations look grants up.
     pub(crate) lineage: Vec<RoleName>,
     pub(crate) written: Written,
@@ -26,6 +29,8 @@ pub(crate) struct Written {
     pub(crate) place: Place,
     pub(crate) allow: Vec<Clause>,
     pub(crate) deny: Vec<Clause>,
+    /// What may be done by whoever says why.
+    pub(crate) glass: Vec<Clause>,
 }
 
 /// One grant or deny as it is written.
@@ -41,6 +46,8 @@ pub(crate) struct Clause {
 pub(crate) struct Proviso {
     pub(crate) of: Of,
     pub(crate) when: Option<Arc<Condition>>,
+    /// What must be said, if it is a grant for whoever says why.
+    pub(crate) justified: Option<Arc<Justification>>,
 }
 
 /// About whose resources it is.
@@ -55,10 +62,10 @@ pub(crate) enum Of {
 impl Proviso {
     /// Whether it counts always.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.of == Of::Everybody && self.when.is_none()
+        self.of == Of::Everybody && self.when.is_none() && self.justified.is_none()
     }
 
-    /// Whether a grant counts. What is nobody's is not the caller's own.
+    /// Whether a grant counts, by whatever justification. What is nobody's is not the caller's own.
     pub(crate) fn lets(&self, facts: &OnRoute<'_>) -> Result<bool, Fault> {
         self.counts(facts, facts.is_own().unwrap_or(false))
     }

@@ -8,6 +8,7 @@ mod destination;
 mod examples;
 mod explained;
 mod findings;
+mod glass;
 mod limits;
 mod lookup;
 mod matrix;

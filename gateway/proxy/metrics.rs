@@ -17,6 +17,7 @@ pub struct Metrics {
     total: Histogram,
     fail_closed: IntCounterVec,
     shadow_denied: IntCounterVec,
+    break_glass: IntCounterVec,
     streams_open: IntGaugeVec,
     streams_ended: IntCounterVec,
     retries: IntCounterVec,
@@ -65,6 +66,14 @@ impl Metrics {
                     &["route", "reason"],
                 ),
             )?,
+            break_glass: add(
+                registry,
+                counters(
+                    "cloister_break_glass_total",
+                    "Requests that no role granted, let through with a justification",
+                    &["route"],
+                ),
+            )?,
             streams_open,
             streams_ended: add(
                 registry,
@@ -108,6 +117,11 @@ impl Metrics {
     /// A request passed that authorisation would have refused, were its route not in shadow.
     pub(crate) fn would_deny(&self, route: &RouteId, reason: Reason) {
         self.shadow_denied.with_label_values(&[route.as_str(), reason.as_str()]).inc();
+    }
+
+    /// A request was let through that no role grants, as its caller said why it must be.
+    pub(crate) fn broke_glass(&self, route: &RouteId) {
+        self.break_glass.with_label_values(&[route.as_str()]).inc();
     }
 
     /// One more request runs long. Its end is told to [`Metrics::stream_ended`].

@@ -2,7 +2,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
-use audit::Protocol;
+use audit::{Glass, Protocol};
+
 use canonical::{Bounds, CanonicalRequest, Client, Head, Malformed, Proxies, Scheme};
 use gate::{Admission, Arrival, Asked, Cause, Channel, Gate, Permit, Refusal, Seen};
 use http::{Method, Version};
@@ -131,6 +132,9 @@ impl Proxy {
             Ok(Admission::Forward(permit)) => {
                 if let Some(would) = permit.would() {
                     self.metrics.would_deny(&permit.route().id, would);
+                }
+                if permit.glass() == Glass::Broken {
+                    self.metrics.broke_glass(&permit.route().id);
                 }
                 Ok((permit, forward))
             }

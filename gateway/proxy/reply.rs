@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gate::{Answer, Cause, Challenge, Preflight, Refusal};
+use gate::{Answer, Cause, Challenge, Preflight, Refusal, Unheard};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use limit::{Exceeded, Limits, Standing};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
-use policy::Route;
+use policy::{Justification, Route};
 use serde_json::json;
 use terms::{Reason, RequestId};
 
@@ -58,7 +58,9 @@ impl Reply {
         let answer = refusal.answer();
         let exceeded = if let Cause::Limited(exceeded) = refusal.cause() { Some(exceeded) } else { None };
         let exceeded = exceeded.map(|exceeded| (exceeded, &**refusal.rules().limits()));
-        let mut reply = Self::of(answer, id, grpc, exceeded);
+        let wanted = if let Cause::Unjustified(unheard) = refusal.cause() { Some(&**unheard) } else { None };
+        let wanted = wanted.filter(|_| !refusal.is_hidden());
+        let mut reply = Self::of(answer, id, grpc, exceeded, wanted);
         for (name, value) in challenge {
             reply.field(name, &value);
         }
@@ -79,7 +81,7 @@ impl Reply {
     /// The answer to a request that failed after it was admitted.
     pub(crate) fn failed(reason: Reason, id: RequestId, grpc: bool, retry_after: Option<Duration>) -> Self {
         let answer = Answer::to(reason);
-        let mut reply = Self::of(answer, id, grpc, None);
+        let mut reply = Self::of(answer, id, grpc, None, None);
         if answer.challenge != Challenge::None {
             reply.field(header::WWW_AUTHENTICATE, &format!("Bearer error=\"{}\"", answer.code));
         }
@@ -110,14 +112,25 @@ impl Reply {
         self
     }
 
-    fn of(answer: Answer, id: RequestId, grpc: bool, exceeded: Option<(&Exceeded, &Limits)>) -> Self {
-        let mut reply = if grpc { Self::grpc(answer) } else { Self::problem(answer, id, exceeded) };
+    fn of(
+        answer: Answer,
+        id: RequestId,
+        grpc: bool,
+        exceeded: Option<(&Exceeded, &Limits)>,
+        wanted: Option<&Unheard>,
+    ) -> Self {
+        let mut reply = if grpc { Self::grpc(answer) } else { Self::problem(answer, id, exceeded, wanted) };
         reply.field(REQUEST_ID, &id.to_string());
         reply.field(header::CACHE_CONTROL, "no-store");
         reply
     }
 
-    fn problem(answer: Answer, id: RequestId, exceeded: Option<(&Exceeded, &Limits)>) -> Self {
+    fn problem(
+        answer: Answer,
+        id: RequestId,
+        exceeded: Option<(&Exceeded, &Limits)>,
+        wanted: Option<&Unheard>,
+    ) -> Self {
         let mut problem = json!({
             "type": "about:blank",
             "title": answer.title,
@@ -137,6 +150,14 @@ impl Reply {
                 let violated = exceeded.violated().filter_map(|level| limits.limit(level.limit));
                 members.insert("violated-policies".into(), violated.map(|limit| limit.id.as_str()).collect());
             }
+        }
+        if let (Some(members), Some(Unheard { rule: _, wanted, why })) = (problem.as_object_mut(), wanted) {
+            let (header, shortest) = (&*wanted.header, wanted.shortest);
+            let longest = Justification::LONGEST;
+            members.insert("detail".into(), format!("Say in `{header}` why it must be: {why}").into());
+            let wanted =
+                json!({"header": header, "min_length": shortest, "max_bytes": longest, "problem": why.as_str()});
+            members.insert("justification".into(), wanted);
         }
         let mut reply = Self { status: answer.status, fields: Vec::with_capacity(8), body: problem.to_string().into() };
         reply.field(header::CONTENT_TYPE, "application/problem+json");

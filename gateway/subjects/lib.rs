@@ -62,7 +62,7 @@ pub use holds::{Held, Hold};
 pub use keeper::Keeper;
 pub use key::Unsealable;
 pub use persona::{Fields, Person, Persona};
-pub use personal::{About, Opened, Personal, SEALED_MAX, Sealed, USER_AGENT_MAX};
+pub use personal::{About, JUSTIFICATION_MAX, Opened, Personal, SEALED_MAX, Sealed, USER_AGENT_MAX};
 pub use roots::GivenRoots;
 pub use rows::{HeldRow, Mark, Print, SubjectRow, TenantRow};
 pub use shelf::{Destroyed, LogName, Renewal, Scrubbed, Shelf, ShelfError, StorageError};

@@ -9,11 +9,17 @@ use crate::{Fields, Persona};
 /// At most so much of `User-Agent` is kept, in bytes.
 pub const USER_AGENT_MAX: usize = 256;
 
+/// A longer justification is not sealed.
+pub const JUSTIFICATION_MAX: usize = 240;
+
 /// The longest that [`Sealed::as_bytes`] gives.
 pub const SEALED_MAX: usize = HEAD + 16 + USER_AGENT_MAX + OVERHEAD;
 
 /// Length of the address, and the address.
 const HEAD: usize = 1;
+
+/// Set in the length of the address if a justification follows it, led by its own length.
+const JUSTIFIED: u8 = 0x80;
 
 /// The version of the fields, which is sealed with them.
 const VERSION: u8 = 1;
@@ -23,8 +29,10 @@ const VERSION: u8 = 1;
 pub struct Personal<'a> {
     /// The client's address, whole.
     pub client: Option<IpAddr>,
-    /// The `User-Agent`, as it was sent. The first 256 bytes are kept.
+    /// The `User-Agent`, as it was sent. The first 256 bytes are kept, or what is left of them behind a justification.
     pub user_agent: Option<&'a [u8]>,
+    /// Why it had to be, where somebody said so. It is kept whole, whatever else is to be.
+    pub justification: Option<&'a str>,
 }
 
 /// Whose fields these are: they open for no other request and no other tenant.
@@ -48,6 +56,8 @@ pub struct Sealed {
 pub struct Opened {
     /// The client's address.
     pub client: Option<IpAddr>,
+    /// Why it had to be.
+    pub justification: Option<String>,
     /// The `User-Agent`, as far as it was kept. What is no UTF-8 in it is shown as such.
     pub user_agent: Option<String>,
 }
@@ -69,7 +79,8 @@ impl Persona {
         let Fields { client_ip, user_agent } = self.fields;
         let client = personal.client.filter(|_| client_ip);
         let agent = personal.user_agent.filter(|_| user_agent);
-        if client.is_none() && agent.is_none() {
+        let justification = personal.justification.map(str::as_bytes);
+        if client.is_none() && agent.is_none() && justification.is_none() {
             return Ok(None);
         }
         let mut sealed = Sealed { bytes: [0; SEALED_MAX], length: 0 };
@@ -80,13 +91,21 @@ impl Persona {
             at += bytes.len();
             Ok(())
         };
+        let justified = if justification.is_some() { JUSTIFIED } else { 0 };
         match client.map(|client| client.to_canonical()) {
-            None => put(&[0])?,
-            Some(IpAddr::V4(address)) => put(&[4]).and_then(|()| put(&address.octets()))?,
-            Some(IpAddr::V6(address)) => put(&[16]).and_then(|()| put(&address.octets()))?,
+            None => put(&[justified])?,
+            Some(IpAddr::V4(address)) => put(&[4 | justified]).and_then(|()| put(&address.octets()))?,
+            Some(IpAddr::V6(address)) => put(&[16 | justified]).and_then(|()| put(&address.octets()))?,
+        }
+        let mut room = USER_AGENT_MAX;
+        if let Some(text) = justification {
+            // FAIL CLOSED: what was said is kept whole, or nothing is let through by it.
+            let length = u8::try_from(text.len()).ok().filter(|_| text.len() <= JUSTIFICATION_MAX).ok_or(Unsealable)?;
+            put(&[length]).and_then(|()| put(text))?;
+            room = room.saturating_sub(text.len() + 1);
         }
         if let Some(agent) = agent {
-            put(agent.get(..USER_AGENT_MAX).unwrap_or(agent))?;
+            put(agent.get(..room).unwrap_or(agent))?;
         }
         sealed.length = at + 16;
         let place = sealed.bytes.get_mut(..sealed.length).ok_or(Unsealable)?;
@@ -103,14 +122,22 @@ impl Persona {
         let (words, length) = about.words();
         let text = self.key.open(sealed, words.get(..length).ok_or(Unsealable)?)?;
         let (length, rest) = text.expose().split_first().ok_or(Unsealable)?;
-        let (address, agent) = rest.split_at_checked(usize::from(*length)).ok_or(Unsealable)?;
+        let (address, rest) = rest.split_at_checked(usize::from(length & !JUSTIFIED)).ok_or(Unsealable)?;
+        let (justification, agent) = match length & JUSTIFIED {
+            0 => (None, rest),
+            _ => {
+                let (length, rest) = rest.split_first().ok_or(Unsealable)?;
+                let (text, agent) = rest.split_at_checked(usize::from(*length)).ok_or(Unsealable)?;
+                (Some(String::from_utf8_lossy(text).into_owned()), agent)
+            }
+        };
         let client = match address.len() {
             0 => None,
             4 => address.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
             _ => Some(address.first_chunk::<16>().map(|octets| IpAddr::from(*octets)).ok_or(Unsealable)?),
         };
         let user_agent = (!agent.is_empty()).then(|| String::from_utf8_lossy(agent).into_owned());
-        Ok(Opened { client, user_agent })
+        Ok(Opened { client, justification, user_agent })
     }
 }
 
@@ -173,7 +200,10 @@ mod tests {
             (Some("2001:db8::1"), Some(&long), Some(std::str::from_utf8(&long[..256]).unwrap())),
         ] {
             let client: Option<IpAddr> = client.map(|client| client.parse().unwrap());
-            let sealed = ada.seal(Personal { client, user_agent: agent }, about(7, &acme)).unwrap().unwrap();
+            let sealed = ada
+                .seal(Personal { client, user_agent: agent, justification: None }, about(7, &acme))
+                .unwrap()
+                .unwrap();
             assert!(sealed.as_bytes().len() <= SEALED_MAX);
             let opened = ada.open(sealed.as_bytes(), about(7, &acme)).unwrap();
             assert_eq!(opened.client, client.map(|client| client.to_canonical()));
@@ -185,6 +215,26 @@ mod tests {
     }
 
     #[test]
+    fn a_justification_is_kept_whole_and_the_agent_gets_what_room_is_left() {
+        let acme = "acme".parse().unwrap();
+        let (long, agent) = ("ä".repeat(JUSTIFICATION_MAX / 2), [b'u'; 400]);
+        for (client_ip, text, agent_kept) in [(false, "cardiac arrest", 241), (true, &*long, 15), (false, &*long, 15)] {
+            let persona = persona(Fields { client_ip, user_agent: true });
+            let client = Some("2001:db8::1".parse().unwrap());
+            let personal = Personal { client, user_agent: Some(&agent), justification: Some(text) };
+            let sealed = persona.seal(personal, about(7, &acme)).unwrap().unwrap();
+            assert!(sealed.as_bytes().len() <= SEALED_MAX);
+            let opened = persona.open(sealed.as_bytes(), about(7, &acme)).unwrap();
+            assert_eq!(opened.justification.as_deref(), Some(text));
+            assert_eq!(opened.client, client.filter(|_| client_ip));
+            assert_eq!(opened.user_agent.map(|agent| agent.len()), Some(agent_kept));
+        }
+        let more = "a".repeat(JUSTIFICATION_MAX + 1);
+        let personal = Personal { client: None, user_agent: None, justification: Some(&more) };
+        assert!(persona(Fields::ALL).seal(personal, about(7, &acme)).is_err());
+    }
+
+    #[test]
     fn the_longest_tenant_is_sealed_whole() {
         let tenant: TenantId = "t".repeat(63).parse().unwrap();
         assert_eq!(about(u128::MAX, &tenant).words().1, 1 + 16 + 63);
@@ -193,7 +243,8 @@ mod tests {
     #[test]
     fn what_is_not_to_be_kept_is_not() {
         let acme = "acme".parse().unwrap();
-        let all = Personal { client: Some("203.0.113.9".parse().unwrap()), user_agent: Some(b"curl") };
+        let all =
+            Personal { client: Some("203.0.113.9".parse().unwrap()), user_agent: Some(b"curl"), justification: None };
         for (client_ip, user_agent) in [(true, false), (false, true), (false, false)] {
             let persona = persona(Fields { client_ip, user_agent });
             let sealed = persona.seal(all, about(7, &acme)).unwrap();

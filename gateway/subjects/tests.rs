@@ -171,7 +171,7 @@ fn whoever_was_erased_comes_back_as_somebody_else() {
     let before = one(&mut vault, &named);
     let about = About { id: 7.into(), tenant: &tenant };
     let client = Some("203.0.113.9".parse().unwrap());
-    let sealed = before.seal(Personal { client, user_agent: None }, about).unwrap().unwrap();
+    let sealed = before.seal(Personal { client, user_agent: None, justification: None }, about).unwrap().unwrap();
     let destroyed = vault.erase(named.person(), &order()).unwrap();
     assert!(matches!(destroyed, Destroyed::One(row) if row.surrogate == before.surrogate()));
     assert_eq!(vault.erase(named.person(), &order()).unwrap(), Destroyed::Nothing);

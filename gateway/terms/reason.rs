@@ -152,6 +152,8 @@ reasons! {
     PolicyDenied = "policy.denied",
     /// A rule could not be evaluated.
     PolicyError = "policy.error",
+    /// No role grants it, and it would be let through if its caller said why it must be.
+    PolicyJustification = "policy.justification",
     /// The body is longer than what the route covers with a signature.
     RequestBodyBeyondDigest = "request.malformed.body_beyond_digest",
     /// The body is longer than the route allows.

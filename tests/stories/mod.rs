@@ -26,6 +26,7 @@ mod echo;
 mod faults;
 mod files;
 mod followed;
+mod glass;
 mod grpc;
 mod headers;
 mod health;

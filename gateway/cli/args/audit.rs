@@ -92,6 +92,9 @@ pub(crate) struct Filter {
     /// Only what was allowed, or denied.
     #[arg(long, value_enum)]
     pub(crate) decision: Option<Decision>,
+    /// Only what no role granted, and its caller justified.
+    #[arg(long)]
+    pub(crate) break_glass: bool,
     /// Only this request.
     #[arg(long)]
     pub(crate) id: Option<String>,

@@ -12,7 +12,22 @@ use crate::failure::Failure;
 impl Filter {
     /// The question that was typed.
     pub(super) fn query(&self, now: SystemTime) -> Result<Query, Failure> {
-        let Self { tenant, subject, sub, api_key, reason, route, status, decision, id, kind, from, to, all } = self;
+        let Self {
+            tenant,
+            subject,
+            sub,
+            api_key,
+            reason,
+            route,
+            status,
+            decision,
+            break_glass,
+            id,
+            kind,
+            from,
+            to,
+            all,
+        } = self;
         let which = if *all || kind.is_some() { Which::All } else { Which::Finals };
         Ok(Query {
             which,
@@ -28,6 +43,7 @@ impl Filter {
                 Decision::Deny => audit::Decision::Deny,
             }),
             status: *status,
+            glass: break_glass.then_some(audit::Glass::Broken),
             kind: kind.clone(),
             from: from.as_deref().map(|text| instant("--from", text, now)).transpose()?,
             to: to.as_deref().map(|text| instant("--to", text, now)).transpose()?,
@@ -37,7 +53,22 @@ impl Filter {
 
     /// The same as it goes on record: without what names a person.
     pub(super) fn words(&self) -> String {
-        let Self { tenant, subject, sub, api_key, reason, route, status, decision, id, kind, from, to, all } = self;
+        let Self {
+            tenant,
+            subject,
+            sub,
+            api_key,
+            reason,
+            route,
+            status,
+            decision,
+            break_glass,
+            id,
+            kind,
+            from,
+            to,
+            all,
+        } = self;
         let status = status.map(|status| status.to_string());
         let decision = decision.map(|decision| match decision {
             Decision::Allow => "allow",
@@ -52,6 +83,7 @@ impl Filter {
             ("route", route.as_deref()),
             ("status", status.as_deref()),
             ("decision", decision),
+            ("break_glass", break_glass.then_some("yes")),
             ("id", id.as_deref()),
             ("kind", kind.as_deref()),
             ("from", from.as_deref()),

@@ -156,6 +156,9 @@ fn put(
                     "index": index, "id": row.id, "time": row.time,
                     "client_ip": opened.client, "user_agent": opened.user_agent,
                 });
+                if let (Some(fields), Some(text)) = (line.as_object_mut(), opened.justification) {
+                    fields.insert("justification".to_owned(), text.into());
+                }
                 if let Some(fields) = line.as_object_mut().filter(|_| !below.is_empty()) {
                     fields.insert("class".to_owned(), log.found.class.as_str().into());
                 }

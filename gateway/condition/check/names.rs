@@ -34,7 +34,7 @@ impl Checker<'_> {
                     self.named.insert((path, Named::Fact(fact)));
                     Some(Typed { most, ..Typed::new(Code::Fact(fact), Type::List(Box::new(Type::Text)), 1) })
                 }
-                Kind::Map(_) => {
+                Kind::Fields(_) | Kind::Map(_) => {
                     let mistake = Mistake::new(expr.at, format!("`{path}` is not a value"));
                     self.refuse(mistake.help("name one of its fields"))
                 }
@@ -56,7 +56,11 @@ impl Checker<'_> {
     /// The map that an expression names, and a name in it. Nothing at all if the name cannot be in it.
     fn key(&mut self, map: &Expr, name: &str, at: usize) -> Option<Option<(usize, Code)>> {
         let Some(declared) = map.path().and_then(|path| self.environment.find(&path)) else { return Some(None) };
-        let Kind::Map(keys) = &declared.kind else { return Some(None) };
+        let keys = match &declared.kind {
+            Kind::Fields(_) => return self.field(declared, name, at).map(Some),
+            Kind::Map(keys) => keys,
+            Kind::Texts(_) | Kind::Value(_) => return Some(None),
+        };
         if let Some(keys) = keys.as_ref().filter(|keys| !keys.iter().any(|key| key == name)) {
             let mistake = Mistake::new(at, format!("`{}` has no `{name}`", declared.path));
             let mistake = suggest(mistake, name, keys.iter().map(String::as_str));
@@ -66,6 +70,32 @@ impl Checker<'_> {
         let (path, fact) = (format!("{}.{name}", declared.path), declared.fact);
         self.named.insert((path, Named::Entry(fact, name.to_owned())));
         Some(Some((fact, Code::Constant(Constant::Text(name.into())))))
+    }
+
+    /// A name that was written out, as it is looked for.
+    fn field(&mut self, declared: &Declared, name: &str, at: usize) -> Option<(usize, Code)> {
+        let Kind::Fields(may) = &declared.kind else { return None };
+        if let Err(why) = may(name) {
+            self.refuse(Mistake::new(at, why));
+            return None;
+        }
+        let (name, fact) = (name.to_ascii_lowercase(), declared.fact);
+        self.named.insert((format!("{}[{name:?}]", declared.path), Named::Entry(fact, name.clone())));
+        Some((fact, Code::Constant(Constant::Text(name.into()))))
+    }
+
+    /// What is asked for by an expression that is a name among [`Kind::Fields`]. Nothing at all if it may not be.
+    fn written_out(&mut self, map: &Expr, name: &Expr) -> Option<Option<(usize, Code)>> {
+        let Some(declared) = map.path().filter(|path| !self.is_variable(path)) else { return Some(None) };
+        let Some(declared) = self.environment.find(&declared) else { return Some(None) };
+        let Kind::Fields(_) = &declared.kind else { return Some(None) };
+        let key = self.expecting(name, &Type::Text)?;
+        let Code::Constant(Constant::Text(written)) = &key.code else {
+            let mistake = Mistake::new(name.at, format!("a name in `{}` is written out", declared.path));
+            self.refuse(mistake.help(format!("for example `{}[\"x-reason\"]`", declared.path)));
+            return None;
+        };
+        self.field(declared, written, name.at).map(Some)
     }
 
     fn unknown(&mut self, expr: &Expr, path: &str) -> Option<Typed> {
@@ -95,6 +125,9 @@ impl Checker<'_> {
 
     pub(super) fn index(&mut self, parts: &(Expr, Expr)) -> Option<Typed> {
         let (target, index) = parts;
+        if let Some((fact, key)) = self.written_out(target, index)? {
+            return Some(Typed::new(Code::Entry(fact, Box::new(key)), Type::Text, 2));
+        }
         if let Some((path, fact, keys)) = self.map(target) {
             let key = self.expecting(index, &Type::Text)?;
             if let (Code::Constant(Constant::Text(name)), Some(_)) = (&key.code, &keys) {
@@ -120,11 +153,14 @@ impl Checker<'_> {
         let declared = self.environment.find(&expr.path().filter(|path| !self.is_variable(path))?)?;
         match &declared.kind {
             Kind::Map(keys) => Some((declared.path.clone(), declared.fact, keys.clone())),
-            Kind::Texts(_) | Kind::Value(_) => None,
+            Kind::Fields(_) | Kind::Texts(_) | Kind::Value(_) => None,
         }
     }
 
     pub(super) fn is_in(&mut self, at: usize, operands: &(Expr, Expr)) -> Option<Typed> {
+        if let Some((fact, key)) = self.written_out(&operands.1, &operands.0)? {
+            return Some(Typed::new(Code::HasEntry(fact, Box::new(key)), Type::Bool, 2));
+        }
         if let Some((_, fact, _)) = self.map(&operands.1) {
             let key = self.expecting(&operands.0, &Type::Text)?;
             return Some(Typed::new(Code::HasEntry(fact, Box::new(key.code)), Type::Bool, key.cost + 2));

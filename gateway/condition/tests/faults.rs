@@ -111,3 +111,31 @@ fn what_costs_too_much_is_a_mistake_before_it_is_asked() {
     let wide = format!("i == 7{}", " && i == 7".repeat(150));
     assert_eq!(worth(&wide), Ok(true));
 }
+
+#[test]
+fn fields_are_written_out_in_either_case_and_one_that_is_no_single_text_is_a_fault_even_of_has() {
+    for (text, expected) in [
+        ("fields['X-A'] == 'one'", Ok(true)),
+        ("fields['x-b'] == ''", Err(Fault::Absent)),
+        ("'X-a' in fields && !('x-b' in fields)", Ok(true)),
+        ("has(fields.other)", Ok(false)),
+        ("fields['x-twice'] == 'one'", Err(Fault::Unreadable)),
+        ("'x-twice' in fields", Err(Fault::Unreadable)),
+        ("!('x-twice' in fields)", Err(Fault::Unreadable)),
+    ] {
+        assert_eq!(worth(text), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("fields[s] == ''", "a name in `fields` is written out"),
+        ("s in fields", "a name in `fields` is written out"),
+        ("fields['secret'] == ''", "nobody reads this"),
+        ("fields.secret == ''", "nobody reads this"),
+        ("has(fields.secret)", "nobody reads this"),
+        ("'secret' in fields", "nobody reads this"),
+        ("fields == fields", "`fields` is not a value"),
+    ] {
+        let mistakes = Program::compile(text, &environment()).unwrap_err();
+        assert_eq!(mistakes[0].message, expected, "{text}");
+    }
+    assert_eq!(compiled("fields['X-A'] == 'one'").entries(10).collect::<Vec<_>>(), ["x-a"]);
+}

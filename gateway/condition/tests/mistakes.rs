@@ -88,7 +88,7 @@ map == map  @7 `map` is not a value (name one of its fields)
 s.length == 5  @2 a text has no fields
 given.keys.c == ''  @11 `given.keys` has no `c` (did you mean `a`?)
 given.keys['c'] == ''  @11 `given.keys` has no `c` (did you mean `a`?)
-list.exists(role, rol == 'a')  @18 `rol` is not known here (known here: `i`, `j`, `s`, `t`, `list`, `now`, `span`, `given`, `map`, `given`)
+list.exists(role, rol == 'a')  @18 `rol` is not known here (known here: `i`, `j`, `s`, `t`, `list`, `now`, `span`, `given`, `map`, `given`, `fields`)
 list.exists(1, true)  @12 a name for each element stands here
 list.map(r, r) == list  @5 no method `map` (known here: `all`, `contains`, `endsWith`, `exists`, `exists_one`, `getDate`, `getDayOfMonth`, `getDayOfWeek`, `getDayOfYear`, `getFullYear`, `getHours`, `getMilliseconds`, `getMinutes`, `getMonth`, `getSeconds`, `matches`, `size`, `startsWith`)
 size(i) == 1  @5 a number has no size

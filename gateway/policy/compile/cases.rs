@@ -13,14 +13,14 @@ use super::names::{Names, parse, shown};
 use super::roles::Draft;
 use super::{Known, Written};
 use crate::case::{Case, Expected};
-use crate::file::{AsEntry, BecauseEntry, ExpectEntry, TestEntry};
+use crate::file::{AllowWord, AsEntry, BecauseEntry, ExpectEntry, TestEntry};
 use crate::judge::{Asked, Asker, Assurance, Question};
 use crate::known::{DirectoryAt, Standing};
 use crate::service::Services;
-use yaml::At;
+use yaml::{At, Pairs};
 
 /// What a policy alone can refuse for. The rest depends on tokens, counts, bytes or backends.
-const VISIBLE: [Reason; 20] = [
+const VISIBLE: [Reason; 21] = [
     Reason::AuthInsufficientAcr,
     Reason::AuthInsufficientAge,
     Reason::AuthInsufficientAmr,
@@ -33,6 +33,7 @@ const VISIBLE: [Reason; 20] = [
     Reason::ClientDenied,
     Reason::PolicyDenied,
     Reason::PolicyError,
+    Reason::PolicyJustification,
     Reason::RouteUnknown,
     Reason::TenantClosed,
     Reason::TenantIssuer,
@@ -75,8 +76,7 @@ impl Reader<'_> {
         let asker = r#as.as_ref().map(|asker| self.asker(&asker.value, findings));
         let client = from.as_ref().map(|address| parse(self.file, address, findings));
         let now = now.as_ref().map(|now| self.time(now, findings));
-        let headers = headers.0.iter();
-        let headers = headers.map(|(name, value)| (name.value.to_ascii_lowercase(), value.value.clone()));
+        let headers = self::headers(headers);
         let expected = self.expected(expect, findings);
         let (request, expected) = (request?, expected?);
         let asker = match asker {
@@ -97,7 +97,7 @@ impl Reader<'_> {
                 Some(name) => shown(name.as_str()),
                 None => title(&request, asker.as_ref()),
             },
-            question: Question { request, asker, client, now, headers: headers.collect() },
+            question: Question { request, asker, client, now, headers },
             expected,
         })
     }
@@ -206,21 +206,23 @@ impl Reader<'_> {
     }
 
     fn expected(&self, written: &At<ExpectEntry>, findings: &mut Findings) -> Option<Expected> {
-        let BecauseEntry { allow, upstream, deny, would_deny } = match &written.value {
-            ExpectEntry::Served(_) => return Some(Expected::Allow { by: None, from: None }),
+        let BecauseEntry { allow, break_glass, upstream, deny, would_deny } = match &written.value {
+            ExpectEntry::Served(AllowWord::Allow) => return Some(Expected::Allow { by: None, from: None }),
+            ExpectEntry::Served(AllowWord::BreakGlass) => return Some(Expected::BreakGlass(None)),
             ExpectEntry::Because(because) => because,
         };
         let said = [allow, upstream, deny].into_iter().any(Option::is_some);
+        if let Some(role) = break_glass.as_ref().filter(|_| !said && would_deny.is_none()) {
+            return Some(Expected::BreakGlass(Some(role.value.clone())));
+        }
         if let Some(reason) = would_deny.as_ref().filter(|_| !said) {
             return self.reason(reason, findings).map(Expected::WouldDeny);
         }
         match (allow, upstream, deny.as_ref().or(would_deny.as_ref())) {
             (None, None, Some(reason)) if would_deny.is_none() => self.reason(reason, findings).map(Expected::Deny),
+            _ if break_glass.is_some() => self.one_thing(written, findings),
             (None, None, None | Some(_)) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
-                let finding = Finding::error(written.spot.place(self.file), "a test expects one thing");
-                let help = "write `allow`, `{ allow: <role> }`, `{ upstream: <name> }` or `{ deny: <reason> }`";
-                findings.push(finding.help(help));
-                None
+                self.one_thing(written, findings)
             }
             (by, from, None) => {
                 let from = match from {
@@ -230,6 +232,13 @@ impl Reader<'_> {
                 Some(Expected::Allow { by: by.as_ref().map(|role| role.value.clone()), from })
             }
         }
+    }
+
+    fn one_thing(&self, written: &At<ExpectEntry>, findings: &mut Findings) -> Option<Expected> {
+        let finding = Finding::error(written.spot.place(self.file), "a test expects one thing");
+        let help = "write `allow`, `{ allow: <role> }`, `{ upstream: <name> }` or `{ deny: <reason> }`";
+        findings.push(finding.help(help));
+        None
     }
 
     fn upstream(&self, written: &At<String>, findings: &mut Findings) -> Option<UpstreamId> {
@@ -263,6 +272,11 @@ impl Reader<'_> {
         }
         visible
     }
+}
+
+/// Fields by name, in lower case.
+fn headers(written: &Pairs<At<String>>) -> Vec<(String, String)> {
+    written.0.iter().map(|(name, value)| (name.value.to_ascii_lowercase(), value.value.clone())).collect()
 }
 
 /// `GET https://acme.localhost/api/orders as viewer of acme`

@@ -11,7 +11,9 @@ use super::covered::covered;
 use super::names::{Names, parse, shown};
 use crate::condition::{Condition, PARAMETERS};
 use crate::decide::RuleId;
-use crate::file::{GrantEntry, RoleEntry};
+use crate::fields::readable;
+use crate::file::{BreakGlassEntry, GrantEntry, JustificationEntry, RoleEntry};
+use crate::glass::Justification;
 use crate::role::{self, Clause, Of, Own, Proviso, Role, Rule, Rules};
 use crate::route::Route;
 use yaml::{At, Tried};
@@ -59,14 +61,17 @@ impl Reader<'_> {
             name: parse(self.sheet.file, name, findings),
             of: of.map(str::to_owned),
             inherits: Vec::new(),
-            written: role::Written { place, allow: Vec::new(), deny: Vec::new() },
+            written: role::Written { place, allow: Vec::new(), deny: Vec::new(), glass: Vec::new() },
         };
-        if let Some(RoleEntry { inherits, allow, deny }) = entry {
+        if let Some(RoleEntry { inherits, allow, deny, break_glass }) = entry {
             let parent = |role: &At<String>| (role.value.clone(), role.spot.place(self.sheet.file));
             draft.inherits = inherits.iter().map(parent).collect();
             let clauses = Clauses { sheet: self.sheet, role: name.as_str(), parameters: self.parameters };
             draft.written.allow = clauses.read(allow, findings);
             draft.written.deny = clauses.read(deny, findings);
+            if let Some(glass) = break_glass.as_ref().and_then(|glass| glass.0.as_ref()) {
+                draft.written.glass = clauses.glass(glass, findings);
+            }
         }
         draft
     }
@@ -82,6 +87,29 @@ struct Clauses<'a> {
 impl Clauses<'_> {
     fn read(&self, written: &[At<Tried<GrantEntry>>], findings: &mut Findings) -> Vec<Clause> {
         written.iter().filter_map(|entry| self.clause(entry, findings)).collect()
+    }
+
+    /// What whoever says why may do. Nothing at all if nobody could say it.
+    fn glass(&self, written: &BreakGlassEntry, findings: &mut Findings) -> Vec<Clause> {
+        let BreakGlassEntry { allow, justification: JustificationEntry { header, min_length } } = written;
+        let clauses = self.read(allow, findings);
+        let place = header.spot.place(self.sheet.file);
+        let name = readable(header.as_str()).map_err(|why| {
+            findings.push(Finding::error(place.clone(), format!("`{}`: {why}", shown(header.as_str()))))
+        });
+        let shortest = min_length.as_ref().map_or(SHORTEST, |it| usize::from(it.value));
+        if let Some(written) = min_length.as_ref().filter(|it| !(1..=200).contains(&it.value)) {
+            let finding =
+                Finding::error(written.spot.place(self.sheet.file), "a justification has from 1 to 200 characters");
+            findings.push(finding.help("20 make a short sentence"));
+        }
+        let Ok(name) = name else { return Vec::new() };
+        let justified = Some(Arc::new(Justification { header: name.as_str().into(), shortest, place }));
+        let bound = |clause: Clause| {
+            let proviso = Proviso { justified: justified.clone(), ..clause.proviso };
+            Clause { proviso, ..clause }
+        };
+        clauses.into_iter().map(bound).collect()
     }
 
     fn clause(&self, written: &At<Tried<GrantEntry>>, findings: &mut Findings) -> Option<Clause> {
@@ -104,7 +132,7 @@ impl Clauses<'_> {
             None => None,
         };
         let place = permission.spot.place(self.sheet.file);
-        grant.map(|grant| Clause { grant, place, proviso: Proviso { of, when } })
+        grant.map(|grant| Clause { grant, place, proviso: Proviso { of, when, justified: None } })
     }
 }
 
@@ -151,6 +179,9 @@ fn find_circle<'a>(
     settled.insert(name);
 }
 
+/// The fewest characters of a justification, where the file does not say.
+const SHORTEST: usize = 20;
+
 /// How deep inheritance goes: no organisation is this deep, and the walk above is recursive.
 const MOST_GENERATIONS: usize = 64;
 
@@ -181,6 +212,7 @@ pub(super) fn compile(
         let role = Role {
             allows,
             denies,
+            glass: rules(|written| &written.glass),
             lineage: lineage.iter().filter_map(|name| drafts.get(name)?.name.clone()).collect(),
             written: draft.written.clone(),
         };
@@ -214,8 +246,8 @@ fn lineage<'a>(name: &'a str, drafts: &'a Names<Draft>) -> Vec<&'a str> {
 }
 
 fn warn_idle(draft: &Draft, permissions: &[Permission], findings: &mut Findings) {
-    let role::Written { place: _, allow, deny } = &draft.written;
-    for Clause { grant, place, .. } in allow.iter().chain(deny) {
+    let role::Written { place: _, allow, deny, glass } = &draft.written;
+    for Clause { grant, place, .. } in allow.iter().chain(deny).chain(glass) {
         if covered(grant, permissions).is_empty() {
             let finding = Finding::warning(place.clone(), format!("no route asks for `{grant}`"));
             findings.push(finding.did_you_mean(grant.as_str(), permissions.iter().map(Permission::as_str)));
@@ -231,7 +263,11 @@ fn warn_ungranted(
     findings: &mut Findings,
 ) {
     for (index, permission) in permissions.iter().enumerate() {
-        if roles.values().chain(own.values().flat_map(HashMap::values)).any(|role| role.allows.has(index)) {
+        if roles
+            .values()
+            .chain(own.values().flat_map(HashMap::values))
+            .any(|role| role.allows.has(index) || role.glass.has(index))
+        {
             continue;
         }
         if let Some(route) = routes.iter().find(|route| route.asks.for_permission(index)) {
@@ -243,13 +279,13 @@ fn warn_ungranted(
 
 /// What a grant or a deny counts on must be there on the routes that it is about.
 fn check_provisos(draft: &Draft, permissions: &[Permission], routes: &[Arc<Route>], findings: &mut Findings) {
-    let role::Written { place: _, allow, deny } = &draft.written;
+    let role::Written { place: _, allow, deny, glass } = &draft.written;
     let asking = |grant: &Grant| -> Vec<&Arc<Route>> {
         let covered = covered(grant, permissions);
         let asks = |route: &&Arc<Route>| covered.iter().any(|index| route.asks.for_permission(*index));
         routes.iter().filter(asks).collect()
     };
-    for Clause { grant, place, .. } in allow.iter().filter(|clause| clause.proviso.of == Of::Own) {
+    for Clause { grant, place, .. } in allow.iter().chain(glass).filter(|clause| clause.proviso.of == Of::Own) {
         let routes = asking(grant);
         if let (Some(first), true) = (routes.first(), routes.iter().all(|route| route.owner.is_none())) {
             let message =
@@ -265,7 +301,8 @@ fn check_provisos(draft: &Draft, permissions: &[Permission], routes: &[Arc<Route
             findings.push(Finding::error(place.clone(), message).help("write for example `owner: user` there"));
         }
     }
-    let conditions = allow.iter().chain(deny).filter_map(|clause| Some((&clause.grant, clause.proviso.when.as_ref()?)));
+    let conditions = allow.iter().chain(deny).chain(glass);
+    let conditions = conditions.filter_map(|clause| Some((&clause.grant, clause.proviso.when.as_ref()?)));
     for (grant, when) in conditions {
         for route in asking(grant) {
             warn_parameters(when, route, findings);

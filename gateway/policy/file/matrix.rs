@@ -20,9 +20,12 @@ pub(crate) struct MatrixEntry {
     pub(crate) r#as: Pairs<At<WhoEntry>>,
     /// The address of all of them.
     pub(crate) from: Option<At<String>>,
+    /// Header fields of all of it.
+    #[serde(default)]
+    pub(crate) headers: Pairs<At<String>>,
     /// When all of it comes.
     pub(crate) now: Option<At<String>>,
-    /// A row for each request (`GET https://acme.example.com/api/orders`): who gets what, `allow` or a reason. A row speaks of
+    /// A row for each request (`GET https://acme.example.com/api/orders`): who gets what, `allow`, `break_glass` or a reason. A row speaks of
     /// everybody; `"*"` stands for those that it does not name.
     pub(crate) expect: Pairs<At<Pairs<At<String>>>>,
 }

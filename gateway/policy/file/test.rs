@@ -22,10 +22,10 @@ pub(crate) struct TestEntry {
     pub(crate) from: Option<At<String>>,
     /// When it comes: `2026-11-27T09:30:00Z`. Conditions know no time where it is left out.
     pub(crate) now: Option<At<String>>,
-    /// Header fields that name a tenant.
+    /// Header fields: those that name a tenant, that conditions ask for, or that say why.
     #[serde(default)]
     pub(crate) headers: Pairs<At<String>>,
-    /// `allow`, `{ allow: <role whose grant decides> }`, `{ upstream: <where it goes> }` or `{ deny: <reason> }`.
+    /// `allow`, `{ allow: <role whose grant decides> }`, `break_glass`, `{ break_glass: <role> }`, `{ upstream: <where it goes> }` or `{ deny: <reason> }`.
     pub(crate) expect: At<ExpectEntry>,
 }
 
@@ -72,6 +72,8 @@ pub(crate) enum ExpectEntry {
 pub(crate) enum AllowWord {
     /// Whatever grants it.
     Allow,
+    /// Though no role grants it, since it says why it must be.
+    BreakGlass,
 }
 
 /// The one thing that a decision must rest on.
@@ -83,6 +85,8 @@ pub(crate) enum AllowWord {
 pub(crate) struct BecauseEntry {
     /// The role whose grant decides; on a public route the route.
     pub(crate) allow: Option<At<String>>,
+    /// The role that lets whoever says why, though none grants it.
+    pub(crate) break_glass: Option<At<String>>,
     /// The upstream that serves it; may stand beside `allow`.
     pub(crate) upstream: Option<At<String>>,
     /// The reason: `tenant.mismatch`, `policy.denied`, … What the policy says, also of a route that is in shadow.
@@ -105,7 +109,8 @@ impl<'de> Deserialize<'de> for ExpectEntry {
             fn visit_str<E: Error>(self, word: &str) -> Result<ExpectEntry, E> {
                 match word {
                     "allow" => Ok(ExpectEntry::Served(AllowWord::Allow)),
-                    other => Err(E::unknown_variant(other, &["allow"])),
+                    "break_glass" => Ok(ExpectEntry::Served(AllowWord::BreakGlass)),
+                    other => Err(E::unknown_variant(other, &["allow", "break_glass"])),
                 }
             }
 

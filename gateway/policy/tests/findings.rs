@@ -62,7 +62,7 @@ p.yaml:4:3 `Acme` does not parse: a tenant's name starts with a lower-case lette
 p.yaml:5:21 `frozen` is not known here (known here: `active`, `suspended`, `closed`)
 p.yaml:6:12 tenant `acme` is not defined (did you mean `Acme`?)
 p.yaml:8:35 `order` does not parse: a permission is written `resource:verb`
-p.yaml:8:45 unknown key `denies` (known here: `inherits`, `allow`, `deny`)
+p.yaml:8:45 unknown key `denies` (known here: `inherits`, `allow`, `deny`, `break_glass`)
 p.yaml:9:23 role `viewr` is not defined (did you mean `viewer`?)
 p.yaml:9:39 expected text, found a number (put it in quotes)
 p.yaml:11:23 `100/w` does not parse: a rate is a number per unit of time: `10/s`, `100/m`, `5000/h`, `100000/d`
@@ -91,7 +91,7 @@ p.yaml:35:11 `nobody` is not known here (known here: `none`)
 p.yaml:37:9 `GET /a` does not parse: a request is a method and an absolute URL: `GET https://acme.example.com/api/orders`
 p.yaml:40:19 issuer `def` is not configured (did you mean `dev`?)
 p.yaml:40:32 role `viewr` is not defined (did you mean `viewer`?)
-p.yaml:41:21 a test of a policy cannot see `limit.rate` (it sees `auth.insufficient.acr`, `auth.insufficient.age`, `auth.insufficient.amr`, `auth.insufficient.mfa`, `auth.insufficient.session`, `auth.invalid.issuer`, `auth.invalid.service`, `auth.invalid.unbound`, `auth.missing`, `client.denied`, `policy.denied`, `policy.error`, `route.unknown`, `tenant.closed`, `tenant.issuer`, `tenant.mismatch`, `tenant.not_member`, `tenant.suspended`, `tenant.unknown`, `tenant.unplaced`)
+p.yaml:41:21 a test of a policy cannot see `limit.rate` (it sees `auth.insufficient.acr`, `auth.insufficient.age`, `auth.insufficient.amr`, `auth.insufficient.mfa`, `auth.insufficient.session`, `auth.invalid.issuer`, `auth.invalid.service`, `auth.invalid.unbound`, `auth.missing`, `client.denied`, `policy.denied`, `policy.error`, `policy.justification`, `route.unknown`, `tenant.closed`, `tenant.issuer`, `tenant.mismatch`, `tenant.not_member`, `tenant.suspended`, `tenant.unknown`, `tenant.unplaced`)
 p.yaml:43:21 `tenant.mismach` is not a reason (did you mean `tenant.mismatch`?)
 "#);
 }

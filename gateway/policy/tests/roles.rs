@@ -136,7 +136,7 @@ routes:
     let decide = |path: &str, method: &str, roles: &[&str]| {
         let roles: Vec<RoleName> = roles.iter().map(|role| role.parse().unwrap()).collect();
         match policy.decide(policy.route("h", path, method).unwrap().route, &Facts::new(method, &roles)) {
-            Decision::Allow { rule } => rule.to_string(),
+            Decision::Allow { rule } | Decision::BreakGlass { rule, .. } => rule.to_string(),
             Decision::Deny(denial) => {
                 assert_eq!(denial.reason(), terms::Reason::PolicyDenied);
                 assert_eq!(denial.rule().is_some(), matches!(denial, Denial::Forbidden { .. }));

@@ -58,8 +58,11 @@ fn main() {
     for (what, agent) in
         [("what is personal, with a browser's name", agent.to_owned()), ("the longest", "u".repeat(256))]
     {
-        let personal =
-            Personal { client: Some("2001:db8::1".parse().unwrap()), user_agent: Some(black_box(agent.as_bytes())) };
+        let personal = Personal {
+            client: Some("2001:db8::1".parse().unwrap()),
+            user_agent: Some(black_box(agent.as_bytes())),
+            justification: None,
+        };
         let began = Instant::now();
         for id in 0..ROUNDS {
             let about = About { id: u128::from(id).into(), tenant };

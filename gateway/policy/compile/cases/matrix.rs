@@ -16,10 +16,11 @@ const OTHERS: &str = "*";
 impl Reader<'_> {
     /// A test for each who in each row.
     pub(super) fn matrix(&self, written: &At<MatrixEntry>, findings: &mut Findings) -> Vec<Case> {
-        let MatrixEntry { name, r#as, from, now, expect } = &written.value;
+        let MatrixEntry { name, r#as, from, headers, now, expect } = &written.value;
         let mut cases = Vec::new();
         let client: Option<Option<IpAddr>> = from.as_ref().map(|address| parse(self.file, address, findings));
         let now: Option<Option<SystemTime>> = now.as_ref().map(|now| self.time(now, findings));
+        let headers = super::headers(headers);
         let (Some(client), Some(now)) = (known(client), known(now)) else { return cases };
         let who: Vec<(&At<String>, Option<Option<Asker>>)> = r#as
             .0
@@ -46,7 +47,7 @@ impl Reader<'_> {
                 cases.push(Case {
                     place: cell.spot.place(self.file),
                     title: name.as_ref().map_or(title.clone(), |name| format!("{}: {title}", shown(name.as_str()))),
-                    question: Question { request, asker, client, now, headers: Vec::new() },
+                    question: Question { request, asker, client, now, headers: headers.clone() },
                     expected,
                 });
             }
@@ -81,6 +82,7 @@ impl Reader<'_> {
     fn outcome(&self, cell: &At<String>, findings: &mut Findings) -> Option<Expected> {
         match cell.as_str() {
             "allow" => Some(Expected::Allow { by: None, from: None }),
+            "break_glass" => Some(Expected::BreakGlass(None)),
             _ => self.reason(cell, findings).map(Expected::Deny),
         }
     }

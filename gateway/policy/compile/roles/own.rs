@@ -83,7 +83,7 @@ fn refuse_more(name: &str, delegated: &[Grant], roles: &Names<Draft>, findings: 
         };
         findings.push(Finding::error(place.clone(), message).help(help));
     };
-    for clause in draft.written.allow.iter().filter(|clause| !within(&clause.grant)) {
+    for clause in draft.written.allow.iter().chain(&draft.written.glass).filter(|clause| !within(&clause.grant)) {
         refuse(&clause.place, format!("`{}` is more than tenants may give to roles of their own", clause.grant));
     }
     // A parent that is the tenant's own is told of itself.
@@ -91,7 +91,10 @@ fn refuse_more(name: &str, delegated: &[Grant], roles: &Names<Draft>, findings: 
     for (parent, place) in shared {
         let line = lineage(parent, roles);
         let line = line.iter().filter_map(|name| roles.get(name));
-        if let Some(clause) = line.flat_map(|draft| &draft.written.allow).find(|clause| !within(&clause.grant)) {
+        if let Some(clause) = line
+            .flat_map(|draft| draft.written.allow.iter().chain(&draft.written.glass))
+            .find(|clause| !within(&clause.grant))
+        {
             let message = format!("role `{parent}` grants `{}`, which is more than tenants may give", clause.grant);
             refuse(place, message);
         }
