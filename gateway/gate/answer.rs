@@ -120,7 +120,8 @@ impl Answer {
             | Reason::LimitConcurrency
             | Reason::LimitLockout
             | Reason::LimitQuota
-            | Reason::LimitRate => Self::of(429, "quota_exceeded", "Too many requests", 8),
+            | Reason::LimitRate
+            | Reason::LimitShare => Self::of(429, "quota_exceeded", "Too many requests", 8),
 
             // Clients that share a connection among hosts take a new one and try again (RFC 9110 §15.5.20).
             Reason::RequestMisdirected => {

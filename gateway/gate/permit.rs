@@ -4,7 +4,7 @@ use std::time::Instant;
 use audit::Glass;
 use limit::{Ended, Spent, Standing};
 use policy::Route;
-use terms::{Reason, UpstreamId};
+use terms::{Reason, UpstreamId, Weight};
 
 use crate::room::Room;
 use crate::{Member, Rules};
@@ -95,6 +95,12 @@ impl Permit {
             expires_at: caller.good_until(),
             token: caller.fingerprint(),
         })
+    }
+
+    /// How much of what is short its tenant gets.
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        self.rules.weight(self.member().map(|member| member.membership().tenant()))
     }
 
     /// What the limits still have.

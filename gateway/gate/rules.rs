@@ -3,7 +3,7 @@ use std::sync::Arc;
 use limit::Limits;
 use policy::Policy;
 use tenancy::Registry;
-use terms::{RetentionClass, TenantId};
+use terms::{RetentionClass, TenantId, Weight};
 
 /// All that is in force at one moment: replaced as a whole, never in part.
 #[derive(Debug)]
@@ -46,6 +46,12 @@ impl Rules {
     #[must_use]
     pub fn retention(&self, tenant: Option<&TenantId>) -> RetentionClass {
         tenant.map_or(RetentionClass::DEFAULT, |tenant| self.tenants.retention(tenant.as_str()))
+    }
+
+    /// How much of what is short this tenant gets. All who have none, as on public routes, are together what one tenant is.
+    #[must_use]
+    pub fn weight(&self, tenant: Option<&TenantId>) -> Weight {
+        tenant.map_or(Weight::ONE, |tenant| self.tenants.weight(tenant.as_str()))
     }
 
     /// How often.

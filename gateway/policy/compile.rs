@@ -102,6 +102,7 @@ fn build(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> Optio
     }
     let routes::Compiled { routes, permissions, table } = compiled;
     limits::check_use(&limits, &routes, &arrival, findings);
+    let (plans, weights) = plans.into_parts();
     let (roles, own_roles) = roles::compile(&drafts, &permissions, &routes, findings);
     Some(Policy {
         table,
@@ -111,7 +112,8 @@ fn build(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> Optio
         permissions,
         sources: limits.sources().to_vec(),
         limits: limits.into_values(),
-        plans: plans.into_ids(),
+        plans,
+        weights,
         arrival: arrival.into_iter().map(|(place, _)| place).collect(),
         tenants,
         members,

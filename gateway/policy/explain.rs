@@ -2,7 +2,7 @@ use std::fmt;
 
 use condition::{Fault, PartValue};
 use serde::{Serialize, Serializer};
-use terms::{IssuerSet, Place, Reason, RoleName};
+use terms::{IssuerSet, Place, Reason, RoleName, Weight};
 
 use crate::condition::{Condition, OnRoute};
 use crate::decide::Decision;
@@ -131,7 +131,14 @@ impl Policy {
     fn explain_limits(&self, verdict: &Verdict<'_, '_>, steps: &mut Vec<Step>) {
         let Some(matched) = verdict.matched.filter(|_| verdict.reason == Reason::Allowed) else { return };
         let tenant = verdict.tenant();
-        let plan = tenant.and_then(|tenant| self.tenants.get(tenant.as_str())).and_then(|tenant| tenant.plan.as_ref());
+        let registered = tenant.and_then(|tenant| self.tenants.get(tenant.as_str()));
+        let plan = registered.and_then(|tenant| tenant.plan.as_ref());
+        if let Some(tenant) = registered.filter(|_| self.tells_weights()) {
+            let weight = tenant.weight;
+            let text =
+                format!("tenant `{}` has weight {weight}, where there are fewer places than requests", tenant.id);
+            steps.push(step(Stage::Limit, Outcome::Silent, text, None));
+        }
         for rule in matched.route.limits.iter().filter_map(|place| self.limits.get(*place)) {
             let amount = rule.amount_for(tenant, plan);
             let cost = match (amount, matched.route.cost.get()) {
@@ -145,6 +152,11 @@ impl Policy {
             let text = format!("limit `{}` has {amount}{cost}{mode}", rule.id);
             steps.push(step(Stage::Limit, Outcome::Silent, text, Some(&rule.place)));
         }
+    }
+
+    /// Whether some tenants get more than others of what is short.
+    fn tells_weights(&self) -> bool {
+        !self.weights.is_empty() || self.tenants.iter().any(|tenant| tenant.weight != Weight::ONE)
     }
 
     fn explain_route(&self, question: &Question, verdict: &Verdict<'_, '_>) -> Vec<Step> {

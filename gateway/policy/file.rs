@@ -28,7 +28,7 @@ pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
 pub(crate) use glass::{BreakGlassEntry, JustificationEntry};
 pub(crate) use grant::GrantEntry;
-pub(crate) use limit::{AmountEntry, LimitEntry, PeriodWord};
+pub(crate) use limit::{AmountEntry, LimitEntry, PeriodWord, PlanEntry};
 pub(crate) use matrix::{MatrixEntry, WhoEntry};
 pub(crate) use owner::OwnerEntry;
 pub(crate) use route::{
@@ -60,9 +60,10 @@ pub(crate) struct File {
     /// What becomes of requests that authorisation denies, on the routes of this file. `enforce` if it is left out.
     #[schemars(with = "Option<Mode>")]
     pub(crate) mode: Option<At<Tried<Mode>>>,
-    /// Plans by name: how much of which limit their tenants have. Limits that are not named here have their own numbers.
-    #[schemars(with = "Option<Pairs<Pairs<AmountEntry>>>")]
-    pub(crate) plans: Vec<Named<Pairs<Tried<AmountEntry>>>>,
+    /// Plans by name: how much of which limit their tenants have, and their weight. Limits that are not named here have their
+    /// own numbers.
+    #[schemars(with = "Option<Pairs<PlanEntry>>")]
+    pub(crate) plans: Vec<Named<PlanEntry>>,
     /// Roles by name.
     #[schemars(with = "Option<Pairs<RoleEntry>>")]
     pub(crate) roles: Vec<Named<RoleEntry>>,
@@ -105,6 +106,10 @@ pub(crate) struct TenantEntry {
     /// How much of which limit it has, whatever its plan.
     #[serde(default)]
     pub(crate) limits: Pairs<Tried<AmountEntry>>,
+    /// How much of what is short it gets beside other tenants, whatever its plan: from 1 to 1000.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
+    pub(crate) weight: Option<At<Tried<u32>>>,
     /// Where it is at home.
     #[serde(default)]
     pub(crate) region: Option<At<String>>,

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tenancy::{Members, Registry, Revocations, TenantRow, Voucher};
-use terms::{Findings, IssuerId, Permission, PlanId, RoleName};
+use terms::{Findings, IssuerId, Permission, PlanId, RoleName, Weight};
 
 use crate::Known;
 
@@ -26,6 +26,8 @@ pub struct Policy {
     pub(crate) permissions: Vec<Permission>,
     pub(crate) limits: Vec<LimitRule>,
     pub(crate) plans: Vec<PlanId>,
+    /// How much of what is short the tenants of plans get, where that is said.
+    pub(crate) weights: HashMap<PlanId, Weight>,
     pub(crate) arrival: Vec<usize>,
     pub(crate) sources: Vec<KeySource>,
     pub(crate) tenants: Registry,

@@ -21,6 +21,7 @@ mod retention;
 mod roles;
 mod services;
 mod shadow;
+mod weights;
 
 use std::collections::HashSet;
 use std::sync::Arc;

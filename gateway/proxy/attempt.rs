@@ -5,7 +5,7 @@ use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use pingora::proxy::Session;
 use policy::Repeat;
 use terms::Reason;
-use upstream::{Backoff, Open, Shed, Unavailable, Went};
+use upstream::{Backoff, Bound, Open, Shed, Unavailable, Went};
 
 use crate::backends::Backend;
 use crate::context::{Context, Stage};
@@ -40,7 +40,7 @@ impl Proxy {
                 return Err(self.open(context, backend, open));
             }
             context.effort.until = deadline::of(session, admitted, backend);
-            let place = defence.bulkhead().enter(tenant, context.effort.left(came)).await;
+            let place = defence.bulkhead().enter(tenant, admitted.permit.weight(), context.effort.left(came)).await;
             self.metrics().waited(id, came.elapsed());
             match place {
                 Ok(place) => context.effort.place = Some(place),
@@ -185,12 +185,14 @@ impl Proxy {
     }
 
     fn shed(&self, context: &mut Context, backend: &Backend, shed: Shed) -> Box<Error> {
-        let (why, reason) = match shed {
-            Shed::Tenant => ("tenant", Reason::LimitConcurrency),
-            Shed::Upstream => ("upstream", Reason::UpstreamBusy),
+        let Shed { bound, retry_after } = shed;
+        let (why, reason) = match bound {
+            Bound::Share => ("share", Reason::LimitShare),
+            Bound::Tenant => ("tenant", Reason::LimitConcurrency),
+            Bound::Upstream => ("upstream", Reason::UpstreamBusy),
         };
         self.metrics().shed(backend.upstream().id(), why);
-        turn_away(context, reason, Duration::from_secs(1))
+        turn_away(context, reason, retry_after)
     }
 }
 

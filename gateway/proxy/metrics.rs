@@ -151,7 +151,8 @@ impl Metrics {
         self.retries.with_label_values(&[upstream.as_str(), outcome]).inc();
     }
 
-    /// `tenant`, `upstream`: of whom there were too many in flight; `open`: the breaker was.
+    /// `tenant`, `upstream`: of whom there were too many in flight; `share`: of a tenant that had more than its share; `open`:
+    /// the breaker was.
     pub(crate) fn shed(&self, upstream: &UpstreamId, why: &str) {
         self.shed.with_label_values(&[upstream.as_str(), why]).inc();
     }

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use terms::{Clients, IssuerId, PlanId, RegionId, RetentionClass, TenantId, Zone};
+use terms::{Clients, IssuerId, PlanId, RegionId, RetentionClass, TenantId, Weight, Zone};
 
 use crate::Mfa;
 
@@ -18,6 +18,8 @@ pub struct Tenant {
     pub issuers: Option<Box<[IssuerId]>>,
     /// What it has bought.
     pub plan: Option<PlanId>,
+    /// How much of what is short it gets, beside other tenants.
+    pub weight: Weight,
     /// Where it is at home.
     pub region: Option<RegionId>,
     /// Whose days and months its quotas are of; those of UTC, if nothing is said about that.
@@ -40,6 +42,7 @@ impl Tenant {
             clients: Clients::default(),
             issuers: None,
             plan: None,
+            weight: Weight::ONE,
             region: None,
             time_zone: None,
             retention: RetentionClass::DEFAULT,
@@ -133,6 +136,12 @@ impl Registry {
     #[must_use]
     pub fn retention(&self, name: &str) -> RetentionClass {
         self.get(name).map_or(RetentionClass::DEFAULT, |tenant| tenant.retention)
+    }
+
+    /// How much of what is short the tenant of this name gets. Who is not known has the least.
+    #[must_use]
+    pub fn weight(&self, name: &str) -> Weight {
+        self.get(name).map_or(Weight::ONE, |tenant| tenant.weight)
     }
 
     /// Every tenant, in no order.

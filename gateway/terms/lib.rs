@@ -38,6 +38,7 @@ mod subject;
 mod surrogate;
 mod tenant_id;
 mod units;
+mod weight;
 mod zone;
 
 pub use addresses::{is_loopback_name, is_private, is_special};
@@ -67,4 +68,5 @@ pub use subject::{InvalidSubject, Subject};
 pub use surrogate::{InvalidSurrogate, Surrogate};
 pub use tenant_id::{InvalidTenantId, TenantId};
 pub use units::{ByteCount, ByteRate, InvalidUnit, Rate, Share, Span};
+pub use weight::{InvalidWeight, Weight};
 pub use zone::{InvalidZone, Period, Zone};

@@ -148,6 +148,8 @@ reasons! {
     LimitQuota = "limit.quota",
     /// More requests in a time than a limit allows.
     LimitRate = "limit.rate",
+    /// More at once than the tenant's share, by its weight, while others wanted theirs.
+    LimitShare = "limit.share",
     /// A deny rule speaks against it, or nothing grants it.
     PolicyDenied = "policy.denied",
     /// A rule could not be evaluated.

@@ -2,14 +2,15 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use terms::TenantId;
+use terms::{TenantId, Weight};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::queue::{Entered, Queue};
 
 /// How many requests one upstream may have in flight, in all and of each tenant. Who comes when there is no room waits, if
-/// there is room to wait; places that become free go round over the tenants that wait, not over their requests. So a
-/// tenant whose queries are slow waits for itself.
+/// there is room to wait. One tenant alone may have all places; once others wait, each gets its share of them by its weight
+/// (see `turns.rs`). So a tenant whose queries are slow, or that asks for fifty times its share, waits for itself.
 ///
 /// Each request takes the lock twice, for some dozen nanoseconds: the counts per tenant are exact, and nothing that is
 /// exact about a set of tenants that is not known before can be kept in atomics alone.
@@ -32,9 +33,22 @@ pub struct Caps {
     pub wait: Duration,
 }
 
+/// There is no place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{bound}")]
+pub struct Shed {
+    /// Why.
+    pub bound: Bound,
+    /// When it is worth to ask for one again, going by how quickly those that wait are called.
+    pub retry_after: Duration,
+}
+
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Shed {
+pub enum Bound {
+    /// The tenant has more than its share, in flight and in line, while others want theirs.
+    #[error("the tenant has more than its share of the upstream")]
+    Share,
     /// The tenant has as many in flight as it may.
     #[error("the tenant has too many requests in flight")]
     Tenant,
@@ -69,7 +83,7 @@ impl Bulkhead {
     /// An empty one.
     #[must_use]
     pub fn new(caps: Caps) -> Self {
-        Self { caps, queue: Mutex::new(Queue::new(caps)) }
+        Self { caps, queue: Mutex::new(Queue::new(caps, Instant::now)) }
     }
 
     /// What it takes at once.
@@ -84,12 +98,18 @@ impl Bulkhead {
         self.queue().occupancy()
     }
 
-    /// A place, at once or after a wait of at most `patience`.
+    /// A place for a tenant of this weight, at once or after a wait of at most `patience`. Without a tenant it is one of those
+    /// that all who have none share.
     ///
     /// # Errors
-    /// There is none, and none became free in time.
-    pub async fn enter(self: &Arc<Self>, tenant: Option<&TenantId>, patience: Duration) -> Result<InFlight, Shed> {
-        let entered = self.queue().enter(tenant);
+    /// There is none, and none became free in time, or its place in line was given to a tenant that has less.
+    pub async fn enter(
+        self: &Arc<Self>,
+        tenant: Option<&TenantId>,
+        weight: Weight,
+        patience: Duration,
+    ) -> Result<InFlight, Shed> {
+        let entered = self.queue().enter(tenant, weight);
         let in_flight = || InFlight { bulkhead: Arc::clone(self), tenant: tenant.cloned() };
         let (number, place) = match entered {
             Entered::Place => return Ok(in_flight()),
@@ -104,7 +124,7 @@ impl Bulkhead {
                 granted.map(|()| in_flight())
             }
             // Nobody has told it anything: it is still in the queue, and knows best why.
-            Ok(Err(_)) | Err(_) => Err(self.queue().obstacle(tenant)),
+            Ok(Err(_)) | Err(_) => Err(self.queue().shed(tenant)),
         }
     }
 

@@ -1,9 +1,13 @@
+use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 
-use terms::TenantId;
+use terms::{TenantId, Weight};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::bulkhead::{Caps, Occupancy, Shed};
+use crate::bulkhead::{Bound, Caps, Occupancy, Shed};
+use crate::pace::Pace;
+use crate::turns::{Callable, Filed, Holds, Line, Turns, ratio};
 
 /// Who is in flight and who waits. Nobody who could have a place waits: that holds between any two calls.
 #[derive(Debug)]
@@ -13,15 +17,22 @@ pub(crate) struct Queue {
     waiting: u32,
     /// Tenants of whom somebody is here. `None`: those of public routes.
     tenants: HashMap<Option<TenantId>, Tenant>,
-    /// Tenants of whom somebody waits, in the order in which they are called.
-    round: VecDeque<Option<TenantId>>,
+    /// Their weights.
+    weights: u64,
+    turns: Turns,
+    pace: Pace,
     number: u64,
 }
 
 #[derive(Debug, Default)]
 struct Tenant {
+    weight: Weight,
     in_flight: u32,
     waiting: VecDeque<Waiter>,
+    /// How far its turns have come.
+    pass: u128,
+    /// Where it stands among those that wait, if it does.
+    filed: Option<Filed>,
 }
 
 #[derive(Debug)]
@@ -42,35 +53,52 @@ pub(crate) enum Entered {
 }
 
 impl Queue {
-    pub(crate) fn new(caps: Caps) -> Self {
-        Self { caps, in_flight: 0, waiting: 0, tenants: HashMap::new(), round: VecDeque::new(), number: 0 }
+    pub(crate) fn new(caps: Caps, clock: fn() -> Instant) -> Self {
+        Self {
+            caps,
+            in_flight: 0,
+            waiting: 0,
+            tenants: HashMap::new(),
+            weights: 0,
+            turns: Turns::default(),
+            pace: Pace::new(clock),
+            number: 0,
+        }
     }
 
     pub(crate) const fn occupancy(&self) -> Occupancy {
         Occupancy { in_flight: self.in_flight, waiting: self.waiting }
     }
 
-    pub(crate) fn enter(&mut self, tenant: Option<&TenantId>) -> Entered {
+    pub(crate) fn enter(&mut self, tenant: Option<&TenantId>, weight: Weight) -> Entered {
         let tenant = tenant.cloned();
         let entry = self.tenants.entry(tenant.clone()).or_default();
+        if entry.in_flight == 0 && entry.waiting.is_empty() {
+            self.weights += u64::from(weight.get());
+        } else if entry.weight != weight {
+            self.weights = self.weights + u64::from(weight.get()) - u64::from(entry.weight.get());
+        }
+        entry.weight = weight; // what the newest rules say
         if self.in_flight < self.caps.in_flight.get() && entry.in_flight < self.caps.per_tenant.get() {
             self.in_flight += 1;
             entry.in_flight += 1;
             return Entered::Place;
         }
         if self.waiting >= self.caps.waiting && !self.make_room(&tenant) {
-            let shed = self.obstacle(tenant.as_ref());
-            self.tidy(&tenant);
+            let shed = self.shed(tenant.as_ref());
+            self.file(&tenant);
             return Entered::Shed(shed);
         }
         let (call, place) = oneshot::channel();
         self.number += 1;
         self.waiting += 1;
+        self.pace.wait();
         let entry = self.tenants.entry(tenant.clone()).or_default();
         entry.waiting.push_back(Waiter { number: self.number, call });
         if entry.waiting.len() == 1 {
-            self.round.push_back(tenant);
+            entry.pass = entry.pass.max(self.turns.now());
         }
+        self.file(&tenant);
         Entered::Waiting(self.number, place)
     }
 
@@ -81,7 +109,7 @@ impl Queue {
         if let Some(entry) = self.tenants.get_mut(&tenant) {
             entry.in_flight = entry.in_flight.saturating_sub(1);
         }
-        self.tidy(&tenant);
+        self.file(&tenant);
         while self.in_flight < self.caps.in_flight.get() && self.call_next() {}
     }
 
@@ -89,75 +117,140 @@ impl Queue {
     pub(crate) fn forget(&mut self, tenant: Option<&TenantId>, number: u64) -> bool {
         let tenant = tenant.cloned();
         let Some(entry) = self.tenants.get_mut(&tenant) else { return false };
-        let Some(index) = entry.waiting.iter().position(|waiter| waiter.number == number) else { return false };
+        let Ok(index) = entry.waiting.binary_search_by_key(&number, |waiter| waiter.number) else { return false };
         drop(entry.waiting.remove(index));
-        self.waiting -= 1;
-        self.tidy(&tenant);
+        self.gone();
+        self.file(&tenant);
         true
     }
 
     /// Whether nothing is kept of anybody.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.tenants.is_empty() && self.round.is_empty()
+        self.tenants.is_empty() && self.turns.is_empty() && self.weights == 0
     }
 
-    /// Why a request of this tenant has no place.
-    pub(crate) fn obstacle(&self, tenant: Option<&TenantId>) -> Shed {
-        let held = self.tenants.get(&tenant.cloned()).map_or(0, |entry| entry.in_flight);
-        if held >= self.caps.per_tenant.get() { Shed::Tenant } else { Shed::Upstream }
+    /// Why a request of this tenant has no place, and when it is worth to ask for one again.
+    pub(crate) fn shed(&self, tenant: Option<&TenantId>) -> Shed {
+        let Some(entry) = self.tenants.get(&tenant.cloned()) else {
+            return Shed { bound: Bound::Upstream, retry_after: self.pace.of(u64::from(self.waiting) + 1) };
+        };
+        let Tenant { weight, in_flight, waiting, .. } = entry;
+        let waiting = waiting.len() as u64;
+        let (weight, all) = (u128::from(weight.get()), u128::from(self.in_flight) + u128::from(self.waiting));
+        let has = u128::from(*in_flight) + u128::from(waiting);
+        let capped = self.caps.per_tenant < self.caps.in_flight; // else there is no such thing as all that one may have
+        let bound = if capped && *in_flight >= self.caps.per_tenant.get() {
+            Bound::Tenant
+        } else if has * u128::from(self.weights) > all * weight {
+            Bound::Share
+        } else {
+            Bound::Upstream
+        };
+        // Its own requests that wait, each of which has its turn after those of others; or all, if that is sooner.
+        let weights = u128::from(self.turns.weights()).max(weight);
+        let own = u64::try_from((u128::from(waiting) + 1) * weights / weight).unwrap_or(u64::MAX);
+        Shed { bound, retry_after: self.pace.of(own.min(u64::from(self.waiting) + 1)) }
     }
 
-    /// Calls the next request of the next tenant that may have one more. `false`: there is none.
+    /// Calls the next request of the tenant whose turn it is. `false`: nobody may have a place.
     fn call_next(&mut self) -> bool {
-        for _ in 0..self.round.len() {
-            let Some(tenant) = self.round.pop_front() else { return false };
-            let Some(entry) = self.tenants.get_mut(&tenant) else { continue };
-            if entry.in_flight >= self.caps.per_tenant.get() {
-                self.round.push_back(tenant);
-                continue;
-            }
-            let Some(waiter) = entry.waiting.pop_front() else { continue };
-            self.waiting -= 1;
-            // INVARIANT: who stops listening takes itself out of the queue first, so that somebody hears this.
-            if waiter.call.send(Ok(())).is_ok() {
-                entry.in_flight += 1;
-                self.in_flight += 1;
-            }
-            if !entry.waiting.is_empty() {
-                self.round.push_back(tenant);
-            }
-            return true;
+        let Some(tenant) = self.whose_turn() else { return false };
+        let Some(entry) = self.tenants.get_mut(&tenant) else { return false };
+        let Some(waiter) = entry.waiting.pop_front() else { return false };
+        entry.pass = self.turns.called(entry.weight, entry.pass);
+        // INVARIANT: who stops listening takes itself out of the queue first, so that somebody hears this.
+        if waiter.call.send(Ok(())).is_ok() {
+            entry.in_flight += 1;
+            self.in_flight += 1;
         }
-        false
+        self.pace.call();
+        self.gone();
+        self.file(&tenant);
+        true
     }
 
-    /// Sends away the last one of the tenant of whom most wait, if that makes it fairer: a queue that one tenant has filled
-    /// is still there for the others.
+    /// Since a tenant was put in order others have come or gone. Who is first and has more than its share by now is put in
+    /// order again, which each event of its own allows twice; so is who is first of the rest and has less.
+    fn whose_turn(&mut self) -> Option<Option<TenantId>> {
+        for rest in [Holds::All, Holds::Nearly] {
+            self.look_again(rest, Ordering::Less);
+        }
+        while self.look_again(Holds::Less, Ordering::Greater) {}
+        self.turns.first(Holds::Less, self.places()).map(|(tenant, _)| tenant.clone())
+    }
+
+    fn look_again(&mut self, from: Holds, if_by_now: Ordering) -> bool {
+        let Some((tenant, by_now)) = self.turns.first(from, self.places()) else { return false };
+        let tenant = tenant.clone();
+        if by_now == if_by_now {
+            self.file(&tenant);
+        }
+        by_now == if_by_now
+    }
+
+    /// How many places there are for those that wait and may have one more: all but what others hold.
+    fn places(&self) -> u64 {
+        let others = u64::from(self.in_flight).saturating_sub(self.turns.in_flight());
+        u64::from(self.caps.in_flight.get()).saturating_sub(others)
+    }
+
+    /// One waits no more.
+    const fn gone(&mut self) {
+        self.waiting -= 1;
+        if self.waiting == 0 {
+            self.pace.rest();
+        }
+    }
+
+    /// Sends away the newest request of the tenant that has most for its weight, in flight and in line, if that makes it
+    /// fairer: a queue that one tenant has filled is still there for the others. The newest has waited least, and would have
+    /// waited longest: whoever came before it loses nothing.
     fn make_room(&mut self, newcomer: &Option<TenantId>) -> bool {
-        let waiting = |tenant: &Option<TenantId>| self.tenants.get(tenant).map_or(0, |entry| entry.waiting.len());
-        let Some(longest) = self.round.iter().max_by_key(|tenant| waiting(tenant)).cloned() else { return false };
-        if waiting(&longest) <= waiting(newcomer) + 1 {
+        let Some((most, heaviest)) = self.turns.heaviest() else { return false };
+        let Some(entry) = self.tenants.get(newcomer) else { return false };
+        let has = u64::from(entry.in_flight) + entry.waiting.len() as u64;
+        if most <= ratio(has + 1, entry.weight) {
             return false;
         }
-        let shed = self.obstacle(longest.as_ref());
-        let Some(waiter) = self.tenants.get_mut(&longest).and_then(|entry| entry.waiting.pop_back()) else {
+        let heaviest = heaviest.clone();
+        let shed = self.shed(heaviest.as_ref());
+        let Some(waiter) = self.tenants.get_mut(&heaviest).and_then(|entry| entry.waiting.pop_back()) else {
             return false;
         };
-        self.waiting -= 1;
+        self.gone();
+        self.file(&heaviest);
         waiter.call.send(Err(shed)).is_ok()
     }
 
-    /// Forgets what nobody needs: a tenant without a request, its place in the round without somebody who waits.
-    fn tidy(&mut self, tenant: &Option<TenantId>) {
-        let Some(entry) = self.tenants.get(tenant) else { return };
-        if entry.waiting.is_empty() {
-            if entry.in_flight == 0 {
-                self.tenants.remove(tenant);
-            }
-            if !self.round.is_empty() {
-                self.round.retain(|other| other != tenant);
-            }
+    /// Puts a tenant where it belongs among those that wait, and forgets it if nobody of it is here.
+    fn file(&mut self, tenant: &Option<TenantId>) {
+        let Some(entry) = self.tenants.get_mut(tenant) else { return };
+        if let Some(filed) = entry.filed.take() {
+            self.turns.remove(&filed);
+        }
+        if let (Some(oldest), Some(newest)) = (entry.waiting.front(), entry.waiting.back()) {
+            let callable = if entry.in_flight < self.caps.per_tenant.get() { Callable::Now } else { Callable::Later };
+            let line = Line {
+                tenant: tenant.clone(),
+                weight: entry.weight,
+                in_flight: entry.in_flight,
+                waiting: entry.waiting.len(),
+                numbers: (oldest.number, newest.number),
+                pass: entry.pass,
+                callable,
+            };
+            // What it holds itself is added once it is among those that wait.
+            let held_by_rest = u64::from(self.in_flight).saturating_sub(self.turns.in_flight());
+            let places = u64::from(self.caps.in_flight.get()).saturating_sub(held_by_rest);
+            let (filed, pass) = self.turns.file(line, places);
+            (entry.filed, entry.pass) = (Some(filed), pass);
+        } else if entry.in_flight == 0 {
+            self.weights -= u64::from(entry.weight.get());
+            self.tenants.remove(tenant);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@ mod database;
 mod digest;
 mod directory;
 mod echo;
+mod fairness;
 mod faults;
 mod files;
 mod followed;

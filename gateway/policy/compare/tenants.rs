@@ -42,7 +42,7 @@ pub(super) fn compare(old: &Policy, new: &Policy, changes: &mut BTreeSet<Change>
     services(old, new, changes);
 }
 
-fn settings(tenant: &Tenant) -> [(&'static str, String); 6] {
+fn settings(tenant: &Tenant) -> [(&'static str, String); 7] {
     let none = || "none".to_owned();
     let issuers = |issuers: &[terms::IssuerId]| issuers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     [
@@ -52,6 +52,7 @@ fn settings(tenant: &Tenant) -> [(&'static str, String); 6] {
         ("plan", tenant.plan.as_ref().map_or_else(none, ToString::to_string)),
         ("region", tenant.region.as_ref().map_or_else(none, ToString::to_string)),
         ("session_max", tenant.session_max.map_or_else(none, |longest| format!("{}s", longest.as_secs()))),
+        ("weight", tenant.weight.to_string()),
     ]
 }
 

@@ -10,12 +10,13 @@ use yaml::At;
 use super::Written;
 use super::names::{Names, parse, shown};
 use crate::Known;
+use crate::file::PlanEntry;
 use crate::known::Standing;
 use crate::limit::{Amount, KeyPart, KeySource, LimitRule};
 use crate::route::Route;
 use amount::Reader;
 
-pub(super) use plans::Plans;
+pub(super) use plans::{Plans, read_weight};
 
 /// How many limits one request may meet in one step.
 pub(super) const MOST: usize = 8;
@@ -70,6 +71,10 @@ pub(super) fn read(files: &[Written<'_>], known: &Known, findings: &mut Findings
             let next = limits.rules.len();
             limits.names.give(limit.name.as_str(), place.clone(), next, findings);
             let id: Option<LimitId> = parse(file, &limit.name, findings);
+            if limit.name.as_str() == PlanEntry::WEIGHT {
+                let finding = Finding::error(limit.name.spot.place(file), "`weight` in a plan is no limit's name");
+                findings.push(finding.help("call the limit something else"));
+            }
             let Some(entry) = &limit.entry else { continue };
             let amount = Reader { file }.limit(&limit.name, entry, findings);
             let key = read_key(file, &entry.key, known, &mut limits.sources, findings);

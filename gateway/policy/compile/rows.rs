@@ -19,7 +19,7 @@ pub(crate) fn with_rows(policy: &Policy, rows: &[TenantRow], known: &Known) -> (
     for row in rows {
         let file: Arc<str> = format!("the row of tenant `{}`", shown(&row.id)).into();
         let mut faults = Findings::default();
-        let tenant = read_row(&file, row, files, known, &mut faults);
+        let tenant = read_row(&file, row, policy, known, &mut faults);
         let Ok(id) = row.id.parse::<TenantId>() else {
             findings.append(faults);
             continue; // no request can name it
@@ -50,11 +50,11 @@ pub(crate) fn with_rows(policy: &Policy, rows: &[TenantRow], known: &Known) -> (
 fn read_row(
     file: &Arc<str>,
     row: &TenantRow,
-    files: &Registry,
+    policy: &Policy,
     known: &Known,
     findings: &mut Findings,
 ) -> Option<Tenant> {
-    if files.get(&row.id).is_some() && !row.says_its_status_alone() {
+    if policy.tenants.get(&row.id).is_some() && !row.says_its_status_alone() {
         let finding = Finding::error(Place::file(file), "this tenant stands in the policy files, too");
         findings.push(finding.help("of such a tenant a row says `id` and `status`; what else it is stands there"));
     }
@@ -96,13 +96,14 @@ fn read_row(
         issuers: row.issuers.as_deref().map(all).map(at),
         plan: text(&row.plan),
         limits: Pairs::default(),
+        weight: None,
         region: text(&row.region),
         time_zone: text(&row.time_zone),
         retention: text(&row.retention),
         session_max: text(&row.session_max),
         mfa: mfa.map(|mfa| at(Tried(Some(mfa)))),
     };
-    read_tenant(file, &at(row.id.clone()), Some(&entry), known, findings)
+    read_tenant(file, &at(row.id.clone()), Some(&entry), (known, &policy.weights), findings)
 }
 
 /// Nobody has written it into a file.

@@ -1,14 +1,15 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenancy::{Members, MembershipSource, Mfa, Registry, Status, Tenant, Voucher};
 use terms::{
     ClassName, Clients, Finding, Findings, IssuerId, Network, Networks, Place, PlanId, RegionId, RetentionClass,
-    RoleName, Span, Subject, TenantId, Zone,
+    RoleName, Span, Subject, TenantId, Weight, Zone,
 };
 use yaml::At;
 
-use super::limits::Plans;
+use super::limits::{Plans, read_weight};
 use super::names::{Names, parse, shown};
 use super::roles::Draft;
 use super::words::words;
@@ -37,7 +38,7 @@ fn read_tenants(files: &[Written<'_>], known: &Known, plans: &Plans, findings: &
     let mut tenants = Names::of("tenant");
     for Written { file, entries, .. } in files {
         for named in &entries.tenants {
-            let tenant = read_tenant(file, &named.name, named.entry.as_ref(), known, findings);
+            let tenant = read_tenant(file, &named.name, named.entry.as_ref(), (known, plans.weights()), findings);
             tenants.give(named.name.as_str(), named.name.spot.place(file), tenant, findings);
             if let Some(plan) = named.entry.as_ref().and_then(|entry| entry.plan.as_ref()) {
                 plans.check(file, plan, findings);
@@ -52,7 +53,7 @@ pub(super) fn read_tenant(
     file: &Arc<str>,
     name: &At<String>,
     entry: Option<&TenantEntry>,
-    known: &Known,
+    (known, weights): (&Known, &HashMap<PlanId, Weight>),
     findings: &mut Findings,
 ) -> Option<Tenant> {
     let id: Option<TenantId> = parse(file, name, findings);
@@ -66,10 +67,10 @@ pub(super) fn read_tenant(
     });
     let issuers = entry.and_then(|tenant| tenant.issuers.as_ref());
     let issuers = issuers.map(|issuers| read_issuers(file, issuers, known, findings));
-    let own = entry.map(|tenant| Own::read(file, tenant, known, findings)).unwrap_or_default();
+    let own = entry.map(|tenant| Own::read(file, tenant, (known, weights), findings)).unwrap_or_default();
     id.zip(status).zip(clients).map(|((id, status), clients)| {
-        let Own { plan, region, time_zone, retention, session_max, mfa } = own;
-        Tenant { id, status, clients, issuers, plan, region, time_zone, retention, session_max, mfa }
+        let Own { plan, weight, region, time_zone, retention, session_max, mfa } = own;
+        Tenant { id, status, clients, issuers, plan, weight, region, time_zone, retention, session_max, mfa }
     })
 }
 
@@ -77,6 +78,7 @@ pub(super) fn read_tenant(
 #[derive(Default)]
 struct Own {
     plan: Option<PlanId>,
+    weight: Weight,
     region: Option<RegionId>,
     time_zone: Option<Zone>,
     retention: RetentionClass,
@@ -85,8 +87,13 @@ struct Own {
 }
 
 impl Own {
-    fn read(file: &Arc<str>, entry: &TenantEntry, known: &Known, findings: &mut Findings) -> Self {
-        let TenantEntry { plan, region, time_zone, retention, session_max, mfa, .. } = entry;
+    fn read(
+        file: &Arc<str>,
+        entry: &TenantEntry,
+        (known, weights): (&Known, &HashMap<PlanId, Weight>),
+        findings: &mut Findings,
+    ) -> Self {
+        let TenantEntry { plan, weight, region, time_zone, retention, session_max, mfa, .. } = entry;
         let session_max = session_max.as_ref().and_then(|written| {
             let Span(span) = parse(file, written, findings)?;
             if span < Duration::from_secs(1) {
@@ -98,7 +105,10 @@ impl Own {
         let mfa = mfa.as_ref().and_then(|mfa| Some((mfa, mfa.value.0.as_ref()?)));
         let plan: Option<PlanId> = plan.as_ref().and_then(|plan| parse(file, plan, findings));
         let of_plan = || plan.as_ref().and_then(|plan| known.classes_of_plans.get(plan)).copied().unwrap_or_default();
+        let weight_of_plan = plan.as_ref().and_then(|plan| weights.get(plan)).copied();
+        let weight = read_weight(file, weight.as_ref(), findings).or(weight_of_plan).unwrap_or_default();
         Self {
+            weight,
             retention: retention.as_ref().map_or_else(of_plan, |class| read_class(file, class, known, findings)),
             plan,
             region: region.as_ref().and_then(|region| parse(file, region, findings)),

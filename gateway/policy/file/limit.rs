@@ -1,8 +1,13 @@
 //! Limits, and what plans and tenants have of them.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use yaml::{At, Tried};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use terms::Weight;
+use yaml::{At, Pairs, Tried};
 
 use crate::limit::LimitMode;
 
@@ -69,4 +74,68 @@ pub(crate) struct AmountEntry {
     /// Bytes of bodies: `100MiB/m`.
     #[schemars(extend("pattern" = "^[0-9]+(B|KiB|MiB|GiB)/[smhd]$"))]
     pub(crate) bytes: Option<At<String>>,
+}
+
+/// What the tenants of a plan have: how much of which limit, and how much of what is short.
+#[derive(Debug, Default)]
+pub(crate) struct PlanEntry {
+    pub(crate) weight: Option<At<Tried<u32>>>,
+    /// Everything else in it is the name of a limit.
+    pub(crate) limits: Pairs<Tried<AmountEntry>>,
+}
+
+impl PlanEntry {
+    /// The one key that is no limit's name.
+    pub(crate) const WEIGHT: &str = "weight";
+}
+
+impl<'de> Deserialize<'de> for PlanEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = PlanEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PlanEntry, A::Error> {
+                let mut plan = PlanEntry::default();
+                while let Some(key) = map.next_key::<At<String>>()? {
+                    if key.as_str() != PlanEntry::WEIGHT {
+                        plan.limits.0.push((key, map.next_value()?));
+                    } else if plan.weight.replace(map.next_value()?).is_some() {
+                        return Err(A::Error::duplicate_field(PlanEntry::WEIGHT));
+                    }
+                }
+                Ok(plan)
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+impl JsonSchema for PlanEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "PlanEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let amount = generator.subschema_for::<AmountEntry>();
+        schemars::json_schema!({
+            "description": "What the tenants of a plan have: how much of which limit, and how much of what is short.",
+            "type": "object",
+            "properties": {
+                "weight": {
+                    "description": "How much its tenants get of what is short, beside other tenants: twice the weight, twice the places. `1` if it is left out.",
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": Weight::MOST,
+                }
+            },
+            "additionalProperties": amount,
+        })
+    }
 }

@@ -24,7 +24,7 @@ fn tenant(name: &str) -> TenantId {
 /// A request that has come, and has a place if it is ready.
 fn come(bulkhead: &Arc<Bulkhead>, who: &'static str) -> BoxFuture<'static, Result<InFlight, Shed>> {
     let bulkhead = Arc::clone(bulkhead);
-    let mut request = async move { bulkhead.enter(Some(&tenant(who)), PATIENCE).await }.boxed();
+    let mut request = async move { bulkhead.enter(Some(&tenant(who)), Weight::ONE, PATIENCE).await }.boxed();
     match (&mut request).now_or_never() {
         Some(entered) => std::future::ready(entered).boxed(),
         None => request,
@@ -39,7 +39,7 @@ fn in_flight(request: BoxFuture<'static, Result<InFlight, Shed>>) -> InFlight {
 async fn one_tenant_at_its_cap_leaves_the_rest_to_the_others() {
     let bulkhead = bulkhead(10, 4, 0);
     let _slow: Vec<_> = (0..4).map(|_| in_flight(come(&bulkhead, "acme"))).collect();
-    assert_eq!(come(&bulkhead, "acme").await.unwrap_err(), Shed::Tenant);
+    assert_eq!(come(&bulkhead, "acme").await.unwrap_err().bound, Bound::Tenant);
     let others: Vec<_> = ["globex", "initech"].iter().map(|who| in_flight(come(&bulkhead, who))).collect();
     assert_eq!(bulkhead.occupancy(), Occupancy { in_flight: 6, waiting: 0 });
     drop(others);
@@ -50,7 +50,7 @@ async fn one_tenant_at_its_cap_leaves_the_rest_to_the_others() {
 async fn a_full_upstream_sends_everybody_away_and_says_so() {
     let bulkhead = bulkhead(2, 2, 0);
     let _held = [in_flight(come(&bulkhead, "acme")), in_flight(come(&bulkhead, "globex"))];
-    assert_eq!(come(&bulkhead, "initech").await.unwrap_err(), Shed::Upstream);
+    assert_eq!(come(&bulkhead, "initech").await.unwrap_err().bound, Bound::Upstream);
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,10 +58,10 @@ async fn who_waits_in_vain_is_sent_away_after_the_wait_or_its_own_patience() {
     let bulkhead = bulkhead(1, 1, 8);
     let _held = in_flight(come(&bulkhead, "acme"));
     let start = tokio::time::Instant::now();
-    assert_eq!(come(&bulkhead, "globex").await.unwrap_err(), Shed::Upstream);
+    assert_eq!(come(&bulkhead, "globex").await.unwrap_err().bound, Bound::Upstream);
     assert_eq!(start.elapsed().as_secs(), 1);
-    let hurried = bulkhead.enter(Some(&tenant("acme")), Duration::from_millis(10)).await;
-    assert_eq!(hurried.unwrap_err(), Shed::Tenant);
+    let hurried = bulkhead.enter(Some(&tenant("acme")), Weight::ONE, Duration::from_millis(10)).await;
+    assert_eq!(hurried.unwrap_err().bound, Bound::Upstream, "it has the only place, and nobody else wants it");
     assert!(start.elapsed() < Duration::from_millis(1_100));
     assert_eq!(bulkhead.occupancy(), Occupancy { in_flight: 1, waiting: 0 });
 }
@@ -97,9 +97,9 @@ async fn a_queue_that_one_tenant_has_filled_is_still_there_for_the_others() {
     let mut slow: Vec<_> = (0..10).map(|_| come(&bulkhead, "acme")).collect();
     let mut other = come(&bulkhead, "globex");
     assert!((&mut other).now_or_never().is_none(), "it waits");
-    assert_eq!(slow.pop().unwrap().await.unwrap_err(), Shed::Tenant, "the last of those of whom most wait");
+    assert_eq!(slow.pop().unwrap().await.unwrap_err().bound, Bound::Share, "the last of those of whom most wait");
     assert_eq!(bulkhead.occupancy(), Occupancy { in_flight: 1, waiting: 10 });
-    assert_eq!(come(&bulkhead, "acme").await.unwrap_err(), Shed::Tenant, "not for another of its own");
+    assert_eq!(come(&bulkhead, "acme").await.unwrap_err().bound, Bound::Share, "not for another of its own");
     drop(held);
     drop(in_flight(slow.remove(0)));
     drop(in_flight(other));

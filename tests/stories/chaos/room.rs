@@ -30,7 +30,9 @@ async fn the_slow_queries_of_one_tenant_do_not_take_the_others_down() {
     }
     assert_eq!((held, refused.len()), (4, 8));
     for answer in refused {
-        assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (429, &"1".parse().unwrap()));
+        let retry_after: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert_eq!(answer.status().as_u16(), 429);
+        assert!((1..=3).contains(&retry_after), "nobody was called for 200 ms, and eight wait");
         let id = answer.headers()["x-request-id"].to_str().unwrap().to_string();
         let records = gateway.records(&["--id", &id]);
         assert_eq!(records.of(&id)["reason"], "limit.concurrency");

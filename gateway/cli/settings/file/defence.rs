@@ -70,7 +70,7 @@ impl Default for Breaker {
     }
 }
 
-/// Where requests wait that find no place. Places go round over the tenants that wait.
+/// Where requests wait that find no place. Free places go to the tenants that wait, by their weights.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Queue {

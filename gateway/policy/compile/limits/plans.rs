@@ -1,6 +1,7 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use terms::{Finding, Findings, PlanId, TenantId};
+use terms::{Finding, Findings, PlanId, TenantId, Weight};
 use yaml::{At, Pairs, Tried};
 
 use super::amount::Reader;
@@ -13,6 +14,7 @@ use crate::limit::{Amount, KeyPart};
 pub(in crate::compile) struct Plans {
     names: Names<()>,
     ids: Vec<PlanId>,
+    weights: HashMap<PlanId, Weight>,
 }
 
 impl Plans {
@@ -23,20 +25,27 @@ impl Plans {
         }
     }
 
-    pub(in crate::compile) fn into_ids(self) -> Vec<PlanId> {
-        self.ids
+    /// How much of what is short the tenants of each plan get. Those of others have the least.
+    pub(in crate::compile) const fn weights(&self) -> &HashMap<PlanId, Weight> {
+        &self.weights
+    }
+
+    pub(in crate::compile) fn into_parts(self) -> (Vec<PlanId>, HashMap<PlanId, Weight>) {
+        (self.ids, self.weights)
     }
 }
 
 pub(super) fn read(files: &[Written<'_>], limits: &mut Limits, findings: &mut Findings) -> Plans {
-    let mut plans = Plans { names: Names::of("plan"), ids: Vec::new() };
+    let mut plans = Plans { names: Names::of("plan"), ids: Vec::new(), weights: HashMap::new() };
     for Written { file, entries, .. } in files {
         for plan in &entries.plans {
             plans.names.give(plan.name.as_str(), plan.name.spot.place(file), (), findings);
             let id: Option<PlanId> = parse(file, &plan.name, findings);
             plans.ids.extend(id.clone());
+            let weight = plan.entry.as_ref().and_then(|has| read_weight(file, has.weight.as_ref(), findings));
+            plans.weights.extend(id.clone().zip(weight));
             for (rule, amount) in
-                plan.entry.iter().flat_map(|has| amounts(file, has, limits, findings)).collect::<Vec<_>>()
+                plan.entry.iter().flat_map(|has| amounts(file, &has.limits, limits, findings)).collect::<Vec<_>>()
             {
                 if let (Some(id), Some(rule)) = (&id, limits.rules.get_mut(rule)) {
                     rule.plans.push((id.clone(), amount));
@@ -54,6 +63,26 @@ pub(super) fn read(files: &[Written<'_>], limits: &mut Limits, findings: &mut Fi
         }
     }
     plans
+}
+
+/// How much of what is short a plan or a tenant says that it gets.
+pub(in crate::compile) fn read_weight(
+    file: &Arc<str>,
+    written: Option<&At<Tried<u32>>>,
+    findings: &mut Findings,
+) -> Option<Weight> {
+    let written = written?;
+    let number = written.value.0?;
+    Weight::try_from(number)
+        .inspect_err(|invalid| {
+            let finding = Finding::error(written.spot.place(file), invalid.to_string());
+            findings.push(if number == 0 {
+                finding.help("who is not to be served has `status: suspended`; leave it out for 1")
+            } else {
+                finding
+            });
+        })
+        .ok()
 }
 
 /// What a plan or a tenant has of each limit: its place in the list, and how much.
