@@ -46,7 +46,8 @@ fn conditional(criterion: &mut Criterion, paths: &[String], members: &[Vec<RoleN
     let tenant = policy.tenants().get("acme").expect("a tenant");
     let (issuer, subject) = ("main".parse().expect("an issuer"), "ada".parse().expect("a subject"));
     let (by, acr, amr, age) = (Proof::Token, Some("gold"), &[][..], Some(Duration::from_secs(60)));
-    let caller = Caller { issuer: &issuer, subject: &subject, by, acr, amr, age };
+    let (scopes, claimed) = (Some(""), &[][..]);
+    let caller = Caller { issuer: &issuer, subject: &subject, by, acr, amr, age, scopes, claimed };
     let mut asked = paths.iter().zip(members).cycle();
     let mut ask = || {
         let (path, roles) = asked.next().expect("a request");

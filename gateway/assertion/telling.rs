@@ -48,7 +48,7 @@ impl Telling {
             Some(Claimed::Text(text)) => {
                 Some(HeaderValue::from_str(text).map(|value| (name.clone(), value)).map_err(|_| MintError::Claim))
             }
-            Some(Claimed::Unfit) => Some(Err(MintError::Claim)), // FAIL CLOSED: and not told without it
+            Some(Claimed::Texts(_) | Claimed::Unfit) => Some(Err(MintError::Claim)), // FAIL CLOSED: and not told without it
         });
         told.collect()
     }

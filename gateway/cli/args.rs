@@ -192,6 +192,15 @@ pub(crate) struct Explain {
     /// How long ago (`auth_time`), for example 5m.
     #[arg(long)]
     pub(crate) age: Option<String>,
+    /// What the token may be used for (`scope`), separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) scopes: Vec<String>,
+    /// A claim of the token, by its name under `claims` in cloister.yaml: `seats=7`; may be given several times.
+    #[arg(long = "claim", value_name = "NAME=VALUE")]
+    pub(crate) claims: Vec<String>,
+    /// A header field: `X-Justification: why`; may be given several times.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
     /// The client's address; without it, lists of clients are not asked.
     #[arg(long)]
     pub(crate) from: Option<std::net::IpAddr>,

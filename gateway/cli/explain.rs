@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use policy::{Asked, Asker, Assurance, Question, ShownKey};
+use policy::{Asked, Asker, Assurance, Known, Question, ShownKey};
 use store::{KeptKey, Store};
-use terms::{Clock, IssuerId, Reason, RoleName, Span, Subject};
+use terms::{Claimed, Clock, IssuerId, Reason, RoleName, Span, Subject};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &Explain, clock: &dyn Clock) -> Result<(), Failure>
     let (settings, known) = load::config(&arguments.files.config)?;
     let texts = load::texts(&arguments.files.policies)?;
     let compiled = load::compile_untested(&texts, &known)?;
-    let mut question = question(arguments, clock)?;
+    let mut question = question(arguments, &known, clock)?;
     if let Some(id) = &arguments.api_key {
         question.asker = Some(holder(&settings.state, id, clock.unix_seconds())?);
     }
@@ -33,8 +33,25 @@ pub(crate) fn run(arguments: &Explain, clock: &dyn Clock) -> Result<(), Failure>
     if explanation.allowed { Ok(()) } else { Err(Failure::No) }
 }
 
-fn question(arguments: &Explain, clock: &dyn Clock) -> Result<Question, Failure> {
-    let Explain { method, url, tenant, roles, user, issuer, bound_to, acr, amr, age, from, at, .. } = arguments;
+fn question(arguments: &Explain, known: &Known, clock: &dyn Clock) -> Result<Question, Failure> {
+    let Explain {
+        method,
+        url,
+        tenant,
+        roles,
+        user,
+        issuer,
+        bound_to,
+        acr,
+        amr,
+        age,
+        scopes,
+        claims,
+        headers,
+        from,
+        at,
+        ..
+    } = arguments;
     let asked: Asked = parse("the request", &format!("{method} {url}"))?;
     let anonymous = tenant.is_none() && roles.is_empty() && user.is_none() && issuer.is_none();
     let asker = || -> Result<Asker, Failure> {
@@ -48,6 +65,8 @@ fn question(arguments: &Explain, clock: &dyn Clock) -> Result<Question, Failure>
             acr: acr.as_deref().map(Into::into),
             amr: amr.iter().map(|method| method.as_str().into()).collect(),
             age: age.map(|Span(age)| age),
+            scopes: scopes.join(" "),
+            claims: self::claims(claims, known)?,
         };
         Ok(Asker { service: None, key: None, issuer, subject, tenant: tenant.clone(), roles: roles.into(), assurance })
     };
@@ -58,7 +77,32 @@ fn question(arguments: &Explain, clock: &dyn Clock) -> Result<Question, Failure>
             .map_err(|invalid| Failure::Setup(format!("--at: `{at}`: {invalid}")))?,
         None => clock.now(),
     };
-    Ok(Question { request: asked, asker, client: *from, now: Some(now), headers: Vec::new() })
+    Ok(Question { request: asked, asker, client: *from, now: Some(now), headers: self::headers(headers)? })
+}
+
+/// The claims that were typed, each at its place.
+fn claims(typed: &[String], known: &Known) -> Result<Vec<Claimed>, Failure> {
+    let mut claims = Vec::new();
+    for typed in typed {
+        let named = typed.split_once('=');
+        let (name, value) = named.ok_or_else(|| Failure::Setup(format!("--claim: `{typed}` is not NAME=VALUE")))?;
+        let claimed = known.claimed(name, value).map_err(|message| Failure::Setup(format!("--claim: {message}")))?;
+        if let Some((place, claimed)) = claimed {
+            claims.resize(claims.len().max(place + 1), Claimed::Absent);
+            claims.splice(place..=place, [claimed]);
+        }
+    }
+    Ok(claims)
+}
+
+/// The header fields that were typed.
+fn headers(typed: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let field = |typed: &String| {
+        let named =
+            typed.split_once(':').map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+        named.ok_or_else(|| Failure::Setup(format!("--header: `{typed}` is not `NAME: VALUE`")))
+    };
+    typed.iter().map(field).collect()
 }
 
 /// Whoever holds this key, by what is kept of it.

@@ -47,12 +47,12 @@ impl<'a> Scope<'a> {
                 let key = self.text(key)?;
                 Value::Text(self.facts.entry(*map, key)?.ok_or(Fault::Absent)?)
             }
-            Code::Fact(fact) => self.facts.fact(*fact).ok_or(Fault::Absent)?,
+            Code::Fact(fact) => self.facts.fact(*fact)?.ok_or(Fault::Absent)?,
             Code::HasEntry(map, key) => {
                 let key = self.text(key)?;
                 Value::Bool(self.facts.entry(*map, key)?.is_some())
             }
-            Code::HasFact(fact) => Value::Bool(self.facts.fact(*fact).is_some()),
+            Code::HasFact(fact) => Value::Bool(self.facts.fact(*fact)?.is_some()),
             Code::In(parts) => {
                 let (value, list) = (self.eval(&parts.0)?, self.list(&parts.1)?);
                 Value::Bool(self.holds(list, value)?)

@@ -21,8 +21,8 @@
 //!
 //! struct Request;
 //! impl Facts for Request {
-//!     fn fact(&self, _: usize) -> Option<Value<'_>> {
-//!         Some(Value::Int(17))
+//!     fn fact(&self, _: usize) -> Result<Option<Value<'_>>, Fault> {
+//!         Ok(Some(Value::Int(17)))
 //!     }
 //!     fn entry(&self, _: usize, _: &str) -> Result<Option<&str>, Fault> {
 //!         Ok(None)

@@ -15,7 +15,10 @@ const COSTLIEST: u64 = 4_096;
 /// What is true of one request, by the numbers of an [`Environment`]. What is not known is not there.
 pub trait Facts {
     /// A value or a list.
-    fn fact(&self, fact: usize) -> Option<Value<'_>>;
+    ///
+    /// # Errors
+    /// There is something, and it is not of its type.
+    fn fact(&self, fact: usize) -> Result<Option<Value<'_>>, Fault>;
 
     /// Of a map the text with this name.
     ///
@@ -113,7 +116,7 @@ impl Program {
         for (name, named) in &self.named {
             let value = match named {
                 Named::Entry(map, key) => facts.entry(*map, key).map(|text| text.map(Value::Text)),
-                Named::Fact(fact) => Ok(facts.fact(*fact)),
+                Named::Fact(fact) => facts.fact(*fact),
             };
             let value = value.and_then(|value| value.map(|value| value.to_string()).ok_or(Fault::Absent));
             parts.push(PartValue { text: name.clone(), value });

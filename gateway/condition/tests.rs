@@ -51,8 +51,8 @@ impl Default for Given {
 }
 
 impl Facts for Given {
-    fn fact(&self, fact: usize) -> Option<Value<'_>> {
-        Some(match fact {
+    fn fact(&self, fact: usize) -> Result<Option<Value<'_>>, Fault> {
+        Ok(Some(match fact {
             0 => Value::Int(self.i),
             1 => Value::Int(self.j),
             2 => Value::Text(self.s),
@@ -61,8 +61,9 @@ impl Facts for Given {
             5 => Value::Timestamp(self.now),
             6 => Value::Duration(self.span),
             7 => Value::Address(self.address),
-            _ => return None,
-        })
+            11 => return Err(Fault::Unreadable),
+            _ => return Ok(None),
+        }))
     }
 
     fn entry(&self, map: usize, name: &str) -> Result<Option<&str>, Fault> {
@@ -85,6 +86,7 @@ fn environment() -> Environment {
         .value("span", 6, Type::Duration)
         .value("given.address", 7, Type::Address)
         .value("given.none", 8, Type::Text)
+        .value("given.odd", 11, Type::Text)
         .map("map", 9, None)
         .map("given.keys", 9, Some(vec!["a".to_owned(), "b".to_owned()]))
         .fields("fields", 10, |name| if name == "secret" { Err("nobody reads this".to_owned()) } else { Ok(()) })

@@ -46,6 +46,16 @@ pub trait Texts: fmt::Debug {
     fn text(&self, place: usize) -> Option<&str>;
 }
 
+impl Texts for Box<[Box<str>]> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn text(&self, place: usize) -> Option<&str> {
+        self.get(place).map(AsRef::as_ref)
+    }
+}
+
 impl<'a> From<&'a dyn Texts> for Value<'a> {
     fn from(texts: &'a dyn Texts) -> Self {
         Self::List(List(Elements::Texts(texts)))

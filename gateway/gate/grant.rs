@@ -125,14 +125,31 @@ impl fmt::Debug for Sent<'_, '_> {
 /// What conditions may know of whoever asks.
 fn caller<'c>(caller: &'c Principal, arrival: &Arrival) -> Caller<'c> {
     let (issuer, subject) = (caller.issuer(), caller.subject());
-    let none = Caller { issuer, subject, by: Proof::Certificate, acr: None, amr: &[], age: None };
+    let none = Caller {
+        issuer,
+        subject,
+        by: Proof::Certificate,
+        acr: None,
+        amr: &[],
+        age: None,
+        scopes: Some(""),
+        claimed: &[],
+    };
     match caller {
         Principal::Key(key) => Caller { by: Proof::Key(key.id()), ..none },
         Principal::Service(_) => none,
         Principal::Token(token) => {
             let now = arrival.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
             let age = token.auth_time().map(|at| Duration::from_secs(now.saturating_sub(at)));
-            Caller { by: Proof::Token, acr: token.acr(), amr: token.amr(), age, ..none }
+            Caller {
+                by: Proof::Token,
+                acr: token.acr(),
+                amr: token.amr(),
+                age,
+                scopes: token.scopes(),
+                claimed: token.claimed(),
+                ..none
+            }
         }
     }
 }

@@ -127,7 +127,7 @@ impl Fingerprint {
                 KeyPart::ApiKey => text(&mut hasher, asker.api_key?),
                 KeyPart::Claim(place) => match asker.claims.get(*place)? {
                     Claimed::Text(claimed) => text(&mut hasher, claimed),
-                    Claimed::Absent | Claimed::Unfit => return None,
+                    Claimed::Absent | Claimed::Texts(_) | Claimed::Unfit => return None,
                 },
                 KeyPart::ClientIp => address = Some(network(asker.client_ip)),
                 KeyPart::Issuer => text(&mut hasher, asker.user?.0.as_str()),

@@ -89,7 +89,7 @@ struct Written<'t> {
 
 /// Nothing if some route could not be compiled; the findings then say why.
 fn build(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> Option<Policy> {
-    let drafts = roles::read(files, findings);
+    let drafts = roles::read(files, known, findings);
     let (limits, plans) = limits::read(files, known, findings);
     let (tenants, members) = tenants::read(files, known, &drafts, &plans, findings);
     let arrival = limits::read_arrival(files, &limits, findings);

@@ -3,11 +3,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use condition::{Environment, Facts as Asked, Fault, Program, Texts, Type, Value};
 use tenancy::Tenant;
-use terms::{IssuerId, Place, RoleName, Subject};
+use terms::{Claimed, IssuerId, Place, RoleName, Subject};
 
+use crate::Known;
 use crate::decide::RuleId;
 use crate::fields;
 use crate::glass::{Headers, Unreadable};
+use crate::known::{ClaimForm, KnownClaim};
 use crate::route::Route;
 
 /// A condition of a route, or of what a role grants or denies.
@@ -56,6 +58,10 @@ pub struct Caller<'a> {
     pub amr: &'a [Box<str>],
     /// How long ago (`auth_time`).
     pub age: Option<Duration>,
+    /// What the token may be used for, with a space between each two; `None` if it cannot be read.
+    pub scopes: Option<&'a str>,
+    /// What became of the claims that tokens are asked for.
+    pub claimed: &'a [Claimed],
 }
 
 /// By what a caller is known.
@@ -106,16 +112,22 @@ facts! {
 pub(crate) const PARAMETERS: usize = 17;
 /// The header fields.
 const HEADERS: usize = 18;
+const SCOPES: usize = 19;
 
 /// Of longer lists nothing is known: what a condition costs was reckoned with these.
 const MOST_ROLES: usize = 128;
 const MOST_MEANS: usize = 16;
+const MOST_SCOPES: usize = 64;
+const MOST_IN_CLAIM: usize = 64;
 /// The same of longer header fields, in bytes.
 const LONGEST_FIELD: usize = 1_024;
 
+/// The claims that tokens are asked for: from here on, by their place and form.
+const CLAIMS: usize = 64;
+
 /// What conditions may speak of.
-pub(crate) fn environment(parameters: Vec<String>) -> Environment {
-    Environment::default()
+pub(crate) fn environment(parameters: Vec<String>, known: &Known) -> Environment {
+    let environment = Environment::default()
         .value("request.method", METHOD, Type::Text)
         .value("request.host", HOST, Type::Text)
         .value("request.path", PATH, Type::Text)
@@ -134,7 +146,18 @@ pub(crate) fn environment(parameters: Vec<String>) -> Environment {
         .value("tenant.id", TENANT, Type::Text)
         .value("tenant.plan", PLAN, Type::Text)
         .value("tenant.region", REGION, Type::Text)
-        .value("now", NOW, Type::Timestamp)
+        .texts("caller.scopes", SCOPES, MOST_SCOPES)
+        .value("now", NOW, Type::Timestamp);
+    known.claims.iter().fold(environment, |environment, (name, KnownClaim { place, form })| {
+        let at = ClaimForm::ALL.iter().position(|known| known == form).unwrap_or(0);
+        let (path, fact) = (format!("caller.claims.{name}"), CLAIMS + place * ClaimForm::ALL.len() + at);
+        match form {
+            ClaimForm::Bool => environment.value(&path, fact, Type::Bool),
+            ClaimForm::Number => environment.value(&path, fact, Type::Int),
+            ClaimForm::Text => environment.value(&path, fact, Type::Text),
+            ClaimForm::Texts => environment.texts(&path, fact, MOST_IN_CLAIM),
+        }
+    })
 }
 
 /// The facts of a request on its route.
@@ -144,10 +167,14 @@ pub(crate) struct OnRoute<'a> {
     route: &'a Route,
     roles: Roles<'a>,
     means: Means<'a>,
+    scopes: Scopes<'a>,
 }
 
 #[derive(Debug)]
 struct Roles<'a>(&'a [RoleName]);
+
+#[derive(Debug)]
+struct Scopes<'a>(&'a str);
 
 #[derive(Debug)]
 struct Means<'a>(&'a [Box<str>]);
@@ -155,7 +182,8 @@ struct Means<'a>(&'a [Box<str>]);
 impl<'a> OnRoute<'a> {
     pub(crate) fn new(facts: &'a Facts<'a>, route: &'a Route) -> Self {
         let means = facts.caller.map_or(&[][..], |caller| caller.amr);
-        Self { facts, route, roles: Roles(facts.roles), means: Means(means) }
+        let scopes = facts.caller.and_then(|caller| caller.scopes).unwrap_or_default();
+        Self { facts, route, roles: Roles(facts.roles), means: Means(means), scopes: Scopes(scopes) }
     }
 
     /// The tenant that it is about.
@@ -182,8 +210,8 @@ fn segment(path: &str, place: usize) -> Option<&str> {
     path.strip_prefix('/')?.split('/').nth(place)
 }
 
-impl Asked for OnRoute<'_> {
-    fn fact(&self, fact: usize) -> Option<Value<'_>> {
+impl OnRoute<'_> {
+    fn known(&self, fact: usize) -> Option<Value<'_>> {
         let Facts { method, host, path, client, now, caller, tenant, roles: _, headers: _ } = self.facts;
         Some(match fact {
             METHOD => Value::Text(method),
@@ -208,6 +236,38 @@ impl Asked for OnRoute<'_> {
             NOW => Value::Timestamp(i128::try_from((*now)?.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()?),
             _ => return None,
         })
+    }
+
+    /// A claim, which is of the type that was said, or a fault.
+    fn claim(&self, fact: usize) -> Result<Option<Value<'_>>, Fault> {
+        let (place, form) = (fact / ClaimForm::ALL.len(), ClaimForm::ALL.get(fact % ClaimForm::ALL.len()));
+        let Some(claimed) = self.facts.caller.as_ref().and_then(|caller| caller.claimed.get(place)) else {
+            return Ok(None);
+        };
+        let value = match (claimed, form) {
+            (Claimed::Absent, _) => return Ok(None),
+            (Claimed::Text(text), Some(ClaimForm::Text)) => Some(Value::Text(text)),
+            (Claimed::Text(text), Some(ClaimForm::Number)) => text.parse().ok().map(Value::Int),
+            (Claimed::Text(text), Some(ClaimForm::Bool)) => text.parse().ok().map(Value::Bool),
+            (Claimed::Texts(texts), Some(ClaimForm::Texts)) => Some(Value::from(texts as &dyn Texts)),
+            (Claimed::Text(_) | Claimed::Texts(_) | Claimed::Unfit, _) => None,
+        };
+        // FAIL CLOSED: what is of another type is not taken for nothing.
+        value.map(Some).ok_or(Fault::Unreadable)
+    }
+}
+
+impl Asked for OnRoute<'_> {
+    fn fact(&self, fact: usize) -> Result<Option<Value<'_>>, Fault> {
+        match fact.checked_sub(CLAIMS) {
+            Some(claim) => self.claim(claim),
+            None if fact == SCOPES => match self.facts.caller {
+                None => Ok(None),
+                Some(caller) if caller.scopes.is_none() => Err(Fault::Unreadable),
+                Some(_) => Ok(Some(Value::from(&self.scopes as &dyn Texts))),
+            },
+            None => Ok(self.known(fact)),
+        }
     }
 
     fn entry(&self, map: usize, name: &str) -> Result<Option<&str>, Fault> {
@@ -235,6 +295,16 @@ impl Texts for Roles<'_> {
 
     fn text(&self, place: usize) -> Option<&str> {
         self.0.get(place).map(RoleName::as_str)
+    }
+}
+
+impl Texts for Scopes<'_> {
+    fn count(&self) -> usize {
+        self.0.split_ascii_whitespace().count()
+    }
+
+    fn text(&self, place: usize) -> Option<&str> {
+        self.0.split_ascii_whitespace().nth(place)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tenancy::{Authenticated, Identity, Membership, MembershipSource, Named, Outsider, Source, Tenant, locate};
-use terms::{Binding, IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
+use terms::{Binding, Claimed, IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
 
 use crate::condition::{Caller, Facts, Proof};
 use crate::decide::{Decision, RuleId};
@@ -80,6 +80,10 @@ pub struct Assurance {
     pub amr: Vec<Box<str>>,
     /// How long ago (`auth_time`).
     pub age: Option<Duration>,
+    /// What the token may be used for, with a space between each two.
+    pub scopes: String,
+    /// The claims that tokens are asked for, by their place.
+    pub claims: Vec<Claimed>,
 }
 
 /// Nobody knows the time here, and nobody needs to: what counts is how long ago something was.
@@ -310,6 +314,8 @@ impl Question {
             acr: asker.assurance.acr.as_deref(),
             amr: &asker.assurance.amr,
             age: asker.assurance.age,
+            scopes: Some(&asker.assurance.scopes),
+            claimed: &asker.assurance.claims,
         });
         let Asked { method, host, path, url: _ } = request;
         Facts { method, host, path, client: *client, now: *now, caller, tenant, roles, headers: Some(headers) }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use tenancy::{MembershipSource, Voucher};
-use terms::{ClaimName, ClassName, IssuerId, PlanId, RetentionClass, TenantId, UpstreamId};
+use terms::{ClaimName, Claimed, ClassName, IssuerId, PlanId, RetentionClass, TenantId, UpstreamId};
 
 use crate::Upgrade;
 
@@ -15,7 +15,7 @@ pub struct Known {
     /// Authorities over certificates, and the tenants that each may speak for.
     pub authorities: KnownNames<IssuerId, Arc<HashSet<TenantId>>>,
     /// Claims that tokens are asked for, and the place of each among all that they are asked for.
-    pub claims: KnownNames<ClaimName, usize>,
+    pub claims: KnownNames<ClaimName, KnownClaim>,
     /// Where it is written who belongs to a tenant, for issuers that do not say so themselves.
     pub directory: DirectoryAt,
     /// Where it is written which tenants there are.
@@ -26,6 +26,32 @@ pub struct Known {
     pub classes: KnownNames<ClassName, RetentionClass>,
     /// Those of tenants that name none, by what they have bought.
     pub classes_of_plans: BTreeMap<PlanId, RetentionClass>,
+}
+
+/// A claim that tokens are asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KnownClaim {
+    /// Its place among all that they are asked for.
+    pub place: usize,
+    /// What it is.
+    pub form: ClaimForm,
+}
+
+/// What a claim is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClaimForm {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Number,
+    /// A text.
+    Text,
+    /// A list of texts.
+    Texts,
+}
+
+impl ClaimForm {
+    pub(crate) const ALL: [Self; 4] = [Self::Bool, Self::Number, Self::Text, Self::Texts];
 }
 
 /// What routes have to know of a backend.
@@ -74,6 +100,31 @@ impl Known {
         let Self { issuers, authorities, upstreams, claims, directory: _, tenants: _, classes, classes_of_plans: _ } =
             self;
         issuers.is_whole() && authorities.is_whole() && upstreams.is_whole() && claims.is_whole() && classes.is_whole()
+    }
+
+    /// A claim as it is written for a token that nobody has sent: its place, and what it says. Nothing, if the claim is broken.
+    ///
+    /// # Errors
+    /// There is no such claim, or it is not of its type.
+    pub fn claimed(&self, name: &str, value: &str) -> Result<Option<(usize, Claimed)>, String> {
+        let KnownClaim { place, form } = match self.claims.look_up(name) {
+            Standing::Sound(_, known) => *known,
+            Standing::Unsure => return Ok(None),
+            Standing::Unknown => return Err(format!("claim `{name}` is not one that tokens are asked for")),
+        };
+        let fits = match form {
+            ClaimForm::Bool => value.parse::<bool>().is_ok(),
+            ClaimForm::Number => value.parse::<i64>().is_ok(),
+            ClaimForm::Text | ClaimForm::Texts => true,
+        };
+        match (fits, form) {
+            (false, _) => Err(format!("claim `{name}` is not of its type")),
+            (true, ClaimForm::Texts) => {
+                let texts = value.split(',').map(str::trim).filter(|text| !text.is_empty());
+                Ok(Some((place, Claimed::Texts(texts.map(Into::into).collect()))))
+            }
+            (true, _) => Ok(Some((place, Claimed::Text(value.into())))),
+        }
     }
 
     /// Where the members of an issuer are known from.

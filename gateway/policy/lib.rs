@@ -84,7 +84,7 @@ pub use explain::{Explanation, Outcome, Stage, Step};
 pub use fields::{FieldRules, InvalidField, request_field, response_field};
 pub use glass::{Headers, Justification, Unjustified, Unreadable};
 pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question, ShownKey};
-pub use known::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt};
+pub use known::{ClaimForm, DirectoryAt, Known, KnownClaim, KnownNames, KnownUpstream, Requests, TenantsAt};
 pub use limit::{Amount, KeyPart, KeySource, LimitMode, LimitRule};
 pub use policy::Policy;
 pub use replay::{Recorded, Replay, Replayed};

@@ -1,5 +1,6 @@
 //! Promises about whole policies. What one module promises stands beside that module.
 
+mod claims;
 mod clients;
 mod compare;
 mod conditions;

@@ -5,6 +5,8 @@ pub enum Claimed {
     Absent,
     /// What the field says: visible ASCII, with spaces between.
     Text(Box<str>),
+    /// The texts of a list, each as the token has it.
+    Texts(Box<[Box<str>]>),
     /// It is of another type than was said, too long, or no field can hold it.
     Unfit,
 }

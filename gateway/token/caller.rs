@@ -5,6 +5,7 @@ use terms::{Claimed, IssuerId, RoleName, Subject, TenantId};
 
 use crate::claims::Claims;
 use crate::issuer::Voice;
+use crate::json::Json;
 use crate::{Belonging, ClaimPlace, Confirmation, TenantNaming, TokenError};
 
 /// Whom a verified token speaks of, whether it proves itself or its issuer was asked about it. Only
@@ -30,12 +31,15 @@ pub struct Caller {
     auth_time: Option<u64>,
     confirmation: Confirmation,
     claimed: Box<[Claimed]>,
+    scopes: Option<Box<str>>,
 }
 
 /// The longest text taken from a claim, in bytes.
 const LONGEST: usize = 255;
 const MOST_ROLES: usize = 64;
 const MOST_METHODS: usize = 16;
+const MOST_SCOPES: usize = 64;
+const LONGEST_SCOPES: usize = 2_048;
 
 impl Caller {
     /// Reads the claims of a token whose signature has been verified, or what its issuer says of it. `now` is in seconds
@@ -109,6 +113,7 @@ impl Caller {
             auth_time: claims.date("auth_time", "`auth_time` is not a date")?.map(|date| date.floor()),
             confirmation: Confirmation::read(claims)?,
             claimed: issuer.wanted.iter().map(|wanted| wanted.of(claims)).collect(),
+            scopes: scopes(claims),
         })
     }
 
@@ -228,11 +233,22 @@ impl Caller {
         &self.claimed
     }
 
+    /// What the token may be used for (`scope`, RFC 8693 §4.2, or `scp`), with a space between each two. `None`, if it says
+    /// something that is no such list.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&str> {
+        self.scopes.as_deref()
+    }
+
     /// About how many bytes this takes, with all that hangs on it.
     pub(crate) fn bytes(&self) -> usize {
-        let texts = [&self.tenant, &self.jti, &self.sid, &self.acr].into_iter().flatten().chain(&self.amr);
+        let texts =
+            [&self.tenant, &self.jti, &self.sid, &self.acr, &self.scopes].into_iter().flatten().chain(&self.amr);
         let claimed = self.claimed.iter().map(|claimed| match claimed {
             Claimed::Text(text) => text.len() + size_of::<Claimed>(),
+            Claimed::Texts(texts) => {
+                texts.iter().map(|text| text.len() + size_of::<Box<str>>()).sum::<usize>() + size_of::<Claimed>()
+            }
             Claimed::Absent | Claimed::Unfit => size_of::<Claimed>(),
         });
         size_of::<Self>()
@@ -272,6 +288,7 @@ impl Caller {
             auth_time: None,
             confirmation: Confirmation::default(),
             claimed: Box::default(),
+            scopes: Some(Box::default()),
         })
     }
 }
@@ -302,6 +319,21 @@ pub(crate) fn role_names(names: &[&str]) -> Result<(Arc<[RoleName]>, usize), Tok
         count if count > MOST_ROLES => Err(TokenError::Claims("there are more than 64 roles")),
         count => Ok((roles, names.len() - count)),
     }
+}
+
+/// FAIL CLOSED: of what cannot be read nobody says that nothing is in it.
+fn scopes(claims: &Claims) -> Option<Box<str>> {
+    let value = claims.get("scope").or_else(|| claims.get("scp"));
+    let words: Vec<&str> = match (value, value.and_then(Json::as_text)) {
+        (None, _) => Vec::new(),
+        (Some(_), Some(text)) => text.split(' ').filter(|word| !word.is_empty()).collect(),
+        (Some(Json::List(items)), None) => items.iter().map(Json::as_text).collect::<Option<_>>()?,
+        (Some(_), None) => return None,
+    };
+    let is_scope = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = words.len() <= MOST_SCOPES && words.iter().all(is_scope);
+    let text = words.join(" ");
+    (fits && text.len() <= LONGEST_SCOPES).then(|| text.into())
 }
 
 fn methods(claims: &Claims) -> Result<Box<[Box<str>]>, TokenError> {

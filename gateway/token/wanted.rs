@@ -28,10 +28,15 @@ pub enum Form {
     Number,
     /// A text.
     Text,
+    /// A list of texts, or one text, each for itself: for conditions, and for no field.
+    Texts,
 }
 
 /// The longest that a field says, in bytes.
 const LONGEST: usize = 2_048;
+
+/// More texts of one list are none.
+const MOST_TEXTS: usize = 64;
 
 /// Numbers beyond are not exact in every reader (RFC 8259 §6).
 const EXACT: f64 = 9_007_199_254_740_991.0;
@@ -45,12 +50,15 @@ impl ToldClaim {
             return match (&*found, &self.form) {
                 ([], _) => Claimed::Absent,
                 ([..], Form::List(separator)) => fit(list(&found, separator)),
+                ([..], Form::Texts) => texts(&found),
                 ([..], Form::Bool | Form::Json | Form::Number | Form::Text) => Claimed::Unfit,
             };
         };
         let text = match (&self.form, value) {
             (_, Json::Null) => return Claimed::Absent,
             (Form::List(_), Json::List(items)) if items.is_empty() => return Claimed::Absent,
+            (Form::Texts, Json::List(items)) => return texts(&items.iter().collect::<Vec<_>>()),
+            (Form::Texts, Json::Text(_)) => return texts(&[value]),
             (Form::Bool, Json::Bool(value)) => Some(value.to_string()),
             (Form::Number, Json::Number(number)) => self::number(*number),
             (Form::Text, Json::Text(text)) => Some(text.clone()),
@@ -60,7 +68,7 @@ impl ToldClaim {
                 let mut text = String::new();
                 json(value, &mut text).map(|()| text)
             }
-            (Form::Bool | Form::List(_) | Form::Number | Form::Text, _) => None,
+            (Form::Bool | Form::List(_) | Form::Number | Form::Text | Form::Texts, _) => None,
         };
         fit(text)
     }
@@ -74,6 +82,15 @@ fn fit(text: Option<String>) -> Claimed {
             && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
     };
     text.filter(fits).map_or(Claimed::Unfit, |text| Claimed::Text(text.into()))
+}
+
+/// FAIL CLOSED: all of them or none. A list that is too long, or has something else in it, says nothing.
+fn texts(items: &[&Json]) -> Claimed {
+    let texts = items.iter().map(|item| item.as_text().filter(|text| text.len() <= 255).map(Into::into));
+    match texts.collect::<Option<Box<[Box<str>]>>>() {
+        Some(texts) if texts.len() <= MOST_TEXTS => Claimed::Texts(texts),
+        Some(_) | None => Claimed::Unfit,
+    }
 }
 
 fn list(items: &[&Json], separator: &str) -> Option<String> {
@@ -181,6 +198,23 @@ mod tests {
             let claims = format!(r#"{{"claim":{value}}}"#);
             assert_eq!(told(form.clone(), &claims, "claim"), expected, "{form:?} {value}");
             assert_eq!(told(form, &claims, "other"), Claimed::Absent);
+        }
+    }
+
+    #[test]
+    fn a_list_is_taken_text_by_text_or_not_at_all() {
+        let some = |texts: &[&str]| Claimed::Texts(texts.iter().map(|text| (*text).into()).collect());
+        let long = format!("[{}]", vec!["\"a\""; 65].join(","));
+        for (value, expected) in [
+            (r#"["a,b","ü"]"#, some(&["a,b", "ü"])),
+            (r#""a b""#, some(&["a b"])),
+            ("[]", some(&[])),
+            ("null", Claimed::Absent),
+            (r#"["a",7]"#, Claimed::Unfit),
+            ("true", Claimed::Unfit),
+            (&long, Claimed::Unfit),
+        ] {
+            assert_eq!(told(Form::Texts, &format!(r#"{{"claim":{value}}}"#), "claim"), expected, "{value}");
         }
     }
 

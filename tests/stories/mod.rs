@@ -13,6 +13,7 @@ mod bound;
 mod bundles;
 mod certificates;
 mod chaos;
+mod claims;
 mod client_certificates;
 mod clients;
 mod combinations;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use certificate::AuthoritySettings;
 use ingress::{CertificateFiles, Shown};
-use policy::{DirectoryAt, Known, KnownNames, KnownUpstream, Requests, TenantsAt, Upgrade};
+use policy::{ClaimForm, DirectoryAt, Known, KnownClaim, KnownNames, KnownUpstream, Requests, TenantsAt, Upgrade};
 use secrets::Environment;
 use tenancy::{MembershipSource, OpaqueTokens, Voucher};
 use terms::{ClassName, Findings, Place, PlanId, RetentionClass};
@@ -14,7 +14,7 @@ use yaml::Named;
 
 use super::Settings;
 use super::compile::Compiler;
-use super::file::{self, File, Members, Protocol};
+use super::file::{self, Field, FieldForm, File, Members, Protocol};
 use crate::asking::Asking;
 
 /// What became of the text of `cloister.yaml`: the settings or all that is wrong with them, and what others can be checked
@@ -152,10 +152,21 @@ fn known(written: &File, findings: &Findings) -> Known {
     let tenants = if has_tenants { TenantsAt::Database } else { TenantsAt::Files };
     // Their places are those in the list, of which none is missing in settings that are used.
     let mut claims = KnownNames::default();
-    for (place, Named { name, .. }) in written.claims.iter().enumerate() {
-        match name.value.parse() {
-            Ok(claim) => claims.insert(claim, place),
-            Err(_) => claims.insert_broken(&name.value),
+    for (place, Named { name, entry }) in written.claims.iter().enumerate() {
+        let form = match entry {
+            Some(Field::Formed(formed)) => formed.r#as,
+            Some(Field::Text(_)) | None => FieldForm::Text,
+        };
+        let form = match form {
+            FieldForm::Bool => Some(ClaimForm::Bool),
+            FieldForm::List => Some(ClaimForm::Texts),
+            FieldForm::Number => Some(ClaimForm::Number),
+            FieldForm::Text => Some(ClaimForm::Text),
+            FieldForm::Json => None,
+        };
+        match (name.value.parse(), form) {
+            (Ok(claim), Some(form)) => claims.insert(claim, KnownClaim { place, form }),
+            (Err(_), _) | (_, None) => claims.insert_broken(&name.value),
         }
     }
     let (classes, classes_of_plans) = classes(written, findings);

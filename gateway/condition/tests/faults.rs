@@ -7,6 +7,8 @@ fn what_is_not_there_is_a_fault_and_never_an_empty_text() {
         ("given.none == ''", Err(Fault::Absent)),
         ("given.none != ''", Err(Fault::Absent)),
         ("has(given.none)", Ok(false)),
+        ("given.odd == ''", Err(Fault::Unreadable)),
+        ("!has(given.odd)", Err(Fault::Unreadable)),
         ("has(given.none) && given.none == 'x'", Ok(false)),
         ("given.none == 'x' && has(given.none)", Ok(false)),
         ("map.a == 'one'", Ok(true)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tenancy::{MembershipSource, Registry};
-use terms::{Finding, Findings, IssuerId, Reason, RoleName, Span, Subject, UpstreamId};
+use terms::{Claimed, Finding, Findings, IssuerId, Reason, RoleName, Span, Subject, UpstreamId};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -114,7 +114,7 @@ impl Reader<'_> {
     }
 
     fn asker(&self, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {
-        let AsEntry { tenant, roles, user, service, bound_to, acr, amr, age, issuer } = written;
+        let AsEntry { tenant, roles, user, service, bound_to, acr, amr, age, scopes, claims, issuer } = written;
         if let Some(service) = service {
             return self.service(service, written, findings);
         }
@@ -162,15 +162,43 @@ impl Reader<'_> {
                 acr: acr.as_ref().map(|acr| acr.as_str().into()),
                 amr: amr.iter().map(|method| method.as_str().into()).collect(),
                 age: age.as_ref().and_then(|age| parse::<Span>(self.file, age, findings)).map(|Span(age)| age),
+                scopes: scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" "),
+                claims: self.claims(claims, findings),
             },
         })
     }
 
+    /// The claims of a token, each at its place.
+    fn claims(&self, written: &Pairs<At<String>>, findings: &mut Findings) -> Vec<Claimed> {
+        let mut claims = Vec::new();
+        for (name, value) in &written.0 {
+            match self.known.claimed(name.as_str(), value.as_str()) {
+                Ok(Some((place, claimed))) => {
+                    claims.resize(claims.len().max(place + 1), Claimed::Absent);
+                    claims.splice(place..=place, [claimed]);
+                }
+                Ok(None) => {} // there is a finding where it is written
+                Err(message) => {
+                    let finding = Finding::error(name.spot.place(self.file), message);
+                    findings.push(finding.did_you_mean(name.as_str(), self.known.claims.all()));
+                }
+            }
+        }
+        claims
+    }
+
     /// What a service is stands where it is defined, so nothing is said of it here but its name.
     fn service(&self, name: &At<String>, written: &AsEntry, findings: &mut Findings) -> Option<Asker> {
-        let AsEntry { tenant, roles, user, service: _, bound_to, acr, amr, age, issuer } = written;
+        let AsEntry { tenant, roles, user, service: _, bound_to, acr, amr, age, scopes, claims, issuer } = written;
         let more = [tenant.as_ref(), roles.first(), user.as_ref(), issuer.as_ref()];
-        let more = more.into_iter().chain([bound_to.first(), acr.as_ref(), amr.first(), age.as_ref()]);
+        let more = more.into_iter().chain([
+            bound_to.first(),
+            acr.as_ref(),
+            amr.first(),
+            age.as_ref(),
+            scopes.first(),
+            claims.0.first().map(|(name, _)| name),
+        ]);
         if let Some(more) = more.flatten().next() {
             let finding = Finding::error(more.spot.place(self.file), "a service brings a certificate and no token");
             findings.push(finding.help("its tenant and its roles stand under `services`"));

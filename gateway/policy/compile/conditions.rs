@@ -7,7 +7,7 @@ use condition::Program;
 use terms::{Finding, Findings};
 use yaml::At;
 
-use super::Written;
+use super::{Known, Written};
 use crate::condition::{Condition, environment};
 use crate::decide::RuleId;
 use crate::file::RouteEntry;
@@ -18,6 +18,7 @@ use crate::pattern::{PathPattern, Segment};
 pub(super) struct Sheet<'a> {
     pub(super) file: &'a Arc<str>,
     pub(super) text: &'a str,
+    pub(super) known: &'a Known,
 }
 
 impl Sheet<'_> {
@@ -29,7 +30,7 @@ impl Sheet<'_> {
         parameters: Vec<String>,
         findings: &mut Findings,
     ) -> Option<Arc<Condition>> {
-        match Program::compile(written.as_str(), &environment(parameters)) {
+        match Program::compile(written.as_str(), &environment(parameters, self.known)) {
             Ok(program) => {
                 let place = written.spot.place(self.file);
                 Some(Arc::new(Condition { rule: RuleId::new(&place, name), place, program }))

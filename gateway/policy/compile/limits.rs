@@ -11,7 +11,7 @@ use super::Written;
 use super::names::{Names, parse, shown};
 use crate::Known;
 use crate::file::PlanEntry;
-use crate::known::Standing;
+use crate::known::{ClaimForm, KnownClaim, Standing};
 use crate::limit::{Amount, KeyPart, KeySource, LimitRule};
 use crate::route::Route;
 use amount::Reader;
@@ -175,7 +175,14 @@ fn read_claim(
     findings: &mut Findings,
 ) -> Option<KeyPart> {
     match known.claims.look_up(claim) {
-        Standing::Sound(_, place) => Some(KeyPart::Claim(*place)),
+        Standing::Sound(_, KnownClaim { place, form: ClaimForm::Number | ClaimForm::Text }) => {
+            Some(KeyPart::Claim(*place))
+        }
+        Standing::Sound(_, KnownClaim { form: ClaimForm::Bool | ClaimForm::Texts, .. }) => {
+            let message = format!("claim `{}` is neither a text nor a number", shown(claim));
+            findings.push(Finding::error(part.spot.place(file), message).help("count by one that is"));
+            None
+        }
         Standing::Unsure => None,
         Standing::Unknown => {
             let message = format!("claim `{}` is not one that tokens are asked for", shown(claim));

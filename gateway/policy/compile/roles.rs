@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use terms::{Finding, Findings, Grant, Permission, Place, RoleName, TenantId};
 
-use super::Written;
 use super::conditions::{Sheet, all_parameters};
 use super::covered::covered;
 use super::names::{Names, parse, shown};
+use super::{Known, Written};
 use crate::condition::{Condition, PARAMETERS};
 use crate::decide::RuleId;
 use crate::fields::readable;
@@ -28,17 +28,17 @@ pub(super) struct Draft {
 }
 
 /// Reads the roles of all files, and those of tenants, and checks what they inherit.
-pub(super) fn read(files: &[Written<'_>], findings: &mut Findings) -> Names<Draft> {
+pub(super) fn read(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> Names<Draft> {
     let mut roles = Names::of("role");
     let parameters = all_parameters(files);
     for Written { file, text, entries } in files {
-        let reader = Reader { sheet: Sheet { file, text }, parameters: &parameters };
+        let reader = Reader { sheet: Sheet { file, text, known }, parameters: &parameters };
         for named in &entries.roles {
             let draft = reader.draft(&named.name, named.entry.as_ref(), None, findings);
             roles.give(named.name.as_str(), named.name.spot.place(file), draft, findings);
         }
     }
-    own::read(files, &parameters, &mut roles, findings);
+    own::read(files, known, &parameters, &mut roles, findings);
     check_inheritance(files, &roles, findings);
     roles
 }

@@ -319,7 +319,7 @@ impl<'a> Reader<'a> {
     }
 
     fn sheet(&self) -> Sheet<'a> {
-        Sheet { file: self.file, text: self.text }
+        Sheet { file: self.file, text: self.text, known: self.known }
     }
 
     fn place<T>(&self, at: &At<T>) -> Place {

@@ -52,6 +52,12 @@ pub(crate) struct AsEntry {
     pub(crate) amr: Vec<At<String>>,
     /// How long ago (`auth_time`): `5m`. Not said if it is left out.
     pub(crate) age: Option<At<String>>,
+    /// What the token may be used for (`scope`).
+    #[serde(default)]
+    pub(crate) scopes: Vec<At<String>>,
+    /// Its claims, by the names that they have under `claims` in cloister.yaml. A number is written in quotes, and a list with commas.
+    #[serde(default)]
+    pub(crate) claims: Pairs<At<String>>,
     /// The issuer. The first of the route if it is left out.
     pub(crate) issuer: Option<At<String>>,
 }

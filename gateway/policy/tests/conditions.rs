@@ -150,7 +150,7 @@ routes:
 "#), @r#"
 p.yaml:3:54 `tenant` has no `plna` (did you mean `plan`?)
 p.yaml:3:75 `@mine` is not known here (did you mean `@own`?)
-p.yaml:4:53 `caller` has no `roles` (known here: `subject`, `issuer`, `acr`, `amr`, `age`, `is_service`, `api_key`)
+p.yaml:4:53 `caller` has no `roles` (known here: `subject`, `issuer`, `acr`, `amr`, `age`, `is_service`, `api_key`, `scopes`)
 p.yaml:4:87 key `when` is missing
 p.yaml:14:27 `request.params` has no `ib` (did you mean `id`?)
 p.yaml:15:25 `Europe/Berlni` is not a time zone (write for example `Europe/Berlin`, `UTC` or `+02:00`)

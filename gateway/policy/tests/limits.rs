@@ -13,7 +13,8 @@ fn file(limits: &str, route: &str) -> String {
 #[test]
 fn a_limit_counts_one_thing_for_a_key() {
     let mut known = known();
-    known.claims.insert("org".parse().unwrap(), 0);
+    let form = crate::ClaimForm::Text;
+    known.claims.insert("org".parse().unwrap(), crate::KnownClaim { place: 0, form });
     let text = file(
         "  a: { rate: 10/s, burst: 5, key: [tenant, api_key, role, issuer] }\n  \
          b: { concurrency: 20, key: [tenant], mode: shadow }\n  \

@@ -36,18 +36,25 @@ impl Compiler<'_> {
         telling.ok().filter(|_| complete)
     }
 
-    /// The claims that policies may count by: texts and numbers, each of which is one value.
+    /// The claims that policies may ask for and count by.
     pub(super) fn claims(&mut self, claims: Vec<Named<Field>>) {
         for Named { name, entry } in claims {
             let name_read: Option<terms::ClaimName> = self.parse(&name);
             let Some(field) = entry else { continue };
+            if let Field::Formed(FormedField { join: Some(join), .. }) = &field {
+                self.error(join, "conditions see each text of a list for itself".into(), "take `join` away");
+                continue;
+            }
             let field = At { spot: name.spot, value: field };
             match (name_read, self.wanted(field)) {
-                (Some(_), Some(wanted)) if matches!(wanted.form, Form::Number | Form::Text) => self.wanted.push(wanted),
-                (Some(_), Some(_)) => {
-                    let help = "write the claim alone for a text, or `as: number`";
-                    self.error(&name, "policies count by a text or a number".into(), help);
+                (Some(_), Some(ToldClaim { form: Form::Json, .. })) => {
+                    let help = "write the claim alone for a text, or `as: number`, `bool` or `list`";
+                    self.error(&name, "policies know nothing of JSON".into(), help);
                 }
+                (Some(_), Some(ToldClaim { place, form: Form::List(_) })) => {
+                    self.wanted.push(ToldClaim { place, form: Form::Texts });
+                }
+                (Some(_), Some(wanted)) => self.wanted.push(wanted),
                 (None, _) | (_, None) => {}
             }
         }

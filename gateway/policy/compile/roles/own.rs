@@ -4,6 +4,7 @@ use terms::{Finding, Findings, Grant, Place};
 use yaml::At;
 
 use super::{Draft, Reader, lineage};
+use crate::Known;
 use crate::compile::Written;
 use crate::compile::conditions::Sheet;
 use crate::compile::names::{Names, parse};
@@ -14,10 +15,16 @@ pub(super) fn qualified(tenant: &str, name: &str) -> String {
     format!("{tenant} {name}")
 }
 
-pub(super) fn read(files: &[Written<'_>], parameters: &[String], roles: &mut Names<Draft>, findings: &mut Findings) {
+pub(super) fn read(
+    files: &[Written<'_>],
+    known: &Known,
+    parameters: &[String],
+    roles: &mut Names<Draft>,
+    findings: &mut Findings,
+) {
     let mut names = Vec::new();
     for Written { file, text, entries } in files {
-        let reader = Reader { sheet: Sheet { file, text }, parameters };
+        let reader = Reader { sheet: Sheet { file, text, known }, parameters };
         for tenant in &entries.tenants {
             for (name, entry) in tenant.entry.iter().flat_map(|entry| &entry.roles.0) {
                 if let Some(place) = roles.place(name.as_str()) {
