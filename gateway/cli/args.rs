@@ -14,7 +14,7 @@ mod privacy;
 pub(crate) use audit::{
     Audit, Clock, Decision, Filter, Index, Limit, Log, Proof, Query, Records, Report, Tail, Verify, Witness,
 };
-pub(crate) use policy::{Bundle, Diff, Replay, Test, TestFormat};
+pub(crate) use policy::{Bundle, Diff, Fmt, Replay, Test, TestFormat};
 pub(crate) use privacy::{At, Hold, Ordered, Privacy, Whom};
 
 /// Cloister: a security gateway for multi-tenant SaaS.
@@ -57,6 +57,9 @@ pub(crate) enum Command {
     ///
     /// Every kind of request that either set tells from others is looked at with every role, everybody and every service.
     Diff(Diff),
+    /// Lay policy files out in one way: two spaces for each level, an empty line before each section. Words, comments, quotes and
+    /// the order of everything stay as they are.
+    Fmt(Fmt),
     /// Sign folders of policy files, so that a gateway takes no others.
     #[command(subcommand)]
     Bundle(Bundle),

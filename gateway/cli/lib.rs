@@ -32,6 +32,7 @@ mod drain;
 mod explain;
 mod failure;
 mod following;
+mod format;
 mod front;
 mod hangup;
 mod hearing;
@@ -108,6 +109,7 @@ fn dispatch(command: Command) -> Result<(), Failure> {
         Command::ApiKey(command) => api_keys::run(&command, &SystemClock),
         Command::Audit(command) => audit_log::run(command),
         Command::Bundle(command) => bundles::run(&command),
+        Command::Fmt(arguments) => format::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "cloister", &mut std::io::stdout());

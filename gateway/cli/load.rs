@@ -148,6 +148,11 @@ pub(crate) fn policies(folder: &Path, known: &Known, trust: Option<&Trust>) -> R
 
 /// Reads every `*.yaml` below a folder: its path, and its text.
 pub(crate) fn texts(folder: &Path) -> Result<Vec<(String, String)>, Findings> {
+    paths(folder)?.iter().map(|path| Ok((path.display().to_string(), read(path)?))).collect()
+}
+
+/// Every `*.yaml` below a folder.
+pub(crate) fn paths(folder: &Path) -> Result<Vec<PathBuf>, Findings> {
     let mut paths = Vec::new();
     collect(folder, &mut paths)?;
     if paths.is_empty() {
@@ -155,7 +160,7 @@ pub(crate) fn texts(folder: &Path) -> Result<Vec<(String, String)>, Findings> {
         return Err(finding.help("a folder with files that end in `.yaml`").into());
     }
     paths.sort();
-    paths.iter().map(|path| Ok((path.display().to_string(), read(path)?))).collect()
+    Ok(paths)
 }
 
 /// Compiles policy files without running their tests.
@@ -195,7 +200,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Findings> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<String, Findings> {
+pub(crate) fn read(path: &Path) -> Result<String, Findings> {
     fs::read_to_string(path).map_err(|error| {
         let kind = error.kind();
         let help = if kind == std::io::ErrorKind::NotFound {

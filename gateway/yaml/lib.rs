@@ -12,12 +12,14 @@
 #![forbid(unsafe_code)]
 
 mod at;
+mod format;
 mod node;
 mod read;
 mod section;
 mod within;
 
 pub use at::{At, Pairs, Spot, Tried};
+pub use format::{Unformatted, format};
 pub use node::{Kind, Node, parse};
 pub use read::read;
 pub use section::{Named, listed, named, sections, unknown_section};

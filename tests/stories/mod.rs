@@ -35,6 +35,7 @@ mod health;
 mod idps;
 mod introspection;
 mod keys;
+mod layout;
 mod life;
 mod limits;
 mod log_keys;

@@ -36,6 +36,20 @@ pub(crate) enum Bundle {
     },
 }
 
+/// Files to be laid out.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Fmt {
+    /// Files, and folders of which every `*.yaml` is taken.
+    #[arg(env = "CLOISTER_POLICIES", value_name = "PATH", default_value = "policies")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Change nothing, and list the files that would be. Exit code 1: there are some.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Change nothing, and show what would be. Exit code 1: something would.
+    #[arg(long)]
+    pub(crate) diff: bool,
+}
+
 /// Tests of policies.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Test {
