@@ -36,6 +36,11 @@ routes:
     auth: { issuers: [dev, corp], tenant_from: [token, host] }
     owner: { parameter: user, issuer: dev }
     allow: { GET: "profile:read" }
+  - id: directory
+    match: { host: "{tenant}.localhost", path: "/api/directory/{user}" }
+    upstream: orders
+    auth: { issuers: [dev], tenant_from: [token, host] }
+    allow: { GET: "profile:read" }
 members: { acme: { ada: [clerk] } }
 "#;
 
@@ -99,6 +104,7 @@ fn a_condition_decides_and_what_cannot_be_worked_out_lets_nothing_through() {
         (profile, CLERK, Reason::Allowed),
         ("GET https://t.localhost/api/profiles/bob", CLERK, Reason::PolicyDenied),
         (profile, Who { issuer: "corp", ..CLERK }, Reason::PolicyDenied), // another ada
+        ("GET https://t.localhost/api/directory/ada", CLERK, Reason::PolicyDenied), // no route says that it is hers
         (order, auditor, Reason::Allowed),
         (order, Who { client: Some("192.0.2.1"), ..auditor }, Reason::PolicyDenied),
         (order, Who { client: Some("192.0.2.1"), age: None, ..auditor }, Reason::PolicyDenied),
@@ -269,7 +275,7 @@ tests:
         assert!(result.passed, "{result:?}");
     }
     insta::assert_snapshot!(refused(&format!("{TEXT}tests: [{{ do: 'GET https://acme.localhost/', now: yesterday, expect: allow }}]\n")), @r#"
-p.yaml:32:51 `yesterday` is not a time (write for example `2026-11-27T09:30:00Z`)
+p.yaml:37:51 `yesterday` is not a time (write for example `2026-11-27T09:30:00Z`)
 "#);
 }
 
