@@ -25,7 +25,9 @@ use crate::response::Asked;
 use crate::retry::Connection as From;
 use crate::socket::Frames;
 use crate::trace::Trace;
-use crate::{deadline, echo, ends, forward, go_on, old, patience, response, running, socket, streams, upload};
+use crate::{
+    deadline, echo, ends, forward, go_on, old, patience, response, running, socket, spelling, streams, upload,
+};
 
 /// What `request_filter` answers pingora with. Named here, since `true` says nothing at the place where it stands.
 const ANSWERED: bool = true;
@@ -48,6 +50,7 @@ impl ProxyHttp for Serving {
             // FAIL CLOSED: a connection that did not come through our ingress has no guard and no address.
             return Error::e_explain(ErrorType::InternalError, "a connection without a guard");
         };
+        spelling::forget(session.req_header_mut())?;
         let knows_no_1xx = session.req_header().version == Version::HTTP_10; // RFC 9110 §15.2
         session.set_ignore_info_resp(knows_no_1xx);
         session.set_pipelining_enabled(true); // or pingora drops what comes behind, unanswered and unrecorded
@@ -247,6 +250,7 @@ impl ProxyHttp for Serving {
         head: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
+        spelling::forget_in_response(head)?;
         // ORDER: what is no response says nothing: no status of it is noted, and none is a reason to try again.
         let answers = !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
         if let (true, Stage::Admitted(admitted)) = (answers, &context.stage) {

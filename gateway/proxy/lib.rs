@@ -38,6 +38,7 @@ mod retry;
 mod running;
 mod secure;
 mod socket;
+mod spelling;
 mod streams;
 mod tcp;
 mod trace;
