@@ -77,7 +77,7 @@ impl World {
         let heads = heads.collect();
         let gate = Gate::new(
             terms::Clients::default(),
-            Arc::new(gate::Rooms::new(usize::MAX)),
+            Arc::new(gate::Rooms::new(usize::MAX, terms::Share::HALF)),
             Arc::new(Live::new(rules)),
             Arc::new(verifier),
             Arc::new(token::Dpop::new(token::DpopSettings::default(), Arc::new(SystemClock))),

@@ -90,6 +90,7 @@ impl Gateway {
             authorities,
             guard,
             requests,
+            requests_per_tenant,
             proxies,
             clients,
             workers,
@@ -225,7 +226,7 @@ impl Gateway {
         let defences = backends.iter().map(|backend| (backend.upstream().id().clone(), Arc::clone(backend.defence())));
         let defences = defences.collect();
         let strangers = Strangers { trusted: proxies.trusted.clone(), clients: clients.clone() };
-        let rooms = Arc::new(Rooms::new(requests));
+        let rooms = Arc::new(Rooms::new(requests, requests_per_tenant));
         let others = if redis.is_some() { Others::Some } else { Others::None };
         let revoking = revoking(store, others, &registry, &of_tenants, &clock)?;
         let known_keys = known_keys(&revoking, &registry, &of_tenants, &clock)?;

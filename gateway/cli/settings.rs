@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) guard: GuardSettings,
     /// Requests in progress, in all.
     pub(crate) requests: usize,
+    /// The share of them that one tenant alone may have.
+    pub(crate) requests_per_tenant: terms::Share,
     /// Whom to believe when they say whose request it is.
     pub(crate) proxies: canonical::Proxies,
     /// From where clients may come.

@@ -17,7 +17,7 @@ use crate::holder::Held;
 use crate::identify::Identified;
 use crate::member::Entered;
 use crate::origin::{Counted, Present, Welcome};
-use crate::room::Room;
+use crate::room::{Lodged, Room};
 use crate::route::Routed;
 use crate::valid::Valid;
 use crate::veil::Veiled;
@@ -129,23 +129,27 @@ impl Gate {
         let routed = Routed::find(directed, request)?; // host, path and method name one route
         let routed = routed.vouch(arrival)?; // a certificate that the client has shown is good, and for this tenant
         let fitting = routed.fit(request)?; // the route takes such a body and such an upgrade
-        let granted = match &fitting.route().access {
-            Access::Public => Granted::public(fitting)?,
+        let (granted, lodged) = match &fitting.route().access {
+            Access::Public => {
+                let lodged = Lodged::public(&fitting, room)?; // what no tenant asks for has not more than its share of all rooms
+                (Granted::public(fitting)?, lodged)
+            }
             Access::Guarded { .. } | Access::Services { .. } => {
                 let identified =
                     Identified::verify(fitting, &self.tokens, &self.keys.glance(), arrival, request).await?; // a token, a key or a certificate names a caller
                 let held = Held::check(identified, &self.dpop, arrival, request)?; // the token is in the hands that it was made out to
                 let entered = Entered::enter(held, self.directory.as_ref(), arrival, request).await?; // the caller is inside the tenant that all name
+                let (entered, lodged) = Lodged::check(entered, room)?; // its tenant has not more than its share of all rooms
                 let veiled = Veiled::check(entered, self.subjects.as_ref(), arrival).await?; // the log has a name for it that can be forgotten
                 let valid = Valid::check(veiled, &self.revocations.glance())?; // its token was not taken back
                 let present = Present::check(valid, arrival)?; // its tenant lets members come from there
                 let assured = Assured::check(present, arrival)?; // its user has proven itself well enough, and lately
-                Granted::decide(assured, arrival, request)? // a role of the member grants it, and none denies it
+                (Granted::decide(assured, arrival, request)?, lodged) // a role of the member grants it, and none denies it
             }
         };
         let placed = granted.place()?; // the route names an upstream for the tenant
         let limited = placed.spend(arrival, request)?; // all limits have room, and now have less
-        let permit = limited.record(&self.logs, arrival, request, room).await?; // the decision is kept: a permit
+        let permit = limited.record(&self.logs, arrival, request, lodged).await?; // the decision is kept: a permit
         Ok(Admission::Forward(permit))
     }
 

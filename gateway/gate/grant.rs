@@ -12,7 +12,7 @@ use crate::assured::Assured;
 use crate::member::Member;
 use crate::permit::Permit;
 use crate::refusal::{Cause, Refusal, Unheard};
-use crate::room::Room;
+use crate::room::Lodged;
 use crate::route::Routed;
 use crate::{Arrival, Principal, Rules, Who};
 
@@ -216,7 +216,7 @@ impl Limited<'_> {
         logs: &Logs,
         arrival: &Arrival,
         request: &CanonicalRequest<'_>,
-        room: Room,
+        lodged: Lodged,
     ) -> Result<Permit, Refusal> {
         let Self { granted: Granted { routed, member, rule, shadow, glass }, upstream, spent } = self;
         let granted_by = if glass.is_some() { Glass::Broken } else { Glass::Whole };
@@ -226,7 +226,7 @@ impl Limited<'_> {
         match open.await {
             Ok(open) => {
                 let (rules, route) = (Arc::clone(routed.rules()), Arc::clone(routed.route()));
-                Ok(Permit::new(rules, route, member, upstream, spent, open, room).in_shadow_of(shadow).by(granted_by))
+                Ok(Permit::new(rules, route, member, upstream, spent, open, lodged).in_shadow_of(shadow).by(granted_by))
             }
             // FAIL CLOSED: a decision that cannot be kept is not served.
             Err(unavailable) => {

@@ -6,7 +6,7 @@ use limit::{Ended, Spent, Standing};
 use policy::Route;
 use terms::{Reason, UpstreamId, Weight};
 
-use crate::room::Room;
+use crate::room::Lodged;
 use crate::{Member, Rules};
 
 /// The right to forward one request. Only the last step of [`crate::Gate::admit`] makes one, and by then the decision is
@@ -21,7 +21,7 @@ pub struct Permit {
     open: audit::Open,
     would: Option<Reason>,
     glass: Glass,
-    _room: Room,
+    _lodged: Lodged,
 }
 
 impl Permit {
@@ -32,9 +32,9 @@ impl Permit {
         upstream: UpstreamId,
         spent: Spent,
         open: audit::Open,
-        room: Room,
+        lodged: Lodged,
     ) -> Self {
-        Self { rules, route, member, upstream, spent, open, would: None, glass: Glass::Whole, _room: room }
+        Self { rules, route, member, upstream, spent, open, would: None, glass: Glass::Whole, _lodged: lodged }
     }
 
     /// The same permit, which authorisation would not have given.

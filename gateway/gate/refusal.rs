@@ -63,6 +63,9 @@ pub enum Cause {
     /// The client's address is not one that clients, or those of this tenant, may come from.
     #[error("the client's address is denied")]
     ClientDenied,
+    /// Its tenant has its share of the requests that may be in progress.
+    #[error("the tenant has too many requests in progress")]
+    Crowded,
     /// The policy does not grant it, and perhaps a rule speaks against it.
     #[error("the policy denies it")]
     Denied(Reason, Option<RuleId>),
@@ -166,6 +169,7 @@ impl Refusal {
             Cause::Broken(_) => Reason::Internal,
             Cause::Certificate => Reason::AuthInvalidCertificate,
             Cause::ClientDenied => Reason::ClientDenied,
+            Cause::Crowded => Reason::LimitShare,
             Cause::Denied(reason, _) | Cause::Unparsed(reason) => *reason,
             Cause::Insufficient(why) => why.reason(),
             Cause::Key(KeyError::Expired) => Reason::AuthKeyExpired,

@@ -72,7 +72,7 @@ impl Reply {
                 reply.field(name, &value);
             }
         }
-        if matches!(refusal.cause(), Cause::Overloaded) {
+        if matches!(refusal.cause(), Cause::Crowded | Cause::Overloaded) {
             reply.field(header::RETRY_AFTER, "1"); // a request that is in progress is over soon, and its room is free
         }
         reply

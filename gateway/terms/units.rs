@@ -56,6 +56,15 @@ pub struct ByteRate {
 pub struct Share(u8);
 
 impl Share {
+    /// One half.
+    pub const HALF: Self = Self(50);
+
+    /// In percent.
+    #[must_use]
+    pub const fn percent(self) -> u8 {
+        self.0
+    }
+
     /// All that is within this share of so many, rounded down.
     #[must_use]
     pub const fn of(self, all: usize) -> usize {

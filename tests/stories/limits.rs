@@ -305,7 +305,7 @@ fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> t
     tokio::spawn(task)
 }
 
-async fn socket(gateway: &Gateway, tenant: &str) -> impl Sized {
+pub(super) async fn socket(gateway: &Gateway, tenant: &str) -> impl Sized + use<> {
     let mut request = format!("ws://{}/socket", gateway.address).into_client_request().unwrap();
     let token = gateway.token(tenant, "ada", &["viewer"]);
     request.headers_mut().insert("host", format!("{tenant}.example.test").parse().unwrap());

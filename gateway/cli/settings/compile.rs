@@ -144,6 +144,7 @@ impl Compiler<'_> {
             listeners: listeners.into_iter().collect::<Option<_>>()?,
             authorities: authorities.into_iter().collect::<Option<_>>()?,
             requests: guard.requests as usize,
+            requests_per_tenant: self.requests_per_tenant(guard.requests_per_tenant.as_ref()),
             guard: self.guard(guard),
             workers: workers.map(|workers| usize::from(workers.value)),
             shutdown: Shutdown { grace: shutdown.grace.0, delay: shutdown.delay.0, idle: shutdown.idle.0 },

@@ -1,6 +1,8 @@
 use std::num::NonZeroU64;
 
 use ingress::{BodyPace, Cleartext, GuardSettings, ListenerSettings};
+use terms::Share;
+use yaml::At;
 
 use super::Compiler;
 use super::authority::AuthorityNames;
@@ -31,6 +33,18 @@ impl Compiler<'_> {
         })
     }
 
+    pub(super) fn requests_per_tenant(&mut self, written: Option<&At<Share>>) -> Share {
+        let Some(written) = written else { return Share::HALF };
+        if written.value.percent() == 0 {
+            self.error(
+                written,
+                "no tenant would be served".into(),
+                "from 1% to 100%, which is all of them for one tenant",
+            );
+        }
+        written.value
+    }
+
     pub(super) fn guard(&mut self, guard: file::Guard) -> GuardSettings {
         let file::Guard {
             connections,
@@ -44,6 +58,7 @@ impl Compiler<'_> {
             min_body_rate,
             body_grace,
             requests: _,
+            requests_per_tenant: _,
             head_bytes,
             fields,
         } = guard;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use terms::{ByteCount, Span};
+use terms::{ByteCount, Share, Span};
 use yaml::{At, Pairs};
 
 /// One address where clients connect.
@@ -145,6 +145,9 @@ pub(crate) struct Guard {
     pub(crate) body_grace: Span,
     /// Requests in progress, in all.
     pub(crate) requests: u32,
+    /// The share of them that one tenant of weight 1 may have while no other has any: `50%` if it is left out.
+    #[schemars(with = "Option<String>")]
+    pub(crate) requests_per_tenant: Option<At<Share>>,
     /// How long a request head may be.
     #[schemars(with = "String")]
     pub(crate) head_bytes: ByteCount,
@@ -166,6 +169,7 @@ impl Default for Guard {
             min_body_rate: None,
             body_grace: Span(Duration::from_secs(10)),
             requests: 10_000,
+            requests_per_tenant: None,
             head_bytes: ByteCount(32 << 10),
             fields: 100,
         }
