@@ -93,6 +93,9 @@ impl<'a> Event<'a> {
             (true, false) => Outcome::Success,
         };
         let severity = match (area, outcome) {
+            // Somebody has gone beyond their roles, and is to be asked about it, whatever came of it.
+            _ if fields.raw("break_glass").is_some() => Severity::High,
+            (_, Outcome::Success | Outcome::Pending) if fields.raw("would").is_some() => Severity::Low,
             (_, Outcome::Success | Outcome::Pending) => Severity::Informational,
             ("tenant" | "audit" | "internal", _) => Severity::High,
             ("policy" | "upstream" | "response", _) => Severity::Medium,

@@ -178,7 +178,8 @@ fn policy(json: &mut Json, fields: &Fields<'_>) {
         json.object("policy", |json| {
             json.raw("name", rule.unwrap_or("\"policies\""));
             json.some("version", version);
-            json.raw("is_applied", "true");
+            let in_shadow = fields.raw("mode").is_some(); // it has only been looked at
+            json.raw("is_applied", if in_shadow { "false" } else { "true" });
         });
     }
 }

@@ -57,6 +57,7 @@ fn example(name: &str, property: &Value) -> Value {
         "ip" => json!("2001:0db8:0001::/48"),
         "in" | "out" => json!(u64::from(u32::MAX) + 1),
         "host" | "why" => json!("a|b=c\\d\"\u{1}\r\n\u{e9}"),
+        _ if !property["const"].is_null() => property["const"].clone(),
         _ => match (&property["enum"], &property["type"]) {
             (Value::Array(values), _) => values[0].clone(),
             (_, Value::String(kind)) if kind == "integer" => json!(7),

@@ -200,3 +200,25 @@ fn each_kind_has_the_class_that_the_map_says() {
         assert_eq!(own(kind), expected, "{kind}");
     }
 }
+
+#[test]
+fn whoever_goes_beyond_their_roles_is_alerted_of_and_what_was_only_looked_at_is_not_said_to_be_applied() {
+    let event = |more: Value| -> Value {
+        let mut record = json!({ "v": 1, "time": "2026-11-27T18:54:01.007Z", "stage": "final", "decision": "allow",
+            "reason": "allowed", "method": "GET", "rule": "nurse" });
+        record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_str(&rendered(Rendering::Ocsf, &record)).unwrap()
+    };
+    for (more, severity, alert, applied) in [
+        (json!({}), 1, false, true),
+        (json!({ "break_glass": true }), 4, true, true),
+        (json!({ "break_glass": true, "stage": "decided" }), 4, true, true),
+        (json!({ "mode": "shadow" }), 1, false, false),
+        (json!({ "mode": "shadow", "would": "policy.denied" }), 2, false, false),
+    ] {
+        let event = event(more.clone());
+        let found =
+            (event["severity_id"].as_u64(), event["is_alert"].as_bool(), event["policy"]["is_applied"].as_bool());
+        assert_eq!(found, (Some(severity), Some(alert), Some(applied)), "{more}");
+    }
+}
