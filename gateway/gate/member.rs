@@ -3,7 +3,7 @@ use std::sync::Arc;
 use canonical::CanonicalRequest;
 use directory::{Directory, Question, Unavailable};
 use policy::{Access, TenantSource};
-use tenancy::{Identity, Members, Membership, MembershipSource, Named, Outsider, Registry, Source};
+use tenancy::{Identity, Members, Membership, MembershipSource, Named, Naming, Outsider, Registry, Source};
 use terms::RoleName;
 
 use crate::holder::Held;
@@ -93,6 +93,7 @@ impl<'r> Entered<'r> {
         for place in named.iter_mut().filter(|place| place.source == Source::Token) {
             place.tenant = acting.tenant;
         }
+        let naming = if caller.token().is_some() { Naming::Foreign } else { Naming::Ours };
         let (members, speaks_for) = match &caller {
             Principal::Key(_) | Principal::Service(_) => (MembershipSource::Claims, None), // its roles come with it
             Principal::Token(token) => match policy.voucher(token.issuer()) {
@@ -107,6 +108,7 @@ impl<'r> Entered<'r> {
             tenant: acting.tenant,
             roles: acting.roles,
             members,
+            naming,
             speaks_for,
             realm: caller.token().and_then(|token| token.realm()),
             confined_to: confined.as_ref().map(Confined::tenants),

@@ -1,5 +1,6 @@
 //! From text to [`Policy`]: every section of every file, all mistakes in one go.
 
+mod bindings;
 mod cases;
 mod conditions;
 mod covered;

@@ -2,6 +2,7 @@ use std::fmt;
 
 use condition::{Fault, PartValue};
 use serde::{Serialize, Serializer};
+use tenancy::{Membership, Outsider};
 use terms::{IssuerSet, Place, Reason, RoleName, Weight};
 
 use crate::condition::{Condition, OnRoute};
@@ -253,6 +254,7 @@ impl Policy {
             let text = format!("the token names `{tenant}`, and must agree though the route does not ask it");
             steps.push(step(Stage::Tenancy, Outcome::For, text, None));
         }
+        self.explain_bindings(question, entered, steps);
         steps.push(match entered {
             Ok(membership) => {
                 let roles: Vec<&str> = membership.roles().iter().map(RoleName::as_str).collect();
@@ -270,6 +272,24 @@ impl Policy {
             let denied = verdict.reason == Reason::ClientDenied;
             let (outcome, word) = if denied { (Outcome::Against, "does not let") } else { (Outcome::For, "lets") };
             let text = format!("`{}` {word} its members come from {client}", membership.tenant());
+            steps.push(step(Stage::Tenancy, outcome, text, None));
+        }
+    }
+
+    /// What the names are worth that the token has for roles, where its tenant says that.
+    fn explain_bindings(&self, question: &Question, entered: &Result<Membership, Outsider>, steps: &mut Vec<Step>) {
+        let (Ok(membership), Some(asker)) = (entered, &question.asker) else { return };
+        let tenant = self.tenants.get(membership.tenant().as_str());
+        let bindings = tenant.and_then(|tenant| tenant.bindings.as_ref());
+        let Some(bindings) = bindings.filter(|_| asker.service.is_none() && asker.key.is_none()) else { return };
+        for name in asker.roles.iter() {
+            let (outcome, text) = match bindings.of(name.as_str()) {
+                Some(roles) => {
+                    let roles: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
+                    (Outcome::For, format!("`{name}` of the token is bound to {}", roles.join(", ")))
+                }
+                None => (Outcome::Silent, format!("`{name}` of the token is bound to nothing, and counts for nothing")),
+            };
             steps.push(step(Stage::Tenancy, outcome, text, None));
         }
     }

@@ -100,6 +100,10 @@ pub(crate) struct TenantEntry {
     /// Roles of its own by name, within what is `delegated`. They count for its members alone.
     #[serde(default)]
     pub(crate) roles: Pairs<Tried<RoleEntry>>,
+    /// What the names are worth that tokens of its members have for roles: a name, and roles for all or of its own, within what is
+    /// `delegated`. Then no other name of a token counts for it. They are those roles, if it is left out.
+    #[serde(default)]
+    pub(crate) role_bindings: Option<Pairs<Vec<At<String>>>>,
     /// What it has bought: a name under `plans`, if there are any.
     #[serde(default)]
     pub(crate) plan: Option<At<String>>,

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tenancy::{Authenticated, Identity, Membership, MembershipSource, Named, Outsider, Source, Tenant, locate};
+use tenancy::{Authenticated, Identity, Membership, MembershipSource, Named, Naming, Outsider, Source, Tenant, locate};
 use terms::{Binding, Claimed, IssuerId, Reason, RoleName, Subject, TenantId, UpstreamId};
 
 use crate::condition::{Caller, Facts, Proof};
@@ -249,6 +249,7 @@ impl Policy {
             tenant: asker.tenant.as_deref(),
             roles: &asker.roles,
             members,
+            naming: if by_token { Naming::Foreign } else { Naming::Ours },
             realm: None,
             speaks_for: self.voucher(issuer).and_then(|voucher| voucher.tenants.as_deref()),
             confined_to: asker.service.as_ref().map(|service| &service.only),

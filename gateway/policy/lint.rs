@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use tenancy::Bindings;
 use terms::{Finding, Findings, Permission, Place, RoleName};
 
 use crate::compare::samples;
@@ -149,7 +150,9 @@ impl Policy {
         let services = self.services.iter().flat_map(|service| service.roles.iter());
         let tested = self.cases.iter().filter_map(|case| case.question.asker.as_ref());
         let tested = tested.flat_map(|asker| asker.roles.iter());
-        let used: HashSet<&RoleName> = inherited.chain(by_own).chain(members).chain(services).chain(tested).collect();
+        let bound = self.tenants.iter().filter_map(|tenant| tenant.bindings.as_ref()).flat_map(Bindings::all);
+        let used: HashSet<&RoleName> =
+            inherited.chain(bound).chain(by_own).chain(members).chain(services).chain(tested).collect();
         for (name, role) in self.roles.iter().filter(|(name, _)| !used.contains(name)) {
             let message = format!("no member, service, test or other role mentions role `{name}`");
             let finding = Finding::warning(role.written.place.clone(), message);

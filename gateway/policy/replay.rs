@@ -224,8 +224,8 @@ impl<'p> Replay<'p> {
             Status::Unreadable => return Some(Replayed::Unknown("its tenant cannot be read")),
         }
         let alike = before.is_none_or(|before| {
-            (&before.clients, &before.issuers, &before.session_max, &before.mfa)
-                == (&after.clients, &after.issuers, &after.session_max, &after.mfa)
+            (&before.clients, &before.issuers, &before.session_max, &before.mfa, &before.bindings)
+                == (&after.clients, &after.issuers, &after.session_max, &after.mfa, &after.bindings)
         });
         (!alike).then_some(Replayed::Unknown("its tenant asks for something else"))
     }

@@ -1,5 +1,6 @@
 //! Promises about whole policies. What one module promises stands beside that module.
 
+mod bindings;
 mod claims;
 mod clients;
 mod compare;

@@ -18,6 +18,8 @@ pub struct Identity<'a> {
     pub roles: &'a Arc<[RoleName]>,
     /// Where this issuer's members are known from.
     pub members: MembershipSource,
+    /// Whose names for roles those are.
+    pub naming: Naming,
     /// The tenants that this issuer may speak for; all of them, if nothing is said about that.
     pub speaks_for: Option<&'a HashSet<TenantId>>,
     /// The only tenant that the issuer may speak for, if it is one of those that each tenant has one of.
@@ -67,6 +69,15 @@ pub enum MembershipSource {
     Directory,
     /// Either says so, and the roles of both count. Of a tenant that the token does not name the directory alone speaks.
     Union,
+}
+
+/// Whose names the roles have that come with somebody.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Naming {
+    /// An issuer's, which the tenant may bind to roles.
+    Foreign,
+    /// The platform's own: it gave them out itself.
+    Ours,
 }
 
 /// A place in a request that names a tenant.
@@ -245,15 +256,18 @@ pub fn locate<'a>(
         MembershipSource::Claims | MembershipSource::Union => identity.tenant.map(|_| identity.roles),
         MembershipSource::Directory => None,
     };
+    // FAIL CLOSED: where names are bound, one that is not is worth nothing, whatever role is called so.
+    let bindings = tenant.bindings.as_ref().filter(|_| identity.naming == Naming::Foreign);
+    let in_token = in_token.map(|names| bindings.map_or_else(|| Arc::clone(names), |bindings| bindings.roles(names)));
     Ok(Located { tenant: &tenant.id, in_token, members: identity.members })
 }
 
 /// Proof that a caller asks for a tenant that every source names, that is served, and for which its issuer may speak. Whether
 /// the caller belongs there may still be for the directory to say. Only [`locate`] makes one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Located<'a> {
     tenant: &'a TenantId,
-    in_token: Option<&'a Arc<[RoleName]>>,
+    in_token: Option<Arc<[RoleName]>>,
     members: MembershipSource,
 }
 
@@ -274,11 +288,10 @@ impl<'a> Located<'a> {
     /// # Errors
     /// [`Outsider`], for the reason `tenant.not_member`.
     pub fn join(self, in_directory: Option<Arc<[RoleName]>>) -> Result<Membership, Outsider> {
-        let in_token = self.in_token.map(Arc::clone);
         let roles = match self.members {
-            MembershipSource::Claims => in_token,
+            MembershipSource::Claims => self.in_token,
             MembershipSource::Directory => in_directory,
-            MembershipSource::Union => both(in_token, in_directory),
+            MembershipSource::Union => both(self.in_token, in_directory),
         };
         match roles {
             Some(roles) => Ok(Membership { tenant: self.tenant.clone(), roles }),

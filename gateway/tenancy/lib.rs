@@ -24,6 +24,7 @@
 //!     tenant: Some("acme"),
 //!     roles: &roles,
 //!     members: MembershipSource::Claims,
+//!     naming: tenancy::Naming::Foreign,
 //!     confined_to: None,
 //!     speaks_for: None,
 //!     realm: None,
@@ -40,6 +41,7 @@
 #![forbid(unsafe_code)]
 
 mod authentication;
+mod bindings;
 mod enter;
 mod members;
 mod registry;
@@ -47,9 +49,10 @@ mod revocations;
 mod shared;
 
 pub use authentication::{Authenticated, Authentication, Insufficient, Mfa};
+pub use bindings::Bindings;
 pub use enter::{
-    Identity, Located, Membership, MembershipSource, Named, OpaqueTokens, Outsider, Source, Voucher, Why, choose,
-    confine, enter, locate,
+    Identity, Located, Membership, MembershipSource, Named, Naming, OpaqueTokens, Outsider, Source, Voucher, Why,
+    choose, confine, enter, locate,
 };
 pub use members::Members;
 pub use registry::{Registry, Status, Tenant, TenantRow};

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use terms::{Clients, IssuerId, PlanId, RegionId, RetentionClass, TenantId, Weight, Zone};
 
-use crate::Mfa;
+use crate::{Bindings, Mfa};
 
 /// One tenant as it is registered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,6 +30,8 @@ pub struct Tenant {
     pub session_max: Option<Duration>,
     /// By what its members must be known, if by more than one factor.
     pub mfa: Option<Mfa>,
+    /// What the names are worth that its tokens have for roles. They are those roles, if nothing is said about that.
+    pub bindings: Option<Bindings>,
 }
 
 impl Tenant {
@@ -48,6 +50,7 @@ impl Tenant {
             retention: RetentionClass::DEFAULT,
             session_max: None,
             mfa: None,
+            bindings: None,
         }
     }
 }

@@ -55,3 +55,25 @@ async fn a_claim_counts_if_it_is_there_and_of_its_type_and_else_lets_nothing_thr
         assert_eq!(gateway.reason(&answer), reason, "{what}: {says}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_of_a_tenants_own_provider_is_worth_what_it_is_bound_to_and_a_role_of_that_name_nothing() {
+    let bound = "  acme: { status: active, role_bindings: { \"acme/buyers\": [viewer], staff: [viewer, clerk] } }\n";
+    let policies = POLICIES.replacen("  acme: { status: active }\n", bound, 1);
+    let gateway = Gateway::test().policies(&format!("delegated: [\"order:*\"]\n{policies}")).start().await;
+    for (tenant, roles, method, status, seen) in [
+        ("acme", &["acme/buyers"][..], "GET", 200, Some("viewer")),
+        ("acme", &["acme/buyers"], "PUT", 403, Some("viewer")),
+        ("acme", &["staff", "acme/buyers"], "PUT", 200, Some("viewer clerk")),
+        ("acme", &["clerk"], "PUT", 403, None),
+        ("globex", &["clerk"], "PUT", 200, Some("clerk")),
+        ("globex", &["staff"], "PUT", 403, Some("staff")),
+    ] {
+        let token = gateway.token(tenant, "ada", roles);
+        let answer = gateway.send(gateway.request(method, tenant, "/orders/1").bearer_auth(token)).await;
+        assert_eq!(answer.status, status, "{method} as {roles:?} of {tenant}");
+        let records = gateway.records(&["--id", &answer.request_id()]);
+        let recorded = records.of(&answer.request_id())["roles"].as_str().filter(|roles| !roles.is_empty());
+        assert_eq!(recorded, seen, "the record has the roles, and not the names");
+    }
+}

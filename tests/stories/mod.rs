@@ -24,6 +24,7 @@ mod database;
 mod digest;
 mod directory;
 mod echo;
+mod examples;
 mod fairness;
 mod faults;
 mod files;

@@ -42,7 +42,7 @@ pub(super) fn compare(old: &Policy, new: &Policy, changes: &mut BTreeSet<Change>
     services(old, new, changes);
 }
 
-fn settings(tenant: &Tenant) -> [(&'static str, String); 7] {
+fn settings(tenant: &Tenant) -> [(&'static str, String); 8] {
     let none = || "none".to_owned();
     let issuers = |issuers: &[terms::IssuerId]| issuers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     [
@@ -51,6 +51,7 @@ fn settings(tenant: &Tenant) -> [(&'static str, String); 7] {
         ("mfa", tenant.mfa.as_ref().map_or_else(none, ToString::to_string)),
         ("plan", tenant.plan.as_ref().map_or_else(none, ToString::to_string)),
         ("region", tenant.region.as_ref().map_or_else(none, ToString::to_string)),
+        ("role_bindings", tenant.bindings.as_ref().map_or_else(none, ToString::to_string)),
         ("session_max", tenant.session_max.map_or_else(none, |longest| format!("{}s", longest.as_secs()))),
         ("weight", tenant.weight.to_string()),
     ]

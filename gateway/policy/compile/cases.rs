@@ -137,7 +137,9 @@ impl Reader<'_> {
         let mut carried: Vec<RoleName> = Vec::with_capacity(roles.len());
         for role in roles {
             let of = tenant.as_ref().map_or("", |tenant| tenant.as_str());
-            if !super::roles::has(self.roles, of, role.as_str()) {
+            let bindings = self.tenants.get(of).and_then(|tenant| tenant.bindings.as_ref());
+            let is_bound = bindings.is_some_and(|bindings| bindings.of(role.as_str()).is_some());
+            if !is_bound && !super::roles::has(self.roles, of, role.as_str()) {
                 let warning = self.roles.unknown(self.file, role); // a token may carry any role, so this may be meant
                 findings.push(Finding { severity: terms::Severity::Warning, ..warning });
             }

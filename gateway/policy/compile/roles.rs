@@ -48,6 +48,20 @@ pub(super) fn has(roles: &Names<Draft>, tenant: &str, name: &str) -> bool {
     roles.has(name) || roles.has(&own::qualified(tenant, name))
 }
 
+/// What tenants may give, over all files. What is wrong with it is said where roles are read.
+pub(super) fn delegated(files: &[Written<'_>]) -> Vec<Grant> {
+    own::delegated(files, &mut Findings::default())
+}
+
+/// What a role for all grants, itself or by what it inherits, beyond what tenants may give.
+pub(super) fn beyond(name: &str, delegated: &[Grant], roles: &Names<Draft>) -> Option<Grant> {
+    let within = |grant: &Grant| delegated.iter().any(|bound| bound.holds(grant));
+    let line = lineage(name, roles);
+    let line = line.iter().filter_map(|name| roles.get(name));
+    let clauses = line.flat_map(|draft| draft.written.allow.iter().chain(&draft.written.glass));
+    clauses.map(|clause| &clause.grant).find(|grant| !within(grant)).cloned()
+}
+
 /// Reads roles.
 struct Reader<'a> {
     sheet: Sheet<'a>,

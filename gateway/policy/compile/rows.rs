@@ -90,7 +90,8 @@ fn read_row(
     };
     let text = |text: &Option<String>| text.clone().map(at);
     let entry = TenantEntry {
-        roles: yaml::Pairs::default(), // those stand in files alone
+        roles: yaml::Pairs::default(), // those stand in files alone, and so do bindings to them
+        role_bindings: None,
         status: Tried(Some(status)),
         clients,
         issuers: row.issuers.as_deref().map(all).map(at),

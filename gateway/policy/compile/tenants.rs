@@ -9,6 +9,7 @@ use terms::{
 };
 use yaml::At;
 
+use super::bindings;
 use super::limits::{Plans, read_weight};
 use super::names::{Names, parse, shown};
 use super::roles::Draft;
@@ -24,7 +25,8 @@ pub(super) fn read(
     plans: &Plans,
     findings: &mut Findings,
 ) -> (Registry, Members) {
-    let tenants = read_tenants(files, known, plans, findings);
+    let mut tenants = read_tenants(files, known, plans, findings);
+    bindings::read(files, roles, &mut tenants, findings);
     let members = read_members(files, &tenants, roles, findings);
     match known.directory {
         DirectoryAt::Database => refuse_members(files, findings),
@@ -70,7 +72,20 @@ pub(super) fn read_tenant(
     let own = entry.map(|tenant| Own::read(file, tenant, (known, weights), findings)).unwrap_or_default();
     id.zip(status).zip(clients).map(|((id, status), clients)| {
         let Own { plan, weight, region, time_zone, retention, session_max, mfa } = own;
-        Tenant { id, status, clients, issuers, plan, weight, region, time_zone, retention, session_max, mfa }
+        Tenant {
+            id,
+            status,
+            clients,
+            issuers,
+            plan,
+            weight,
+            region,
+            time_zone,
+            retention,
+            session_max,
+            mfa,
+            bindings: None,
+        }
     })
 }
 

@@ -51,7 +51,7 @@ pub(super) fn read(
 }
 
 /// What tenants may give, over all files.
-fn delegated(files: &[Written<'_>], findings: &mut Findings) -> Vec<Grant> {
+pub(super) fn delegated(files: &[Written<'_>], findings: &mut Findings) -> Vec<Grant> {
     let written = files.iter().flat_map(|file| file.entries.delegated.iter().map(|grant| (&file.file, grant)));
     written.filter_map(|(file, grant): (_, &At<String>)| parse(file, grant, findings)).collect()
 }
