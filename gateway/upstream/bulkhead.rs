@@ -10,7 +10,7 @@ use crate::queue::{Entered, Queue};
 
 /// How many requests one upstream may have in flight, in all and of each tenant. Who comes when there is no room waits, if
 /// there is room to wait. One tenant alone may have all places; once others wait, each gets its share of them by its weight
-/// (see `turns.rs`). So a tenant whose queries are slow, or that asks for fifty times its share, waits for itself.
+/// (see `turns.rs`), and a few are left for who asks now and then (`queue.rs`). So a tenant whose queries are slow, or that asks for fifty times its share, waits for itself.
 ///
 /// Each request takes the lock twice, for some dozen nanoseconds: the counts per tenant are exact, and nothing that is
 /// exact about a set of tenants that is not known before can be kept in atomics alone.

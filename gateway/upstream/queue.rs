@@ -1,5 +1,6 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use terms::{TenantId, Weight};
 use tokio::sync::oneshot;
@@ -10,6 +11,10 @@ use crate::pace::Pace;
 use crate::turns::{Callable, Filed, Holds, Line, Turns, ratio};
 
 /// Who is in flight and who waits. Nobody who could have a place waits: that holds between any two calls.
+///
+/// The last places of many, one of sixteen, are for tenants that have less than their share, those counted that were here
+/// within the last second. Else whoever asks now and then would always find them taken by somebody who asks all the time,
+/// and would wait for the next one to be given back: with requests that take all the same time a good part of that time.
 #[derive(Debug)]
 pub(crate) struct Queue {
     caps: Caps,
@@ -19,6 +24,9 @@ pub(crate) struct Queue {
     tenants: HashMap<Option<TenantId>, Tenant>,
     /// Their weights.
     weights: u64,
+    /// Those who were here lately, and when they are to be forgotten: each once.
+    lately: VecDeque<(Instant, Option<TenantId>)>,
+    clock: fn() -> Instant,
     turns: Turns,
     pace: Pace,
     number: u64,
@@ -27,6 +35,10 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct Tenant {
     weight: Weight,
+    /// What of it is among the weights of all.
+    counted: u64,
+    /// Until when it is not forgotten, if it is among those who were here lately.
+    kept_until: Option<Instant>,
     in_flight: u32,
     waiting: VecDeque<Waiter>,
     /// How far its turns have come.
@@ -52,6 +64,15 @@ pub(crate) enum Entered {
     Waiting(u64, oneshot::Receiver<Result<(), Shed>>),
 }
 
+/// Of so many places one is for those who have less than their share.
+const RESERVE: u32 = 16;
+
+/// For how long a tenant is counted that has nothing here.
+const LATELY: Duration = Duration::from_secs(1);
+
+/// How many of them are.
+const MOST_LATELY: usize = 1_024;
+
 impl Queue {
     pub(crate) fn new(caps: Caps, clock: fn() -> Instant) -> Self {
         Self {
@@ -60,6 +81,8 @@ impl Queue {
             waiting: 0,
             tenants: HashMap::new(),
             weights: 0,
+            lately: VecDeque::new(),
+            clock,
             turns: Turns::default(),
             pace: Pace::new(clock),
             number: 0,
@@ -72,16 +95,15 @@ impl Queue {
 
     pub(crate) fn enter(&mut self, tenant: Option<&TenantId>, weight: Weight) -> Entered {
         let tenant = tenant.cloned();
+        self.forget_some();
         let entry = self.tenants.entry(tenant.clone()).or_default();
-        if entry.in_flight == 0 && entry.waiting.is_empty() {
-            self.weights += u64::from(weight.get());
-        } else if entry.weight != weight {
-            self.weights = self.weights + u64::from(weight.get()) - u64::from(entry.weight.get());
-        }
         entry.weight = weight; // what the newest rules say
-        if self.in_flight < self.caps.in_flight.get() && entry.in_flight < self.caps.per_tenant.get() {
+        self.weights = self.weights - entry.counted + u64::from(weight.get());
+        entry.counted = weight.get().into();
+        let (in_flight, waits) = (entry.in_flight, !entry.waiting.is_empty());
+        if !waits && self.may_have_one_more(in_flight, weight) {
             self.in_flight += 1;
-            entry.in_flight += 1;
+            self.tenants.entry(tenant).or_default().in_flight += 1;
             return Entered::Place;
         }
         if self.waiting >= self.caps.waiting && !self.make_room(&tenant) {
@@ -110,6 +132,7 @@ impl Queue {
             entry.in_flight = entry.in_flight.saturating_sub(1);
         }
         self.file(&tenant);
+        self.forget_some();
         while self.in_flight < self.caps.in_flight.get() && self.call_next() {}
     }
 
@@ -127,7 +150,9 @@ impl Queue {
     /// Whether nothing is kept of anybody.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.tenants.is_empty() && self.turns.is_empty() && self.weights == 0
+        let are_lately =
+            |entry: &Tenant| entry.kept_until.is_some() && entry.in_flight == 0 && entry.waiting.is_empty();
+        self.tenants.values().all(are_lately) && self.tenants.len() == self.lately.len() && self.turns.is_empty()
     }
 
     /// Why a request of this tenant has no place, and when it is worth to ask for one again.
@@ -155,7 +180,13 @@ impl Queue {
 
     /// Calls the next request of the tenant whose turn it is. `false`: nobody may have a place.
     fn call_next(&mut self) -> bool {
-        let Some(tenant) = self.whose_turn() else { return false };
+        let first = self.whose_turn();
+        let may = |tenant: &Option<TenantId>| {
+            let entry = self.tenants.get(tenant);
+            entry.is_some_and(|entry| self.may_have_one_more(entry.in_flight, entry.weight))
+        };
+        // Where the place is one of the last, perhaps it is for nobody but the one that has least.
+        let Some(tenant) = first.filter(may).or_else(|| self.turns.least().cloned().filter(may)) else { return false };
         let Some(entry) = self.tenants.get_mut(&tenant) else { return false };
         let Some(waiter) = entry.waiting.pop_front() else { return false };
         entry.pass = self.turns.called(entry.weight, entry.pass);
@@ -168,6 +199,54 @@ impl Queue {
         self.gone();
         self.file(&tenant);
         true
+    }
+
+    /// Whether there is a place for a tenant that has so many.
+    fn may_have_one_more(&self, has: u32, weight: Weight) -> bool {
+        let all = self.caps.in_flight.get();
+        let free = all.saturating_sub(self.in_flight);
+        let less_than_its_share =
+            u128::from(has) * u128::from(self.weights) < u128::from(weight.get()) * u128::from(all);
+        has < self.caps.per_tenant.get() && free > 0 && (free > all / RESERVE || less_than_its_share)
+    }
+
+    /// Keeps a tenant for a while of which nobody is here any more.
+    fn keep(&mut self, tenant: &Option<TenantId>) {
+        let Some(entry) = self.tenants.get_mut(tenant) else { return };
+        let reserves = self.caps.in_flight.get() >= RESERVE;
+        if !reserves || (entry.kept_until.is_none() && self.lately.len() >= MOST_LATELY) {
+            self.weights -= entry.counted;
+            self.tenants.remove(tenant);
+            return;
+        }
+        let until = (self.clock)() + LATELY;
+        if entry.kept_until.replace(until).is_none() {
+            self.lately.push_back((until, tenant.clone()));
+        }
+    }
+
+    /// Forgets who was not here lately: a few at a time, which is more than can come.
+    fn forget_some(&mut self) {
+        for _ in 0..2 {
+            let Some((until, _)) = self.lately.front() else { return };
+            let now = (self.clock)();
+            if *until > now {
+                return;
+            }
+            let Some((_, tenant)) = self.lately.pop_front() else { return };
+            let Some(entry) = self.tenants.get_mut(&tenant) else { continue };
+            let is_here = entry.in_flight > 0 || !entry.waiting.is_empty();
+            match entry.kept_until.take_if(|_| is_here) {
+                Some(_) => {}
+                None => match entry.kept_until.filter(|until| *until > now) {
+                    Some(until) => self.lately.push_back((until, tenant)), // it has been here since
+                    None => {
+                        self.weights -= entry.counted;
+                        self.tenants.remove(&tenant);
+                    }
+                },
+            }
+        }
     }
 
     /// Since a tenant was put in order others have come or gone. Who is first and has more than its share by now is put in
@@ -246,8 +325,7 @@ impl Queue {
             let (filed, pass) = self.turns.file(line, places);
             (entry.filed, entry.pass) = (Some(filed), pass);
         } else if entry.in_flight == 0 {
-            self.weights -= u64::from(entry.weight.get());
-            self.tenants.remove(tenant);
+            self.keep(tenant);
         }
     }
 }

@@ -20,6 +20,8 @@ use terms::{TenantId, Weight};
 pub(crate) struct Turns {
     order: BTreeMap<Turn, Line>,
     loads: BTreeMap<Load, Option<TenantId>>,
+    /// Those in `order`, by how much they have in flight.
+    held: BTreeMap<Load, Option<TenantId>>,
     /// The weights of those in `order`.
     weights: u64,
     /// What those in `order` have in flight.
@@ -54,7 +56,7 @@ pub(crate) enum Callable {
 /// Where a tenant was put, so that it can be taken out again.
 #[derive(Debug)]
 pub(crate) struct Filed {
-    turn: Option<Turn>,
+    turn: Option<(Turn, Load)>,
     load: Load,
 }
 
@@ -115,17 +117,21 @@ impl Turns {
         }
         self.weights += u64::from(line.weight.get());
         self.in_flight += u64::from(line.in_flight);
+        let held = Load { ratio: ratio(line.in_flight.into(), line.weight), number: oldest };
+        self.held.insert(held, line.tenant.clone());
         let holds = self.holds(&line, places.saturating_add(line.in_flight.into()));
-        let rank = if holds == Holds::All { ratio(line.in_flight.into(), line.weight) } else { pass };
+        let rank = if holds == Holds::All { held.ratio } else { pass };
         let turn = Turn { holds, rank, number: oldest };
         self.order.insert(turn, Line { pass, ..line });
-        (Filed { turn: Some(turn), load }, pass)
+        (Filed { turn: Some((turn, held)), load }, pass)
     }
 
     /// Takes a tenant out.
     pub(crate) fn remove(&mut self, filed: &Filed) {
         self.loads.remove(&filed.load);
-        let Some(line) = filed.turn.and_then(|turn| self.order.remove(&turn)) else { return };
+        let Some((turn, held)) = filed.turn else { return };
+        self.held.remove(&held);
+        let Some(line) = self.order.remove(&turn) else { return };
         self.weights -= u64::from(line.weight.get());
         self.in_flight -= u64::from(line.in_flight);
     }
@@ -135,6 +141,11 @@ impl Turns {
     pub(crate) fn first(&self, from: Holds, places: u64) -> Option<(&Option<TenantId>, Ordering)> {
         let (turn, line) = self.order.range(Turn { holds: from, rank: 0, number: 0 }..).next()?;
         Some((&line.tenant, self.holds(line, places).cmp(&turn.holds)))
+    }
+
+    /// Who has least in flight for its weight, of those that may have one more.
+    pub(crate) fn least(&self) -> Option<&Option<TenantId>> {
+        self.held.first_key_value().map(|(_, tenant)| tenant)
     }
 
     /// Notes that one of them is called, and how far that brings it.
@@ -167,7 +178,11 @@ impl Turns {
     /// Whether nobody is here.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.order.is_empty() && self.loads.is_empty() && self.weights == 0 && self.in_flight == 0
+        self.order.is_empty()
+            && self.loads.is_empty()
+            && self.held.is_empty()
+            && self.weights == 0
+            && self.in_flight == 0
     }
 
     fn holds(&self, line: &Line, places: u64) -> Holds {

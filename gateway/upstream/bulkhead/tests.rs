@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod neighbour;
+
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
 fn bulkhead(in_flight: u32, per_tenant: u32, waiting: u32) -> Arc<Bulkhead> {

@@ -208,6 +208,32 @@ proptest! {
     }
 
     #[test]
+    fn no_place_is_left_free_while_somebody_waits_but_the_few_that_are_for_others(
+        places in 16_u32..50,
+        weights in prop::collection::vec(1_u32..12, 2..6),
+        events in prop::collection::vec((0_usize..6, 0_u8..5, any::<prop::sample::Index>()), 0..400),
+    ) {
+        let mut world = World::new(places, 1_000, &weights);
+        for (who, event, end) in events {
+            if event == 0 && !world.in_flight.is_empty() {
+                world.end(end.index(world.in_flight.len()));
+            } else {
+                world.come(who % weights.len());
+            }
+            let free = places as usize - world.in_flight.len();
+            prop_assert!(world.waiting.is_empty() || free <= (places / RESERVE) as usize, "{free} are free");
+            for (who, weight) in weights.iter().enumerate().filter(|_| free > 0) {
+                let less = u32::try_from(world.has(who)).unwrap() * world.sum_of_weights() < weight * places;
+                prop_assert!(!less || world.waits(who) == 0, "{who} has less than its share, and waits");
+            }
+        }
+        while !world.in_flight.is_empty() {
+            world.end(0);
+        }
+        prop_assert!(world.queue.is_empty() && world.waiting.is_empty(), "nobody is left");
+    }
+
+    #[test]
     fn who_loses_its_place_in_line_is_always_one_that_has_most_for_its_weight(
         places in 1_u32..4,
         length in 1_u32..8,
@@ -268,21 +294,23 @@ fn one_tenant_alone_may_have_all_places_and_who_comes_then_has_the_next_ones_up_
 }
 
 #[test]
-fn a_tenant_that_asks_for_little_waits_for_the_next_place_and_not_in_line() {
+fn a_tenant_that_asks_for_little_waits_for_the_next_place_once_and_then_finds_one_that_is_free() {
     let mut world = World::new(16, 1_000, &[1, 1, 1]);
     world.comes(0, 300);
     world.comes(1, 300);
     world.ends(16);
+    world.comes(2, 1);
+    world.calls.clear();
+    world.end(0);
+    assert_eq!(world.calls, [2], "one place is free, and it is the one that it waits for");
     for turn in 0..200 {
-        world.come(2);
-        world.calls.clear();
-        let other = world.in_flight.iter().position(|who| *who != 2).unwrap();
-        world.end(other);
-        assert_eq!(world.calls, [2], "turn {turn}: one place is free, and it is the one that it waits for");
         let own = world.in_flight.iter().position(|who| *who == 2).unwrap();
         world.end(own);
-        world.come(turn % 2);
-        world.come(turn % 2);
+        assert_eq!(world.in_flight.len(), 15, "one of sixteen places is for those who have less than their share");
+        world.comes(2, 1);
+        assert_eq!(world.has(2), 1, "turn {turn}: it did not wait");
+        world.end(0);
+        world.comes(turn % 2, 1);
     }
 }
 
@@ -299,6 +327,38 @@ fn a_share_becomes_smaller_at_once_when_others_come() {
         world.end(of_one);
     }
     assert_eq!(world.calls, [2, 3, 4, 5, 6, 7], "now it has its eighth");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_here_a_second_ago_is_forgotten_and_one_tenant_alone_may_have_all_places() {
+    let mut world = World::new(32, 1_000, &[1, 1]);
+    world.comes(1, 1);
+    world.end(0);
+    world.comes(0, 100);
+    assert_eq!(world.has(0), 30, "two of thirty-two places are for those who have less than their share");
+    tokio::time::advance(Duration::from_millis(1_001)).await;
+    world.end(0);
+    assert_eq!(world.has(0), 32, "nobody else was here lately");
+    world.comes(1, 1);
+    assert_eq!(world.waits(1), 1, "and who comes then waits for a place that is given back");
+    while !world.in_flight.is_empty() {
+        world.end(0);
+    }
+    tokio::time::advance(Duration::from_millis(1_001)).await;
+    world.comes(0, 1);
+    world.end(0);
+    assert_eq!(world.queue.tenants.len(), 1);
+}
+
+#[test]
+fn as_many_are_remembered_as_there_is_room_for_and_the_rest_is_forgotten_at_once() {
+    let mut queue = World::new(16, 10, &[1]).queue;
+    for who in 0..3 * MOST_LATELY {
+        assert!(matches!(queue.enter(Some(&name(who)), Weight::ONE), Entered::Place));
+        queue.leave(Some(&name(who)));
+    }
+    assert_eq!((queue.tenants.len(), queue.lately.len()), (MOST_LATELY, MOST_LATELY));
+    assert!(queue.is_empty());
 }
 
 #[test]
