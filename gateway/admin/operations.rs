@@ -9,15 +9,17 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use secrets::Kept;
 use subtle::ConstantTimeEq as _;
 use tokio::task::spawn_blocking;
 
-use crate::pages::problem;
+use crate::pages::{problem, problem_with};
 
 /// The longest body, in bytes.
 const BODY: usize = 16 * 1024;
+/// The same of a set of policy files.
+const BUNDLE: usize = 16 * 1024 * 1024;
 
 /// What operators may change, and what proves that they are some.
 #[derive(Clone)]
@@ -43,6 +45,12 @@ pub trait Desk: Send + Sync {
     /// Nothing was changed.
     fn restore(&self, which: &[u8]) -> Result<bool, Refusal>;
 
+    /// Takes a signed set of policy files over, and says what has come of it.
+    ///
+    /// # Errors
+    /// Those in force stay.
+    fn push(&self, bundle: &[u8]) -> Result<String, Refusal>;
+
     /// What is taken back.
     ///
     /// # Errors
@@ -55,6 +63,8 @@ pub trait Desk: Send + Sync {
 pub enum Refusal {
     /// It is not one that can be fulfilled; this is what is wrong with it.
     Unclear(String),
+    /// It was understood, and is refused for all of this.
+    Refused(Vec<String>),
     /// It could not be fulfilled. Why is in the log.
     Unavailable,
 }
@@ -73,6 +83,7 @@ impl Operations {
     pub(crate) fn router(self) -> Router<Arc<crate::Admin>> {
         Router::new()
             .route("/revocations", get(list).post(revoke).delete(restore))
+            .route("/policies", put(push).layer(DefaultBodyLimit::max(BUNDLE)))
             .route_layer(DefaultBodyLimit::max(BODY))
             .route_layer(from_fn_with_state(self.clone(), known))
             .with_state(self)
@@ -129,6 +140,11 @@ async fn revoke(State(operations): State<Operations>, which: Bytes) -> Response 
     revoked.map_or_else(refused, |()| StatusCode::NO_CONTENT.into_response())
 }
 
+async fn push(State(operations): State<Operations>, bundle: Bytes) -> Response {
+    let pushed = at(operations, move |desk| desk.push(&bundle)).await;
+    pushed.map_or_else(refused, |text| ([(CONTENT_TYPE, "application/json")], text).into_response())
+}
+
 async fn restore(State(operations): State<Operations>, which: Bytes) -> Response {
     match at(operations, move |desk| desk.restore(&which)).await {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
@@ -148,6 +164,11 @@ async fn at<T: Send + 'static>(
 fn refused(refusal: Refusal) -> Response {
     match refusal {
         Refusal::Unclear(why) => problem(StatusCode::BAD_REQUEST, Some(&why)),
+        Refusal::Refused(findings) => problem_with(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            findings.first().map(String::as_str),
+            &[("findings", findings.as_slice().into())],
+        ),
         Refusal::Unavailable => problem(StatusCode::SERVICE_UNAVAILABLE, None),
     }
 }

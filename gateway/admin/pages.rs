@@ -146,6 +146,15 @@ async fn finish(mut response: axum::response::Response) -> axum::response::Respo
 
 /// A problem document (RFC 9457) that says what the status does, and perhaps more.
 pub(crate) fn problem(status: StatusCode, detail: Option<&str>) -> axum::response::Response {
+    problem_with(status, detail, &[])
+}
+
+/// The same, with members of its own.
+pub(crate) fn problem_with(
+    status: StatusCode,
+    detail: Option<&str>,
+    more: &[(&str, serde_json::Value)],
+) -> axum::response::Response {
     let mut body = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or("Error"),
@@ -153,6 +162,9 @@ pub(crate) fn problem(status: StatusCode, detail: Option<&str>) -> axum::respons
     });
     if let (Some(detail), Some(body)) = (detail, body.as_object_mut()) {
         body.insert("detail".into(), detail.into());
+    }
+    if let Some(body) = body.as_object_mut() {
+        body.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     }
     let response = Response::builder().status(status).header(CONTENT_TYPE, "application/problem+json");
     response.body(body.to_string().into()).unwrap_or_else(|_| status.into_response())

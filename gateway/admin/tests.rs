@@ -229,6 +229,14 @@ impl Desk for Notes {
         Ok(which == b"known")
     }
 
+    fn push(&self, bundle: &[u8]) -> Result<String, Refusal> {
+        match bundle {
+            b"good" => Ok("{}".into()),
+            bundle if bundle.len() > 100_000 => Ok(bundle.len().to_string()),
+            _ => Err(Refusal::Refused(vec!["a.yaml:1: no".into(), "b.yaml:2: no".into()])),
+        }
+    }
+
     fn revocations(&self) -> Result<String, Refusal> {
         Ok("[]".into())
     }
@@ -368,4 +376,25 @@ async fn an_issuer_is_answered_as_its_protocol_wants_it() {
         assert!(answer.contains(said) && answer.contains("cache-control: no-store\r\n"), "{path} {body}: {answer}");
     }
     assert!(running.get("/notices/logout").await.starts_with("HTTP/1.1 405"));
+}
+
+#[tokio::test]
+async fn policies_are_pushed_by_whoever_shows_the_token_alone_and_findings_come_back() {
+    let running = start();
+    let put = async |token: &str, body: &str| {
+        let length = body.len();
+        let head = format!("PUT /policies HTTP/1.1\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}");
+        running.ask_with(&head, body).await
+    };
+    let answer = put("x", "good").await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let answer = put(TOKEN, "good").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{}"), "{answer}");
+    let answer = put(TOKEN, "bad").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 422") && answer.contains("\"findings\":[\"a.yaml:1: no\",\"b.yaml:2: no\"]"),
+        "{answer}"
+    );
+    let answer = put(TOKEN, &"x".repeat(200_000)).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "larger than what else is taken: {answer}");
 }

@@ -289,6 +289,8 @@ pub enum Note<'a> {
         old: Option<Digest>,
         /// What is in force now.
         new: Digest,
+        /// The version of the signed set that the policy files are, if they are one.
+        version: Option<u64>,
         /// Who or what caused it.
         by: Cause,
     },
@@ -513,6 +515,8 @@ impl KeyOf {
 /// Who or what caused something. What cannot be known is said to be unknown, and is never guessed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Cause {
+    /// Whoever has the token of the admin listener.
+    Admin,
     /// A user of the system, who ran a command.
     Command(u32),
     /// A file has another content than before. Whom it belongs to now, which need not be who wrote it.

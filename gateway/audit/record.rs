@@ -212,7 +212,7 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
             author(line, Some(by));
             line.number(r#","done":"#, done);
         }
-        Note::Changed { what, old, new, by } => {
+        Note::Changed { what, old, new, version, by } => {
             let kind = match what {
                 Files::Config => "config.changed",
                 Files::Keys => "keys.changed",
@@ -223,6 +223,9 @@ pub(crate) fn note(line: &mut Line, note: &Note<'_>, at: SystemTime, instance: &
                 line.hex(r#","old":""#, u128::from(old.as_u64()), 16);
             }
             line.hex(r#","new":""#, u128::from(new.as_u64()), 16);
+            if let Some(version) = version {
+                line.number(r#","version":"#, version);
+            }
             cause(line, by);
         }
         Note::Clock { before, done, why, by } => {
@@ -379,6 +382,7 @@ const CHECKPOINT_MAX: usize = 12_288;
 /// Who or what caused it.
 pub(crate) fn cause(line: &mut Line, by: Cause) {
     match by {
+        Cause::Admin => line.raw(r#","by":"admin""#),
         Cause::Command(user) => line.number(r#","by":"command","uid":"#, u64::from(user)),
         Cause::File(owner) => {
             line.raw(r#","by":"file""#);

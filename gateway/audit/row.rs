@@ -51,6 +51,7 @@ pub struct Row<'a> {
     pub kind: Option<&'a str>,
     pub old: Option<&'a str>,
     pub new: Option<&'a str>,
+    pub version: Option<u64>,
     pub why: Option<String>,
     pub setting: Option<String>,
     pub event: Option<&'a str>,

@@ -9,12 +9,14 @@ use tlog::{Note, SigningKey, VerifierKey};
 
 use crate::args::Bundle;
 use crate::failure::Failure;
-use crate::{load, print, trusted};
+use crate::trusted::Pushed;
+use crate::{load, print, probe, trusted};
 
 pub(crate) fn run(command: &Bundle) -> Result<(), Failure> {
     match command {
         Bundle::Key { name, out } => key(name, out),
         Bundle::Sign { folder, key, version } => sign(folder, key, *version),
+        Bundle::Push { folder, to, token } => push(folder, to, token),
         Bundle::Verify { folder, signed_by } => verify(folder, signed_by),
     }
 }
@@ -55,6 +57,39 @@ fn sign(folder: &Path, key: &Path, version: Option<u64>) -> Result<(), Failure> 
     fs::write(&path, note).map_err(|error| Failure::broke(path.display(), &error))?;
     print::line(format_args!("{}: version {version}, {}", path.display(), print::counted(texts.len(), "file")));
     Ok(())
+}
+
+/// Sends a folder as it is: whether it is what was signed, the gateway says.
+fn push(folder: &Path, to: &str, token: &Path) -> Result<(), Failure> {
+    let path = folder.join(bundle::FILE);
+    let note = fs::read_to_string(&path).map_err(|error| Failure::setup(path.display(), &error))?;
+    let texts = load::texts(folder)?;
+    let files = trusted::named(folder, &texts).map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    let body = serde_json::to_vec(&Pushed { note, files }).map_err(|error| Failure::broke(folder.display(), &error))?;
+    let token = read_private(token).map_err(|error| Failure::setup(token.display(), &error))?;
+    let authority = to.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let authority = authority.ok_or_else(|| Failure::Setup(format!("--to: `{to}` is not an http:// URL")))?;
+    let answer = probe::put(authority, "/policies", &token, &body).map_err(|error| Failure::broke(to, &error))?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    match head.split(' ').nth(1) {
+        Some("200") => {
+            print::line(body);
+            Ok(())
+        }
+        Some(_) => {
+            let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+            let findings = problem.get("findings").and_then(|it| it.as_array()).cloned().unwrap_or_default();
+            let said = problem.get("detail").or_else(|| problem.get("title")).and_then(|it| it.as_str());
+            for finding in findings.iter().filter_map(serde_json::Value::as_str) {
+                print::notice(finding);
+            }
+            if findings.is_empty() {
+                print::notice(said.unwrap_or(head));
+            }
+            Err(Failure::No)
+        }
+        None => Err(Failure::Broke(format!("{to} did not answer in HTTP"))),
+    }
 }
 
 /// What was signed last, whoever has signed it.

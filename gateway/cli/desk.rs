@@ -8,6 +8,8 @@ use store::{Revocation, StoreError};
 use terms::{Author, Clock, IssuerId, Live};
 
 use crate::revoking::Revoking;
+use crate::rules::{self, Reloader, Taken};
+use crate::trusted::Pushed;
 use crate::which::{Names, Which};
 
 /// Fulfils it, by the rules in force.
@@ -16,6 +18,7 @@ pub(crate) struct Front {
     pub(crate) issuers: Vec<IssuerId>,
     pub(crate) realms: Vec<IssuerId>,
     pub(crate) rules: Arc<Live<Rules>>,
+    pub(crate) reloader: Arc<Reloader>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -45,6 +48,18 @@ impl Desk for Front {
     fn restore(&self, which: &[u8]) -> Result<bool, Refusal> {
         let revocation = self.read(which)?;
         self.done(self.revoking.store().restore(&revocation.revoked, Author::Admin, self.clock.unix_seconds()))
+    }
+
+    fn push(&self, bundle: &[u8]) -> Result<String, Refusal> {
+        let pushed: Pushed = serde_json::from_slice(bundle).map_err(|error| Refusal::Unclear(error.to_string()))?;
+        match self.reloader.push(&pushed) {
+            Ok(Taken { version, digest, replaced }) => {
+                let outcome = if replaced { "replaced" } else { "unchanged" };
+                let taken = serde_json::json!({ "version": version, "digest": rules::hex(digest), "outcome": outcome });
+                Ok(taken.to_string())
+            }
+            Err(findings) => Err(Refusal::Refused(findings.iter().map(ToString::to_string).collect())),
+        }
     }
 
     fn revocations(&self) -> Result<String, Refusal> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bundle::Verified;
@@ -135,9 +136,23 @@ pub(crate) fn config_with(path: &Path, asking: Asking) -> Result<(Settings, Know
 
 /// Loads every `*.yaml` below a folder, and runs the tests in them. They must be signed, if somebody has to have signed them.
 pub(crate) fn policies(folder: &Path, known: &Known, trust: Option<&Trust>) -> Result<Policies, Findings> {
-    let texts = texts(folder)?;
-    let signed = trust.map(|trust| trust.check(folder, &texts)).transpose()?;
-    let policies = Policies { signed, ..compile_untested(&texts, known)? };
+    let (texts, signed) = match trust {
+        None => (texts(folder)?, None),
+        Some(trust) => {
+            let (texts, signed) = newest(folder, trust)?;
+            (texts, Some(signed))
+        }
+    };
+    tested(&texts, signed, known)
+}
+
+/// Compiles policy files and runs the tests in them.
+pub(crate) fn tested(
+    texts: &[(String, String)],
+    signed: Option<Verified>,
+    known: &Known,
+) -> Result<Policies, Findings> {
+    let policies = Policies { signed, ..compile_untested(texts, known)? };
     let failed = failed_cases(&policies.policy);
     if failed.is_empty() {
         return Ok(policies);
@@ -145,6 +160,35 @@ pub(crate) fn policies(folder: &Path, known: &Known, trust: Option<&Trust>) -> R
     let text_of = |file: &str| texts.iter().find(|(path, _)| path == file).map(|(_, text)| text.as_str());
     Err(failed.quoting(text_of))
 }
+
+/// Of what lies in the folder and what was pushed, that which was signed for later. What lies in the folder may be in the middle
+/// of being replaced, so it is looked at twice before it is refused.
+fn newest(folder: &Path, trust: &Trust) -> Result<(Vec<(String, String)>, Verified), Findings> {
+    let look = || {
+        let texts = texts(folder)?;
+        let signed = trust.check(folder, &texts)?;
+        Ok((texts, signed))
+    };
+    let in_folder = look().or_else(|_: Findings| {
+        std::thread::sleep(PAUSE);
+        look()
+    });
+    let Some(pushed) = trust.pushed()? else { return in_folder };
+    match (in_folder, trust.check_pushed(&pushed)) {
+        (Ok(in_folder), Ok(signed)) if in_folder.1.version > signed.version => Ok(in_folder),
+        (in_folder, Ok(signed)) => {
+            if let Err(findings) = in_folder {
+                let why = findings.iter().next().map(ToString::to_string).unwrap_or_default();
+                tracing::info!(pushed.version = signed.version, "what was pushed counts, and not the folder: {why}");
+            }
+            Ok((pushed.texts(), signed))
+        }
+        (in_folder, Err(_)) => in_folder, // it is older than what was in force since, or its key counts no more
+    }
+}
+
+/// How long somebody may take to put a note and its files in place.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Reads every `*.yaml` below a folder: its path, and its text.
 pub(crate) fn texts(folder: &Path) -> Result<Vec<(String, String)>, Findings> {

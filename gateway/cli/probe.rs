@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
+use secrets::Secret;
+
 use crate::failure::Failure;
 
 /// How long the probe waits for anything.
@@ -32,12 +34,27 @@ pub(crate) fn is_up(address: std::net::SocketAddr, path: &str) -> bool {
 }
 
 fn ask(authority: &str, path: &str) -> std::io::Result<String> {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    exchange(authority, head.as_bytes(), PATIENCE)
+}
+
+/// Sends JSON with a bearer token, to whoever may take some time for it.
+pub(crate) fn put(authority: &str, path: &str, token: &Secret<Vec<u8>>, body: &[u8]) -> std::io::Result<String> {
+    let token = token.expose().trim_ascii();
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\nAuthorization: Bearer ",
+        body.len()
+    );
+    exchange(authority, &[head.as_bytes(), token, b"\r\n\r\n", body].concat(), Duration::from_secs(60))
+}
+
+fn exchange(authority: &str, request: &[u8], patience: Duration) -> std::io::Result<String> {
     let address = authority.to_socket_addrs()?.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    stream.write_all(request)?;
     let mut answer = Vec::new();
-    stream.take(64 << 10).read_to_end(&mut answer)?;
+    stream.take(1 << 20).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }

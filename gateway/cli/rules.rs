@@ -13,7 +13,7 @@ use tenancy::{Registry, Status, TenantRow};
 use terms::{ClassName, Findings, Live, RetentionClass, Severity};
 
 use crate::load::{self, Policies};
-use crate::trusted::Trust;
+use crate::trusted::{Pushed, Trust};
 
 /// How many keys one limit follows; beyond that, new ones share a bucket.
 const KEYS: usize = 1 << 20;
@@ -98,7 +98,18 @@ pub(crate) struct Reloader {
     pub(crate) classes: Vec<String>,
     pub(crate) outcomes: IntCounterVec,
     pub(crate) info: IntGaugeVec,
+    /// The version of the signed set in force.
+    pub(crate) version: IntGauge,
     pub(crate) rows: Rows,
+}
+
+/// A set of files that was taken over.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) version: u64,
+    pub(crate) digest: Digest,
+    /// Whether it is another one than before.
+    pub(crate) replaced: bool,
 }
 
 /// The tenants of a table, as they were read last, and how it is with them.
@@ -118,15 +129,56 @@ impl Reloader {
         let outcome = load::policies(&self.folder, &self.known, self.trust.as_ref())
             .and_then(|policies| self.succeed(&before, policies, rows.as_deref(), by));
         drop(rows);
+        self.tell(&outcome, &before, by);
+    }
+
+    /// Takes over a signed set of files that was sent: all of it, at once, and so that the next start has it, or nothing.
+    pub(crate) fn push(&self, pushed: &Pushed) -> Result<Taken, Findings> {
+        let place = || terms::Place::file("pushed");
+        let Some(trust) = &self.trust else {
+            let finding = terms::Finding::error(
+                place(),
+                "nothing is taken that is pushed, since nobody says whose signature counts",
+            );
+            return Err(finding.help("name keys in `policies.signed_by` of cloister.yaml").into());
+        };
+        let rows = self.rows.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.rules.snapshot();
+        let mut version = 0;
+        let outcome = trust.check_pushed(pushed).and_then(|signed| {
+            version = signed.version;
+            let texts = pushed.texts();
+            let policies = load::tested(&texts, Some(signed), &self.known).map_err(|findings| {
+                findings.quoting(|file| texts.iter().find(|(path, _)| path == file).map(|(_, text)| text.as_str()))
+            })?;
+            let kept = |error: std::io::Error| {
+                Findings::from(terms::Finding::error(place(), format!("cannot be kept in the state folder: {error}")))
+            };
+            let last = trust.pushed().ok().flatten();
+            // ORDER: before it is in force, or a start would go back to what was before.
+            trust.keep_pushed(pushed).map_err(kept)?;
+            self.succeed(&before, policies, rows.as_deref(), Cause::Admin).inspect_err(|_| {
+                if let Err(error) = trust.put_back(last.as_ref()) {
+                    tracing::error!(%error, "what was pushed and refused lies in the state folder");
+                }
+            })
+        });
+        drop(rows);
+        self.tell(&outcome, &before, Cause::Admin);
+        outcome.map(|digest| Taken { version, digest: digest.unwrap_or(before.digest()), replaced: digest.is_some() })
+    }
+
+    /// Says what has come of new files: in metrics, in the log, and on record.
+    fn tell(&self, outcome: &Result<Option<Digest>, Findings>, before: &Rules, by: Cause) {
         match outcome {
             Ok(None) => {
                 tracing::info!("policies read again, nothing changed");
                 self.outcomes.with_label_values(&[UNCHANGED]).inc();
             }
             Ok(Some(digest)) => {
-                tracing::info!(policy.digest = %hex(digest), "policies replaced");
+                tracing::info!(policy.digest = %hex(*digest), "policies replaced");
                 self.outcomes.with_label_values(&[REPLACED]).inc();
-                self.show(digest);
+                self.show(*digest);
             }
             Err(findings) => {
                 for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
@@ -169,6 +221,11 @@ impl Reloader {
         self.info.with_label_values(&[hex(digest).as_str()]).set(1);
     }
 
+    /// Shows the version of the signed set in force as a metric; 0 if none has to be signed.
+    pub(crate) fn show_version(&self, version: Option<u64>) {
+        self.version.set(version.and_then(|version| i64::try_from(version).ok()).unwrap_or_default());
+    }
+
     fn succeed(
         &self,
         before: &Rules,
@@ -177,7 +234,9 @@ impl Reloader {
         by: Cause,
     ) -> Result<Option<Digest>, Findings> {
         keep(self.trust.as_ref(), &policies)?;
-        let Policies { policy, digest, .. } = policies;
+        let Policies { policy, digest, signed, .. } = policies;
+        let version = signed.map(|signed| signed.version);
+        self.show_version(version);
         let digest = Digest::from(digest);
         if digest == before.digest() {
             return Ok(None);
@@ -185,7 +244,7 @@ impl Reloader {
         let place = terms::Place::file(&self.folder.display().to_string());
         let limits = Limits::succeed(before.limits(), limits(&policy), policy.plans().to_vec())
             .map_err(|error| terms::Finding::error(place, terms::chain(&error)))?;
-        self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest, by });
+        self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest, version, by });
         let rules = Rules::new(policy, limits, digest);
         let rules = match rows {
             Some(rows) => rules.serving(self.registry(&rules, rows)),

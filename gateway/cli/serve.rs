@@ -120,6 +120,7 @@ impl Gateway {
             Vaulted::None => None,
         };
         let (registry, digest) = (Registry::new(), compiled.digest);
+        let version = compiled.signed.as_ref().map(|signed| signed.version);
 
         let sockets = Listeners::take_or_bind(&listeners, &authorities, Arc::clone(&clock), &mut origin.inherited)
             .map_err(|error| Failure::setup("cannot listen", &error))?;
@@ -185,7 +186,8 @@ impl Gateway {
             cosigning.extend(prepared.cosigning);
         }
         for (what, new) in [(Files::Config, config_digest), (Files::Policy, digest)] {
-            let note = Note::Changed { what, old: None, new: new.into(), by };
+            let version = version.filter(|_| what == Files::Policy);
+            let note = Note::Changed { what, old: None, new: new.into(), version, by };
             journal.note(&note).map_err(|error| Failure::setup("the start cannot be recorded", &error))?;
         }
         let reloader = Reloader {
@@ -201,6 +203,13 @@ impl Gateway {
                 "Times that the policies were read again",
                 &rules::OUTCOMES,
             )?,
+            version: register(
+                &registry,
+                IntGauge::new(
+                    "cloister_policy_bundle_version",
+                    "The version of the signed policies in force; 0 if none have to be signed",
+                ),
+            )?,
             info: info(&registry, "cloister_policy_info", "The version of the policies in force", "digest")?,
             rows: rules::Rows {
                 last: Mutex::new(None),
@@ -214,6 +223,8 @@ impl Gateway {
             },
         };
         reloader.show(digest.into());
+        reloader.show_version(version);
+        let reloader = Arc::new(reloader);
         info(&registry, "cloister_build_info", "The version of the program", "version")?
             .with_label_values(&[VERSION])
             .set(1);
@@ -256,6 +267,7 @@ impl Gateway {
             issuers: names,
             realms,
             rules: Arc::clone(&rules),
+            reloader: Arc::clone(&reloader),
             clock: Arc::clone(&clock),
         };
         let operations = admin_token.map(|token| Operations::new(token, Arc::new(desk)));
@@ -368,7 +380,7 @@ impl Gateway {
         let mut tasks = tasks(Works {
             admin,
             tokens,
-            reloader: Arc::new(reloader),
+            reloader,
             renewal: Renewal { certificates, proxy: Arc::clone(&proxy), outcomes: renewals },
             upstreams,
             resolver,

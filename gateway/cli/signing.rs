@@ -153,7 +153,7 @@ fn look(of: KeyOf, keys: &Keys, journal: &Journal, told: &mut BTreeMap<&'static 
             }
             if !changes.is_empty() {
                 let new = digest_of(&keys.glance());
-                note(journal, &Note::Changed { what: Files::Keys, old: Some(old), new, by });
+                note(journal, &Note::Changed { what: Files::Keys, old: Some(old), new, version: None, by });
             }
         }
         Err(error) => {

@@ -111,3 +111,79 @@ async fn a_gateway_does_not_start_with_files_that_nobody_has_signed_or_that_are_
     let (code, said) = check();
     assert!(code == 2 && said.contains("policies.version"), "{said}");
 }
+
+/// Signs a set of files beside the folder and sends it to the gateway.
+fn push(gateway: &Gateway, name: &str, policies: &str, version: &str) -> (i32, String) {
+    let folder = gateway.folder.path();
+    let next = folder.join(name);
+    std::fs::create_dir_all(&next).unwrap();
+    std::fs::write(next.join("policy.yaml"), policies).unwrap();
+    let signed = run(&["bundle", "sign", name, "--key", "signer.key", "--version", version], folder);
+    assert_eq!(signed.0, 0, "{}", signed.2);
+    send(gateway, name, "admin.token")
+}
+
+fn send(gateway: &Gateway, name: &str, token: &str) -> (i32, String) {
+    let to = format!("http://{}", gateway.admin);
+    let (code, out, err) = run(&["bundle", "push", name, "--to", &to, "--token", token], gateway.folder.path());
+    (code, out + &err)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pushed_is_in_force_at_once_and_after_a_restart_and_what_is_not_good_changes_nothing() {
+    let (mut gateway, _) = trusting().await;
+    let token = gateway.token("acme", "bob", &["viewer"]);
+    let may_write = async |gateway: &Gateway| {
+        let request = gateway.request("POST", "acme", "/orders/1").bearer_auth(&token);
+        gateway.send(request).await.status == 200
+    };
+    assert!(!may_write(&gateway).await && gateway.metric("cloister_policy_bundle_version") == 1.0);
+    let wider = POLICIES.replace(r#"viewer: { allow: ["order:read"] }"#, r#"viewer: { allow: ["order:*"] }"#);
+
+    let (code, said) = push(&gateway, "two", &wider, "2");
+    assert!(code == 0 && said.contains(r#""outcome":"replaced""#) && said.contains(r#""version":2"#), "{said}");
+    assert!(may_write(&gateway).await, "when the answer is there, it is in force");
+    assert_eq!(gateway.metric("cloister_policy_bundle_version"), 2.0);
+    let records = gateway.records(&["--kind", "policy.changed"]);
+    let last = records.all().last().unwrap();
+    assert_eq!((&last["by"], &last["version"]), (&"admin".into(), &2.into()), "{last}");
+    let (code, said) = send(&gateway, "two", "admin.token");
+    assert!(code == 0 && said.contains("unchanged"), "{said}");
+
+    // Files that were changed behind the signature, an older version, files with a mistake, tests that fail, no token.
+    std::fs::write(gateway.folder.path().join("two/policy.yaml"), POLICIES).unwrap();
+    let (code, said) = send(&gateway, "two", "admin.token");
+    assert!(code == 1 && said.contains("`policy.yaml` is not the file that was signed for"), "{said}");
+    let (code, said) = push(&gateway, "one", POLICIES, "1");
+    assert!(code == 1 && said.contains("version 1 is older than version 2"), "{said}");
+    let (code, said) = push(&gateway, "three", &wider.replace("upstream: backend", "upstream: bakcend"), "3");
+    assert!(code == 1 && said.contains("policy.yaml:") && said.contains("did you mean `backend`?"), "{said}");
+    let failing = "tests:\n  - { as: { tenant: acme }, do: GET https://acme.example.test/orders/1, expect: allow }\n";
+    let (code, said) = push(&gateway, "four", &format!("{wider}{failing}"), "4");
+    assert!(code == 1 && said.contains("policy test failed"), "{said}");
+    let other = gateway.folder.path().join("other.token");
+    std::fs::copy(gateway.folder.path().join("signer.key"), &other).unwrap();
+    let (code, said) = send(&gateway, "four", "other.token");
+    assert!(code == 1 && said.contains("Unauthorized"), "{said}");
+    assert!(may_write(&gateway).await && gateway.metric("cloister_policy_bundle_version") == 2.0);
+
+    gateway.process().signal("KILL");
+    gateway.process().wait();
+    gateway.start_again();
+    assert!(may_write(&gateway).await, "what was pushed is what a start takes");
+    assert_eq!(gateway.metric("cloister_policy_bundle_version"), 2.0);
+
+    // What lies in the folder counts again as soon as it is newer.
+    assert_eq!(sign(&gateway, &["--version", "5"]).0, 0);
+    gateway.eventually("the folder counts", || gateway.metric("cloister_policy_bundle_version") == 5.0);
+    assert!(!may_write(&gateway).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_pushed_to_a_gateway_that_knows_nobody_who_may_sign() {
+    let gateway = Gateway::test().start().await;
+    let make = ["bundle", "key", "--name", "policies.example.test", "--out", "signer.key"];
+    assert_eq!(run(&make, gateway.folder.path()).0, 0);
+    let (code, said) = push(&gateway, "two", POLICIES, "2");
+    assert!(code == 1 && said.contains("policies.signed_by"), "{said}");
+}

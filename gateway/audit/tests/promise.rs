@@ -17,7 +17,7 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     drop(journal.begin(&entry(4)).unwrap());
     let new = Digest::from([1; 32]);
     let what = Files::Policy;
-    journal.note(&Note::Changed { what, old: None, new, by: Cause::Unknown }).unwrap();
+    journal.note(&Note::Changed { what, old: None, new, version: None, by: Cause::Unknown }).unwrap();
     let of_each = [
         TokensOf::Issuer(&ISSUER),
         TokensOf::Session(&ISSUER),

@@ -26,6 +26,18 @@ pub(crate) enum Bundle {
         #[arg(long)]
         version: Option<u64>,
     },
+    /// Send a signed folder to a gateway, which takes it over at once and has it at its next start, too. Exit code 1: it does not take
+    /// it, and says why.
+    Push {
+        /// The folder.
+        folder: PathBuf,
+        /// The admin listener.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9901")]
+        to: String,
+        /// The file with its token (`admin.token` of cloister.yaml).
+        #[arg(long, value_name = "FILE")]
+        token: PathBuf,
+    },
     /// Say whether a folder is what was signed. Exit code 1: it is not.
     Verify {
         /// The folder.
