@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
 use criterion::Criterion;
-use limit::{Asker, Failures, KeyPart, Limit, Limits, Mode, Numbers, Seed};
+use limit::{Asker, Failures, KeyPart, Limit, Limits, Mode, Numbers, Scope, Seed};
 use terms::{Period, RouteId, TenantId, Zone};
 
 use crate::allocations;
@@ -55,6 +55,7 @@ fn limits(start: Instant) -> Limits {
         id: format!("limit-{n}").parse().expect("a limit"),
         key: vec![KeyPart::Tenant],
         mode: Mode::Enforce,
+        scope: Scope::Gateway,
         numbers,
         plans: if n == 4 { Vec::new() } else { vec![("gold".parse().expect("a plan"), numbers)] },
         tenants: Vec::new(),

@@ -10,7 +10,7 @@ use canonical::{Bounds, CanonicalRequest, Head};
 use futures::FutureExt as _;
 use gate::{Admission, Arrival, Channel, Gate, Permit, Rules};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use limit::{KeyPart, Limit, Limits, Mode, Numbers, Seed};
+use limit::{KeyPart, Limit, Limits, Mode, Numbers, Scope, Seed};
 use policy::{Known, Policy, Source};
 use serde_json::{Value, json};
 use subjects::{Fields, GivenRoots, Keeping, Making, SubjectVault, Subjects};
@@ -61,6 +61,7 @@ impl World {
             id: "per_tenant".parse().expect("a limit"),
             key: vec![KeyPart::Tenant],
             mode: Mode::Enforce,
+            scope: Scope::Gateway,
             numbers: Numbers::Rate { rate: "1000000/s".parse().expect("a rate"), burst: 1_000_000 },
             plans: Vec::new(),
             tenants: Vec::new(),

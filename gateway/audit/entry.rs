@@ -47,6 +47,8 @@ pub struct Entry<'a> {
     pub reason: Reason,
     /// The limit that has no room: of a refusal, the one that refuses; else one that only looks and would have refused.
     pub limit: Option<&'a LimitId>,
+    /// What limits did for want of the store in which gateways share them.
+    pub limit_store: Option<WithoutStore>,
     /// The rule that decided. At most 96 characters are kept.
     pub rule: Option<&'a str>,
     /// The policy that decided.
@@ -82,6 +84,7 @@ impl<'a> Entry<'a> {
             decision,
             reason,
             limit: None,
+            limit_store: None,
             rule: None,
             policy: None,
             upstream: None,
@@ -139,6 +142,29 @@ pub struct Outcome {
     pub end: End,
     /// What the response said of its tenant, where its route looks.
     pub echo: Option<Echo>,
+}
+
+/// What limits did that several gateways share, when their store could not be asked. Of several the laxest.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum WithoutStore {
+    /// One was not judged, and let it through.
+    Allow,
+    /// One was not judged, and refused.
+    Deny,
+    /// They were judged by the share of this gateway.
+    LocalShare,
+}
+
+impl WithoutStore {
+    /// The word in the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::LocalShare => "local_share",
+        }
+    }
 }
 
 /// What a response said of its tenant.

@@ -65,7 +65,7 @@ pub use cached::forget_cached;
 pub use committer::Committer;
 pub use entry::{
     Cause, Decision, Digest, Echo, End, Entry, Files, Glass, KeyChange, KeyOf, KeyTurn, LogUse, Note, Outcome,
-    PERSONAL_MAX, Personal, PersonsChange, Protocol, Sender, Shadow, TokensOf, Turn,
+    PERSONAL_MAX, Personal, PersonsChange, Protocol, Sender, Shadow, TokensOf, Turn, WithoutStore,
 };
 pub use event::{Detail, DetailName, Event, EventOutcome, InvalidDetailName};
 pub use handle::{Open, Witness};

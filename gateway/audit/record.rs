@@ -18,7 +18,7 @@ pub const fn record_schema() -> &'static str {
 }
 
 /// The longest request record up to its reason, in bytes.
-pub(crate) const PREFIX_MAX: usize = 1744;
+pub(crate) const PREFIX_MAX: usize = 1768;
 /// The longest rest of a request record, in bytes.
 pub(crate) const SUFFIX_MAX: usize = 256;
 
@@ -89,6 +89,9 @@ pub(crate) fn prefix(line: &mut Line, instance: &str, stage: Stage, entry: &Entr
     }
     if let Some(limit) = entry.limit {
         line.word(r#","limit":""#, limit.as_str());
+    }
+    if let Some(done) = entry.limit_store {
+        line.word(r#","limit_store":""#, done.as_str());
     }
     if let Some(policy) = entry.policy {
         line.hex(r#","policy":""#, u128::from(policy.as_u64()), 16);

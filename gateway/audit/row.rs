@@ -28,6 +28,7 @@ pub struct Row<'a> {
     pub policy: Option<&'a str>,
     pub upstream: Option<&'a str>,
     pub limit: Option<&'a str>,
+    pub limit_store: Option<&'a str>,
     pub us: Option<u64>,
     pub trace: Option<&'a str>,
     pub pii: Option<&'a str>,

@@ -9,7 +9,7 @@ use admin::{AdminToken, Inbox, Untaken};
 use async_trait::async_trait;
 use audit::{Detail, DetailName, Event, Note};
 use gate::Rules;
-use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers, Seed};
+use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers, Scope, Seed};
 use prometheus::IntCounterVec;
 use secrets::Kept;
 use serde::Deserialize;
@@ -100,7 +100,15 @@ impl BackendEvents {
             let id = source.name.parse().map_err(|error| failed(&error))?;
             let numbers = Numbers::Rate { rate: source.rate, burst: source.rate.count.get() };
             let (plans, tenants) = (Vec::new(), Vec::new());
-            Ok(Limit { id, key: vec![KeyPart::Route], mode: Mode::Enforce, numbers, plans, tenants })
+            Ok(Limit {
+                id,
+                key: vec![KeyPart::Route],
+                mode: Mode::Enforce,
+                scope: Scope::Gateway,
+                numbers,
+                plans,
+                tenants,
+            })
         };
         let limits = sources.iter().map(limit).collect::<Result<Vec<_>, Failure>>()?;
         let limits =

@@ -23,6 +23,7 @@ mod background;
 mod bundles;
 mod check;
 mod cosigning;
+mod counting;
 mod delivering;
 mod demonstrate;
 mod derived;

@@ -14,21 +14,22 @@ use directory::Directory;
 use gate::{Rooms, Rules};
 use ingress::{Certificates, Counters, Served};
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Error, Registry};
 use proxy::Proxy;
 use relay::{Hearing, Relay};
 use secrets::Followed;
+use tally::Tally;
 use terms::{Live, UpstreamId};
 use token::{Dpop, Verifier};
 use upstream::{Defence, States, Upstream};
 use vault::Vault;
 
-use crate::membership;
 use crate::persons::Persons;
 use crate::quotas::Quotas;
 use crate::reckoning::Reckoning;
 use crate::signing::Rings;
+use crate::{counting, membership};
 
 pub(crate) use audit_log::OfLog;
 
@@ -48,6 +49,7 @@ pub(crate) struct Parts {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) defences: Vec<(UpstreamId, Arc<Defence>)>,
     pub(crate) relay: Option<Arc<Relay>>,
+    pub(crate) tally: Option<Tally>,
     pub(crate) secrets: Arc<Followed>,
     pub(crate) directory: Option<Directory>,
     pub(crate) reckoning: Arc<Reckoning>,
@@ -83,6 +85,8 @@ impl Collector for Counted {
         families.extend(self.parts.of_upstreams());
         families.extend(self.parts.of_defences());
         families.extend(limits::metrics(self.parts.rules.snapshot().limits(), self.parts.quotas.unkept()));
+        let rules = self.parts.rules.snapshot();
+        families.extend(self.parts.tally.iter().flat_map(|tally| counting::metrics(tally, rules.limits())));
         families.extend(self.parts.relay.iter().flat_map(|relay| of_relay(&relay.hearing())));
         families.extend(self.parts.directory.iter().flat_map(|directory| membership::metrics(&directory.state())));
         families.extend(self.parts.persons.metrics());
@@ -462,6 +466,29 @@ pub(crate) fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
 
 pub(crate) fn gauge(name: &str, help: &str, value: u64) -> MetricFamily {
     family(name, help, MetricType::GAUGE, vec![(Vec::new(), float(value))])
+}
+
+/// `buckets`: how many are at most so large.
+pub(crate) fn histogram(
+    name: &str,
+    help: &str,
+    buckets: impl Iterator<Item = (f64, u64)>,
+    count: u64,
+    sum: f64,
+) -> MetricFamily {
+    let buckets = buckets.map(|(bound, count)| {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(count);
+        bucket
+    });
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets.collect());
+    histogram.set_sample_count(count);
+    histogram.set_sample_sum(sum);
+    let mut metric = Metric::default();
+    metric.set_histogram(histogram);
+    named(name, help, MetricType::HISTOGRAM, vec![metric])
 }
 
 pub(crate) fn family(name: &str, help: &str, kind: MetricType, values: Vec<(Vec<(&str, &str)>, f64)>) -> MetricFamily {

@@ -1,13 +1,14 @@
 //! The rules in force: put together from a compiled policy, and replaced as a whole when the files change.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use audit::{Cause, Digest, Journal, Logs, Note};
 use gate::Rules;
-use limit::{Failures, KeyPart, Limit, Limits, Mode, Numbers, Seed};
-use policy::{Amount, Known, LimitMode, LimitRule, Policy};
+use limit::{Failures, KeyPart, Limit, Limits, Mode, Numbers, OnLoss, Scope, Seed};
+use policy::{Amount, Known, LimitMode, LimitRule, LimitScope, OnStoreLoss, Policy};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 use tenancy::{Registry, Status, TenantRow};
 use terms::{ClassName, Findings, Live, RetentionClass, Severity};
@@ -40,15 +41,21 @@ fn keep(trust: Option<&Trust>, policies: &Policies) -> Result<(), Findings> {
 }
 
 /// Puts rules together for the first time.
-pub(crate) fn first(policies: Policies, trust: Option<&Trust>, seed: Seed) -> Result<Rules, String> {
+pub(crate) fn first(
+    policies: Policies,
+    trust: Option<&Trust>,
+    seed: Seed,
+    gateways: Option<NonZeroU16>,
+) -> Result<Rules, String> {
     keep(trust, &policies).map_err(|findings| findings.to_string())?;
     let Policies { policy, digest, .. } = policies;
-    let limits = Limits::new(limits(&policy), policy.plans().to_vec(), seed, KEYS, Instant::now())
+    let limits = Limits::new(limits(&policy, gateways), policy.plans().to_vec(), seed, KEYS, Instant::now())
         .map_err(|error| terms::chain(&error))?;
     Ok(Rules::new(policy, limits, digest.into()))
 }
 
-fn limits(policy: &Policy) -> Vec<Limit> {
+/// `gateways` share what limits have, where they count together.
+fn limits(policy: &Policy, gateways: Option<NonZeroU16>) -> Vec<Limit> {
     let part = |part: &policy::KeyPart| match *part {
         policy::KeyPart::ApiKey => KeyPart::ApiKey,
         policy::KeyPart::Claim(place) => KeyPart::Claim(place),
@@ -67,11 +74,23 @@ fn limits(policy: &Policy) -> Vec<Limit> {
             LimitMode::Enforce => Mode::Enforce,
             LimitMode::Shadow => Mode::Shadow,
         },
+        scope: match (rule.scope, gateways) {
+            (LimitScope::Shared(on_loss), Some(gateways)) => Scope::Store { on_loss: self::on_loss(on_loss), gateways },
+            (LimitScope::Gateway | LimitScope::Shared(_), _) => Scope::Gateway,
+        },
         numbers: numbers(rule.amount),
         plans: rule.plans.iter().map(|(plan, amount)| (plan.clone(), numbers(*amount))).collect(),
         tenants: rule.tenants.iter().map(|(tenant, amount)| (tenant.clone(), numbers(*amount))).collect(),
     };
     policy.limits().iter().map(limit).collect()
+}
+
+const fn on_loss(on_loss: OnStoreLoss) -> OnLoss {
+    match on_loss {
+        OnStoreLoss::Allow => OnLoss::Allow,
+        OnStoreLoss::Deny => OnLoss::Deny,
+        OnStoreLoss::LocalShare => OnLoss::LocalShare,
+    }
 }
 
 fn numbers(amount: Amount) -> Numbers {
@@ -93,6 +112,8 @@ pub(crate) struct Reloader {
     pub(crate) trust: Option<Trust>,
     pub(crate) known: Known,
     pub(crate) rules: Arc<Live<Rules>>,
+    /// How many count limits together, if they do.
+    pub(crate) gateways: Option<NonZeroU16>,
     pub(crate) logs: Arc<Logs>,
     /// What the retention classes are called, the default one first.
     pub(crate) classes: Vec<String>,
@@ -242,7 +263,7 @@ impl Reloader {
             return Ok(None);
         }
         let place = terms::Place::file(&self.folder.display().to_string());
-        let limits = Limits::succeed(before.limits(), limits(&policy), policy.plans().to_vec())
+        let limits = Limits::succeed(before.limits(), limits(&policy, self.gateways), policy.plans().to_vec())
             .map_err(|error| terms::Finding::error(place, terms::chain(&error)))?;
         self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest, version, by });
         let rules = Rules::new(policy, limits, digest);

@@ -12,6 +12,7 @@ use audit::{Cause, Committer, Files, Logs, Note};
 use canonical::Bounds;
 use directory::Directory;
 use gate::{DemandingHosts, Gate, Rooms};
+use hub::Plaintext;
 use ingress::{ClientCertificates, Ingress, ListenerSettings, Listeners, Strangers};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
@@ -19,14 +20,16 @@ use pingora::services::background::background_service;
 use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use proxy::{Application, Backend, Backends, Metrics, Proxy, Recorder};
-use relay::{Plaintext, Relay};
+use relay::Relay;
 use store::Store;
+use tally::Tally;
 use terms::{Clock, Live, TenantId};
 use token::Dpop;
 use tokio::sync::watch;
 use upstream::{Dns, Resolver, Special, Upstream};
 
 use crate::background::{Background, Shutdown, Task};
+use crate::counting::Together;
 use crate::drain::{Drain, Spans};
 use crate::failure::Failure;
 use crate::following::Following;
@@ -133,7 +136,10 @@ impl Gateway {
         let store = Arc::new(store);
         let quotas = Arc::new(Quotas::new(Arc::clone(&store), Arc::clone(&clock)));
         let seed = quotas.seed().map_err(|error| Failure::setup("the store", &error))?;
-        let rules = rules::first(compiled, trust.as_ref(), seed).map_err(Failure::Setup)?;
+        let limits = redis.as_ref().and_then(|redis| redis.limits.as_ref());
+        let gateways = limits.map(|limits| limits.gateways);
+        let tally = limits.map(|limits| Tally::new(limits.tally.clone(), Arc::clone(&clock)));
+        let rules = rules::first(compiled, trust.as_ref(), seed, gateways).map_err(Failure::Setup)?;
         quotas.restore(rules.limits()).map_err(|error| Failure::setup("the store", &error))?;
         let rules = Arc::new(Live::new(rules));
         let of_now = Arc::clone(&rules);
@@ -195,6 +201,7 @@ impl Gateway {
             folder: policies.to_path_buf(),
             known,
             rules: Arc::clone(&rules),
+            gateways,
             logs: Arc::clone(&logs),
             classes,
             outcomes: outcomes(
@@ -294,6 +301,7 @@ impl Gateway {
             .demanding_certificates(demanding(&listeners))
             .revoking(revoking.live())
             .knowing(known_keys.live())
+            .counting_in(tally.clone())
             .asking(directory.clone().filter(Directory::knows_members))
             .veiling(Some(subjects));
         let proxy = Arc::new(Proxy::new(
@@ -326,6 +334,7 @@ impl Gateway {
         let mut readiness =
             ready::checks(&tokens, recording, &upstreams, &revoking, relay.as_ref(), &following.followed, &life);
         readiness.push(Arc::<Persons>::clone(&persons));
+        readiness.extend(tally.clone().map(|tally| Arc::new(Together(tally)) as _));
         readiness.extend(directory.clone().map(membership::check));
         if let Some((vault, _)) = &vault {
             readiness.push(Arc::new(ready::Answering(Arc::clone(vault))));
@@ -345,6 +354,7 @@ impl Gateway {
             upstreams: upstreams.clone(),
             defences,
             relay: relay.clone(),
+            tally: tally.clone(),
             secrets: Arc::clone(&following.followed),
             directory: directory.clone(),
             reckoning: Arc::clone(&reckoning),
@@ -391,6 +401,7 @@ impl Gateway {
             rules,
             persons,
             relay,
+            tally,
             directory,
             keys,
             following,

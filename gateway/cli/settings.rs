@@ -5,6 +5,7 @@ mod file;
 mod reading;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,8 +74,17 @@ pub(crate) struct Settings {
 /// The Redis that several gateways share.
 #[derive(Debug)]
 pub(crate) struct Redis {
-    pub(crate) server: relay::Server,
-    pub(crate) plaintext: relay::Plaintext,
+    pub(crate) server: hub::Server,
+    pub(crate) plaintext: hub::Plaintext,
+    /// `None`: each gateway counts for itself.
+    pub(crate) limits: Option<SharedLimits>,
+}
+
+/// How gateways count limits together.
+#[derive(Debug)]
+pub(crate) struct SharedLimits {
+    pub(crate) gateways: NonZeroU16,
+    pub(crate) tally: tally::Settings,
 }
 
 /// Where values of Vault have come from.

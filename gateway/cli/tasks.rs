@@ -8,6 +8,7 @@ use gate::Rules;
 use notify::RecursiveMode;
 use proxy::{Prober, Proxy};
 use relay::Relay;
+use tally::Tally;
 use terms::Live;
 use token::Verifier;
 use upstream::{Resolver, Upstream};
@@ -46,6 +47,7 @@ pub(crate) struct Works {
     pub(crate) rules: Arc<Live<Rules>>,
     pub(crate) persons: Arc<Persons>,
     pub(crate) relay: Option<Arc<Relay>>,
+    pub(crate) tally: Option<Tally>,
     pub(crate) directory: Option<Directory>,
     pub(crate) keys: Rings,
     pub(crate) following: Arc<Following>,
@@ -73,6 +75,7 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         rules,
         persons,
         relay,
+        tally,
         directory,
         keys,
         following,
@@ -100,6 +103,8 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
     let cosigning = cosigning.into_iter().map(|asking| Task::new("witnesses", move |shutdown| asking.run(shutdown)));
     let (journal, writing) = (Arc::clone(logs.first()), Arc::clone(logs.first()));
     let relay = relay.map(|relay| Task::new("relay", move |shutdown| relay.run(shutdown)));
+    // What requests owe to the store is known when the last of them has ended.
+    let tally = tally.map(|tally| Task::lasting("limits", move |shutdown| tally.run(shutdown)));
     let (tenants, taking) = (directory.clone().filter(Directory::knows_tenants), Arc::clone(&reloader));
     let tenants =
         tenants.map(|directory| Task::new("tenants", move |shutdown| membership::take(directory, taking, shutdown)));
@@ -142,5 +147,5 @@ pub(crate) fn tasks(works: Works) -> Vec<Task> {
         Task::new("time", move |shutdown| reckoning.run(writing, shutdown)),
         Task::new("upgrade", move |shutdown| upgrade.run(shutdown)),
     ];
-    tasks.into_iter().chain(relay).chain(directory).chain(tenants).chain(vault).chain(cosigning).collect()
+    tasks.into_iter().chain(relay).chain(tally).chain(directory).chain(tenants).chain(vault).chain(cosigning).collect()
 }

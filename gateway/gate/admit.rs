@@ -6,6 +6,7 @@ use canonical::CanonicalRequest;
 use directory::Directory;
 use policy::Access;
 use subjects::Subjects;
+use tally::Tally;
 use tenancy::Revocations;
 use terms::{Clients, Live};
 use token::{Dpop, Verifier};
@@ -34,6 +35,7 @@ pub struct Gate {
     dpop: Arc<Dpop>,
     keys: Arc<Live<ApiKeys>>,
     directory: Option<Directory>,
+    tally: Option<Tally>,
     subjects: Option<Subjects>,
     revocations: Arc<Live<Revocations>>,
     logs: Arc<Logs>,
@@ -74,6 +76,7 @@ impl Gate {
             dpop,
             keys,
             directory: None,
+            tally: None,
             subjects: None,
             revocations,
             logs,
@@ -96,6 +99,12 @@ impl Gate {
     #[must_use]
     pub fn asking(self, directory: Option<Directory>) -> Self {
         Self { directory, ..self }
+    }
+
+    /// The same gate, whose limits stand in this store, where they say so.
+    #[must_use]
+    pub fn counting_in(self, tally: Option<Tally>) -> Self {
+        Self { tally, ..self }
     }
 
     /// The same gate, whose records have of members what this says. Without it they are named by a keyed hash, and nothing of
@@ -124,7 +133,7 @@ impl Gate {
         let counted = Counted::spend(welcome, arrival)?; // its address does not come too often, whatever it asks for
         let directed = Directed::check(counted, &self.demanding, arrival, request)?; // the connection is for this host
         if let Some(preflight) = Preflight::find(&directed, request)? {
-            return preflight.answer(arrival, &self.logs, request).map(Admission::Preflight); // no token, and no backend
+            return preflight.answer(self.tally.as_ref(), arrival, &self.logs, request).await.map(Admission::Preflight); // no token, and no backend
         }
         let routed = Routed::find(directed, request)?; // host, path and method name one route
         let routed = routed.vouch(arrival)?; // a certificate that the client has shown is good, and for this tenant
@@ -148,7 +157,7 @@ impl Gate {
             }
         };
         let placed = granted.place()?; // the route names an upstream for the tenant
-        let limited = placed.spend(arrival, request)?; // all limits have room, and now have less
+        let limited = placed.spend(self.tally.as_ref(), arrival, request).await?; // all limits have room, and now have less
         let permit = limited.record(&self.logs, arrival, request, lodged).await?; // the decision is kept: a permit
         Ok(Admission::Forward(permit))
     }

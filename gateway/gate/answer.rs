@@ -158,6 +158,7 @@ impl Answer {
             | Reason::AuthProofFull
             | Reason::AuthUnavailable
             | Reason::GatewayStopping
+            | Reason::LimitUnavailable
             | Reason::TenantUnavailable => Self::of(503, "unavailable", "Temporarily unavailable", 14),
             Reason::GatewayOverloaded => Self::of(503, "overloaded", "Too many requests at the moment", 14),
             Reason::Internal => Self::of(500, "internal", "Internal error", 13),
@@ -200,6 +201,7 @@ mod tests {
             Reason::AuditUnavailable,
             Reason::AuthUnavailable,
             Reason::Internal,
+            Reason::LimitUnavailable,
             Reason::TenantUnavailable,
             Reason::UpstreamUnavailable,
         ] {

@@ -6,6 +6,7 @@ use audit::{Glass, Logs};
 use canonical::CanonicalRequest;
 use limit::{Asker, Spent};
 use policy::{Access, Caller, Decision, Denial, Facts, Headers, KeySource, Mode, Proof, RuleId, Unreadable};
+use tally::Tally;
 use terms::UpstreamId;
 
 use crate::assured::Assured;
@@ -14,7 +15,7 @@ use crate::permit::Permit;
 use crate::refusal::{Cause, Refusal, Unheard};
 use crate::room::Lodged;
 use crate::route::Routed;
-use crate::{Arrival, Principal, Rules, Who};
+use crate::{Arrival, Principal, Rules, Who, shared};
 
 /// Proof that the policy grants a request: its route is public, or a role of the member grants it and none denies it; or its
 /// route is in shadow, and it is told what would have been.
@@ -162,7 +163,12 @@ pub(crate) struct Placed<'r> {
 
 impl<'r> Placed<'r> {
     /// Takes from all limits of the route, or from none.
-    pub(crate) fn spend(self, arrival: &Arrival, request: &CanonicalRequest<'_>) -> Result<Limited<'r>, Refusal> {
+    pub(crate) async fn spend(
+        self,
+        tally: Option<&Tally>,
+        arrival: &Arrival,
+        request: &CanonicalRequest<'_>,
+    ) -> Result<Limited<'r>, Refusal> {
         let Self { granted, upstream } = self;
         let Granted { routed, member, rule, shadow: _, glass: _ } = &granted;
         let (rules, route) = (routed.rules(), routed.route());
@@ -176,7 +182,7 @@ impl<'r> Placed<'r> {
         }
         let stranger = Asker { named: &named, ..Asker::stranger(arrival.client, Some(&route.id), arrival.at) };
         let asker = member.as_ref().map_or(stranger, |member| asker(member, rule.as_ref(), rules, stranger));
-        match rules.limits().spend(&route.limits, &asker, route.cost, arrival.started) {
+        match shared::spend(rules.limits(), tally, &route.limits, &asker, route.cost, arrival.started).await {
             Ok(spent) => Ok(Limited { granted, upstream, spent }),
             Err(exceeded) => {
                 let who = member.clone().map_or(Who::Nobody, Who::Member);

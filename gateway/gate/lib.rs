@@ -6,7 +6,7 @@
 //! *What it must never do:* read a file or a socket; know pingora; let anything reach a backend without a [`Permit`].
 //!
 //! *Who gives it what:* ingress the [`canonical::CanonicalRequest`]; cli the compiled [`Rules`] and replaces them whole;
-//! token, tenancy, policy and limit the proofs; audit the journal. The proxy asks [`Gate::admit`], and forwards with the
+//! token, tenancy, policy, limit and tally the proofs; audit the journal. The proxy asks [`Gate::admit`], and forwards with the
 //! permit or answers with the refusal.
 //!
 //! *How to add a check:* one file with the proof it yields and its one constructor; a line in `admit.rs`; a cause in
@@ -31,6 +31,7 @@ mod refusal;
 mod room;
 mod route;
 mod rules;
+mod shared;
 mod tenure;
 mod valid;
 mod veil;

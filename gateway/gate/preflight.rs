@@ -6,10 +6,11 @@ use canonical::CanonicalRequest;
 use http::{HeaderName, HeaderValue};
 use limit::Asker;
 use policy::{Cors, Route};
+use tally::Tally;
 
 use crate::direct::Directed;
 use crate::refusal::{Cause, Refusal};
-use crate::{Arrival, Rules, Who};
+use crate::{Arrival, Rules, Who, shared};
 
 /// Proof that a browser asks whether a page may ask, and that the route says yes to it. It is answered without a token, which
 /// browsers do not send with it, and by us alone: no backend hears of it. Only `Preflight::find` makes one.
@@ -40,15 +41,17 @@ impl Preflight {
     }
 
     /// Takes from those limits of the route that count without a caller, and keeps the record.
-    pub(crate) fn answer(
+    pub(crate) async fn answer(
         self,
+        tally: Option<&Tally>,
         arrival: &Arrival,
         logs: &Logs,
         request: &CanonicalRequest<'_>,
     ) -> Result<Self, Refusal> {
         let asker = Asker::stranger(arrival.client, Some(&self.route.id), arrival.at);
         let limits = self.route.cors.as_ref().map_or(&[][..], Cors::limits);
-        let spent = self.rules.limits().spend(limits, &asker, NonZeroU32::MIN, arrival.started);
+        let all = self.rules.limits();
+        let spent = shared::spend(all, tally, limits, &asker, NonZeroU32::MIN, arrival.started).await;
         let refuse = |cause| Refusal::new(cause, Arc::clone(&self.rules)).on(Arc::clone(&self.route), Who::Nobody);
         spent.map_err(|exceeded| refuse(Cause::Limited(exceeded)))?;
         // FAIL CLOSED: an answer that cannot be kept is not given.

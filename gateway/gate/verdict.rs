@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use audit::{Decision, End, Entry, Glass, Logs, Open, Outcome, Unavailable};
+use audit::{Decision, End, Entry, Glass, Logs, Open, Outcome, Unavailable, WithoutStore};
 use canonical::CanonicalRequest;
-use limit::{Exceeded, Spent};
+use limit::{Exceeded, OnLoss, Spent};
 use policy::{OnFailure, Promise, Route, RuleId};
 use terms::{Reason, UpstreamId};
 
@@ -50,6 +50,7 @@ pub(crate) async fn admitted(
         route: Some(&route.id),
         rule: by.rule.map(RuleId::as_str),
         limit: spent.standing.would_refuse().find_map(|level| rules.limits().limit(level.limit)).map(|limit| &limit.id),
+        limit_store: spent.standing.lost().map(without_store),
         shadow: by.shadow,
         glass: if by.glass.is_some() { Glass::Broken } else { Glass::Whole },
         policy: Some(rules.digest()),
@@ -103,6 +104,7 @@ pub(crate) fn refused(
         route: refusal.route().map(|route| &route.id),
         rule: rule.map(RuleId::as_str),
         limit: exceeded.and_then(Exceeded::deciding).and_then(|level| limits.limit(level.limit)).map(|limit| &limit.id),
+        limit_store: exceeded.and_then(|exceeded| exceeded.standing().lost()).map(without_store),
         policy: Some(refusal.rules().digest()),
         ..entry(arrival, Decision::Deny, refusal.reason())
     };
@@ -138,6 +140,14 @@ fn entry<'a>(arrival: &Arrival, decision: Decision, reason: Reason) -> Entry<'a>
         deciding: Some(took(arrival)),
         trace: Some(arrival.trace),
         ..Entry::new(arrival.id, arrival.at, decision, reason)
+    }
+}
+
+const fn without_store(lost: OnLoss) -> WithoutStore {
+    match lost {
+        OnLoss::Allow => WithoutStore::Allow,
+        OnLoss::Deny => WithoutStore::Deny,
+        OnLoss::LocalShare => WithoutStore::LocalShare,
     }
 }
 

@@ -4,11 +4,11 @@ use terms::Period;
 
 use crate::judge::NEVER;
 use crate::numbers::Mode;
-use crate::standing::{Level, Room, Standing, whole_seconds};
+use crate::standing::{Level, Room, Source, Standing, whole_seconds};
 use crate::{Limit, Limits, Numbers};
 
 /// The fields of draft-ietf-httpapi-ratelimit-headers-10. None tells what the key is (`pk`): that would say how others are
-/// counted. Limits that only look are not told of, and neither is how many wrong answers are left before a lock.
+/// counted. Limits that only look are not told of, and neither are those that stand in a store which could not be asked, nor how many wrong answers are left before a lock.
 impl Limits {
     /// The value of `RateLimit-Policy`: what each limit of the route promises, as the policy file states it. Empty if there
     /// is none to tell of.
@@ -56,7 +56,7 @@ impl Limits {
 }
 
 fn told(standing: &Standing) -> impl Iterator<Item = &Level> {
-    standing.levels().iter()
+    standing.levels().iter().filter(|level| level.source == Source::Itself)
 }
 
 /// One item of `RateLimit-Policy`; empty for a limit that clients are not told of. A limit's name has no character that a

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,13 @@ pub struct Held {
     count: usize,
     ended: Ended,
     at: Option<Instant>,
+    settling: Option<Box<dyn Settling>>,
+}
+
+/// Hears of the end of a request whose limits stand somewhere else.
+pub trait Settling: fmt::Debug + Send + Sync {
+    /// It has ended like this.
+    fn settle(self: Box<Self>, ended: &Ended);
 }
 
 /// One place in one limit.
@@ -29,7 +37,22 @@ impl Held {
     /// Nothing at all, which costs nothing.
     #[must_use]
     pub fn nothing() -> Self {
-        Self { limits: None, tickets: [Ticket::default(); MAX_LEVELS], count: 0, ended: Ended::default(), at: None }
+        let tickets = [Ticket::default(); MAX_LEVELS];
+        Self { limits: None, tickets, count: 0, ended: Ended::default(), at: None, settling: None }
+    }
+
+    /// Has what the other has, too, and tells somebody else of the end.
+    pub(crate) fn join(&mut self, mut other: Self, settling: Option<Box<dyn Settling>>) {
+        for ticket in other.tickets.iter().take(other.count) {
+            // INVARIANT: nobody is charged at more than `MAX_LEVELS`.
+            if let Some(slot) = self.tickets.get_mut(self.count) {
+                *slot = *ticket;
+                self.count += 1;
+            }
+        }
+        let limits = other.limits.take(); // it gives nothing back any more
+        self.limits = self.limits.take().or(limits);
+        self.settling = settling;
     }
 
     pub(crate) fn hold(&mut self, limits: &Arc<Limits>, place: usize, tier: u16, key: Option<Fingerprint>) {
@@ -49,6 +72,9 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        if let Some(settling) = self.settling.take() {
+            settling.settle(&self.ended);
+        }
         let Some(limits) = self.limits.take() else { return };
         let now = limits.moment(self.at.unwrap_or_else(Instant::now));
         for Ticket { place, tier, key } in self.tickets.iter().take(self.count) {

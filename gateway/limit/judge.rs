@@ -20,7 +20,7 @@ pub(crate) struct Moment<'a> {
 }
 
 impl Moment<'_> {
-    fn seconds(self) -> u32 {
+    pub(crate) fn seconds(self) -> u32 {
         u32::try_from(self.nanos / 1_000_000_000).unwrap_or(u32::MAX)
     }
 }

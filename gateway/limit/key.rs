@@ -1,8 +1,9 @@
-use std::hash::{BuildHasher, Hasher as _, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
 use siphasher::sip::SipHasher13;
+use siphasher::sip128::{self, Hasher128 as _};
 use terms::{Claimed, IssuerId, PlanId, RouteId, Subject, TenantId, Zone};
 
 /// What a budget may belong to.
@@ -116,41 +117,7 @@ impl Fingerprint {
     /// `None`: a part of the key is not known.
     pub(crate) fn of(parts: &[KeyPart], asker: &Asker<'_>, seed: Seed) -> Option<Self> {
         let mut hasher = SipHasher13::new_with_keys(seed.0, seed.1);
-        // Each text ends with a byte that none of them can have, so that no two lists of parts run together.
-        let text = |hasher: &mut SipHasher13, text: &str| {
-            hasher.write(text.as_bytes());
-            hasher.write_u8(0xff);
-        };
-        let mut address = None;
-        for part in parts {
-            match part {
-                KeyPart::ApiKey => text(&mut hasher, asker.api_key?),
-                KeyPart::Claim(place) => match asker.claims.get(*place)? {
-                    Claimed::Text(claimed) => text(&mut hasher, claimed),
-                    Claimed::Absent | Claimed::Texts(_) | Claimed::Unfit => return None,
-                },
-                KeyPart::ClientIp => address = Some(network(asker.client_ip)),
-                KeyPart::Issuer => text(&mut hasher, asker.user?.0.as_str()),
-                // Letters of either case are one: backends often take a name in both, and each spelling would have its own budget.
-                KeyPart::Named(place) => {
-                    let named = asker.named.get(*place).copied().flatten()?;
-                    let named = Some(named.trim()).filter(|named| (1..=LONGEST).contains(&named.len()))?;
-                    named.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
-                    hasher.write_u8(0xff);
-                }
-                KeyPart::Role => text(&mut hasher, asker.role?),
-                KeyPart::Route => text(&mut hasher, asker.route?.as_str()),
-                KeyPart::Tenant => text(&mut hasher, asker.tenant?.as_str()),
-                KeyPart::User => {
-                    let (issuer, subject) = asker.user?;
-                    text(&mut hasher, issuer.as_str());
-                    text(&mut hasher, subject.as_str());
-                }
-            }
-        }
-        if let Some(network) = address {
-            hasher.write_u128(network);
-        }
+        feed(&mut hasher, parts, asker)?;
         Some(Self(hasher.finish().max(1)))
     }
 
@@ -162,6 +129,56 @@ impl Fingerprint {
     pub(crate) const fn get(self) -> u64 {
         self.0
     }
+}
+
+/// What one budget is called where several gateways look for it. `None`: a part of the key is not known.
+///
+/// All gateways have to find the same, so that the key of the hash is no secret; it has 128 bits instead, so that nobody finds a
+/// name of their own that is called like somebody else's.
+pub(crate) fn shared_name(parts: &[KeyPart], asker: &Asker<'_>) -> Option<u128> {
+    let mut hasher =
+        sip128::SipHasher13::new_with_keys(u64::from_be_bytes(*b"cloister"), u64::from_be_bytes(*b" limits "));
+    feed(&mut hasher, parts, asker)?;
+    Some(hasher.finish128().as_u128())
+}
+
+fn feed<H: Hasher>(hasher: &mut H, parts: &[KeyPart], asker: &Asker<'_>) -> Option<()> {
+    // Each text ends with a byte that none of them can have, so that no two lists of parts run together.
+    let text = |hasher: &mut H, text: &str| {
+        hasher.write(text.as_bytes());
+        hasher.write_u8(0xff);
+    };
+    let mut address = None;
+    for part in parts {
+        match part {
+            KeyPart::ApiKey => text(hasher, asker.api_key?),
+            KeyPart::Claim(place) => match asker.claims.get(*place)? {
+                Claimed::Text(claimed) => text(hasher, claimed),
+                Claimed::Absent | Claimed::Texts(_) | Claimed::Unfit => return None,
+            },
+            KeyPart::ClientIp => address = Some(network(asker.client_ip)),
+            KeyPart::Issuer => text(hasher, asker.user?.0.as_str()),
+            // Letters of either case are one: backends often take a name in both, and each spelling would have its own budget.
+            KeyPart::Named(place) => {
+                let named = asker.named.get(*place).copied().flatten()?;
+                let named = Some(named.trim()).filter(|named| (1..=LONGEST).contains(&named.len()))?;
+                named.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+                hasher.write_u8(0xff);
+            }
+            KeyPart::Role => text(hasher, asker.role?),
+            KeyPart::Route => text(hasher, asker.route?.as_str()),
+            KeyPart::Tenant => text(hasher, asker.tenant?.as_str()),
+            KeyPart::User => {
+                let (issuer, subject) = asker.user?;
+                text(hasher, issuer.as_str());
+                text(hasher, subject.as_str());
+            }
+        }
+    }
+    if let Some(network) = address {
+        hasher.write(&network.to_le_bytes());
+    }
+    Some(())
 }
 
 /// An IPv4 address whole (also where it is written as `::ffff:192.0.2.1`), an IPv6 address without its lower 64 bits.

@@ -28,13 +28,14 @@
 //! use std::sync::Arc;
 //! use std::time::{Duration, Instant};
 //!
-//! use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers, Seed};
+//! use limit::{Asker, KeyPart, Limit, Limits, Mode, Numbers, Scope, Seed};
 //!
 //! let start = Instant::now();
 //! let per_tenant = Limit {
 //!     id: "per_tenant".parse()?,
 //!     key: vec![KeyPart::Tenant],
 //!     mode: Mode::Enforce,
+//!     scope: Scope::Gateway,
 //!     numbers: Numbers::Rate { rate: "100/m".parse()?, burst: 2 },
 //!     plans: Vec::new(),
 //!     tenants: Vec::new(),
@@ -54,6 +55,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod asking;
+mod charge;
 mod fields;
 mod gcra;
 mod held;
@@ -65,16 +68,18 @@ mod near;
 mod numbers;
 mod pace;
 mod quotas;
+mod share;
 mod standing;
 mod table;
 mod tiers;
 mod used;
 
-pub use held::Held;
+pub use asking::{Asking, Demand, Due, Measure, Name, Reply, Seen, Verdict};
+pub use held::{Held, Settling};
 pub use judge::Ended;
 pub use key::{Asker, KeyPart, Seed};
 pub use limits::{Limits, MAX_LEVELS, Spent};
 pub use near::{Mark, Near};
-pub use numbers::{Failures, InvalidLimit, Limit, Mode, Numbers};
+pub use numbers::{Failures, InvalidLimit, Limit, Mode, Numbers, OnLoss, Scope};
 pub use quotas::UsedQuota;
 pub use standing::{Exceeded, Level, Room, Standing};

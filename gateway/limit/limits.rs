@@ -1,21 +1,19 @@
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::Instant;
 
 use terms::{LimitId, Period, PlanId, Reason, Zone};
 
 use crate::held::Held;
-use crate::judge::{Judged, Moment};
-use crate::key::{Fingerprint, Seed};
+use crate::judge::Moment;
+use crate::key::Seed;
 use crate::near::{Mark, NearLimit};
 use crate::numbers::Mode;
 use crate::pace::Pace;
-use crate::standing::{Level, Room, Standing, deciding};
-use crate::table::{Budget, Table};
+use crate::standing::{Level, Standing};
+use crate::table::Table;
 use crate::tiers::Tiers;
-use crate::used::Used;
-use crate::{Asker, Exceeded, InvalidLimit, Limit, Numbers};
+use crate::{Asker, InvalidLimit, Limit, Numbers};
 
 /// How many limits one request may meet. `spend` refuses a longer list; the compiler of routes does so before.
 pub const MAX_LEVELS: usize = 8;
@@ -23,36 +21,38 @@ pub const MAX_LEVELS: usize = 8;
 /// All limits of one set of policy files, with what has been spent of them.
 #[derive(Debug)]
 pub struct Limits {
-    kept: Vec<Kept>,
+    pub(crate) kept: Vec<Kept>,
     /// Every plan that the files know, sorted.
     plans: Vec<PlanId>,
-    seed: Seed,
+    pub(crate) seed: Seed,
     capacity: usize,
     start: Instant,
     /// Requests of tenants whose plan no file knows.
     unknown_plans: Arc<AtomicU64>,
     pub(crate) near: Arc<NearLimit>,
+    /// Requests that were judged without the store: refused, by a share, let through.
+    pub(crate) lost: Arc<[AtomicU64; 3]>,
 }
 
 #[derive(Debug)]
-struct Kept {
-    limit: Limit,
-    tiers: Tiers,
-    table: Arc<Table>,
-    counts: Arc<Counts>,
+pub(crate) struct Kept {
+    pub(crate) limit: Limit,
+    pub(crate) tiers: Tiers,
+    pub(crate) table: Arc<Table>,
+    pub(crate) counts: Arc<Counts>,
 }
 
 /// How many requests one limit has refused, or would have.
 #[derive(Debug, Default)]
-struct Counts {
-    refused: AtomicU64,
-    would_refuse: AtomicU64,
+pub(crate) struct Counts {
+    pub(crate) refused: AtomicU64,
+    pub(crate) would_refuse: AtomicU64,
     nearly: AtomicU64,
     used_up: AtomicU64,
 }
 
 impl Counts {
-    fn near(&self, mark: Mark) {
+    pub(crate) fn near(&self, mark: Mark) {
         let count = match mark {
             Mark::Nearly => &self.nearly,
             Mark::UsedUp => &self.used_up,
@@ -84,8 +84,8 @@ impl Limits {
         start: Instant,
     ) -> Result<Self, InvalidLimit> {
         let unknown_plans = Arc::new(AtomicU64::new(0));
-        let nothing =
-            Self { kept: Vec::new(), plans: Vec::new(), seed, capacity, start, unknown_plans, near: Arc::default() };
+        let (near, lost) = (Arc::default(), Arc::default());
+        let nothing = Self { kept: Vec::new(), plans: Vec::new(), seed, capacity, start, unknown_plans, near, lost };
         Self::succeed(&nothing, limits, plans)
     }
 
@@ -123,108 +123,8 @@ impl Limits {
             start,
             unknown_plans: Arc::clone(&old.unknown_plans),
             near: Arc::clone(&old.near),
+            lost: Arc::clone(&old.lost),
         })
-    }
-
-    /// Charges one request of this cost to each limit in `which` (places in the list that this was made of), or to none of
-    /// them. Limits that only look are charged where it fits, and refuse nothing.
-    ///
-    /// `now` is the time of the request; a limit that stands in `which` twice counts once.
-    ///
-    /// # Errors
-    /// At least one of them has no room for it.
-    pub fn spend(
-        self: &Arc<Self>,
-        which: &[usize],
-        asker: &Asker<'_>,
-        cost: NonZeroU32,
-        now: Instant,
-    ) -> Result<Spent, Exceeded> {
-        let now = Moment {
-            calendar: asker
-                .at
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| u32::try_from(since.as_secs()).unwrap_or(u32::MAX)),
-            zone: asker.zone.unwrap_or_else(|| Zone::utc()),
-            ..self.moment(now)
-        };
-        let plan = self.plan(asker);
-        let mut order = [usize::MAX; MAX_LEVELS];
-        let Some(order) = order.get_mut(..which.len()) else {
-            return Err(Exceeded::broken()); // FAIL CLOSED: not judged is not allowed
-        };
-        order.copy_from_slice(which);
-        // ORDER: everybody takes the locks in one order, also under an older set of files, whose list may be arranged
-        // otherwise. The tables are the same ones there, so their addresses are an order that all agree on.
-        order.sort_unstable_by_key(|place| self.kept.get(*place).map(|kept| Arc::as_ptr(&kept.table).addr()));
-
-        // Locks are held from here to the end: a few sets, some hundred nanoseconds, no waiting inside.
-        let mut questions: [Option<Question<'_>>; MAX_LEVELS] = Default::default();
-        let mut fits = true;
-        let mut last = None;
-        for (place, question) in order.iter().copied().zip(&mut questions) {
-            if last.replace(place) == Some(place) {
-                continue;
-            }
-            let Some(kept) = self.kept.get(place) else {
-                return Err(Exceeded::broken()); // FAIL CLOSED: a limit that is not there has no room
-            };
-            let key = match kept.limit.key.as_slice() {
-                [] => None,
-                parts => Fingerprint::of(parts, asker, self.seed),
-            };
-            let tier = kept.tiers.of_asker(asker.tenant, plan);
-            let Some(pace) = kept.tiers.pace(tier) else {
-                return Err(Exceeded::broken()); // FAIL CLOSED: a limit without numbers has no room
-            };
-            let budget = kept.table.budget(key, pace.stale(now));
-            let judged = pace.judge(budget.value(), now, cost);
-            fits &= judged.after.is_some() || kept.limit.mode == Mode::Shadow;
-            *question = Some(Question { place, tier, kept, key, pace, budget, judged });
-        }
-
-        let mut standing = Standing::default();
-        let mut held = Held::nothing();
-        for question in questions.iter_mut().flatten() {
-            let Question { place, tier, kept, key, pace, budget, judged } = question;
-            let room = match (judged.after, kept.limit.mode) {
-                (Some(_), _) => Room::Fits,
-                (None, Mode::Enforce) => Room::Refuses,
-                (None, Mode::Shadow) => Room::WouldRefuse,
-            };
-            let level = match judged.after {
-                Some(after) if fits => {
-                    if let Some(mark) = pace.mark(Used::read(budget.value()), Used::read(after), now.calendar) {
-                        kept.counts.near(mark);
-                        self.near.note(&kept.limit.id, asker.tenant, mark);
-                    }
-                    budget.set(after);
-                    if pace.minds_the_end() {
-                        held.hold(self, *place, *tier, key.filter(|_| budget.is_own()));
-                    }
-                    judged.charged
-                }
-                Some(_) | None => {
-                    // Who shares a budget may have other numbers, so there it stays as it is.
-                    if budget.is_own() && judged.before < budget.value() {
-                        budget.set(judged.before);
-                    }
-                    judged.uncharged
-                }
-            };
-            match room {
-                Room::Refuses => drop(kept.counts.refused.fetch_add(1, Ordering::Relaxed)),
-                Room::WouldRefuse if fits => drop(kept.counts.would_refuse.fetch_add(1, Ordering::Relaxed)),
-                Room::Fits | Room::WouldRefuse => {}
-            }
-            standing.push(Level { limit: *place, tier: *tier, room, ..level });
-        }
-        standing.arrange();
-        if fits {
-            return Ok(Spent { standing, held });
-        }
-        let reason = deciding(&standing).and_then(|level| self.limit(level.limit)).map_or(Reason::Internal, reason);
-        Err(Exceeded::of(standing, reason))
     }
 
     /// A limit by its place in the list that this was made of.
@@ -279,7 +179,7 @@ impl Limits {
     }
 
     /// Which of the plans the asker's tenant has. `Some(None)`: one that nobody knows.
-    fn plan(&self, asker: &Asker<'_>) -> Option<Option<usize>> {
+    pub(crate) fn plan(&self, asker: &Asker<'_>) -> Option<Option<usize>> {
         if self.plans.is_empty() {
             return None;
         }
@@ -335,7 +235,7 @@ fn goes_on(old: &Limit, new: &Limit) -> bool {
     }
 }
 
-const fn reason(limit: &Limit) -> Reason {
+pub(crate) const fn reason(limit: &Limit) -> Reason {
     match limit.numbers {
         Numbers::Bytes { .. } => Reason::LimitBytes,
         Numbers::Concurrency(_) => Reason::LimitConcurrency,
@@ -343,16 +243,6 @@ const fn reason(limit: &Limit) -> Reason {
         Numbers::Quota { .. } => Reason::LimitQuota,
         Numbers::Rate { .. } => Reason::LimitRate,
     }
-}
-
-struct Question<'a> {
-    place: usize,
-    tier: u16,
-    kept: &'a Kept,
-    key: Option<Fingerprint>,
-    pace: &'a Pace,
-    budget: Budget<'a>,
-    judged: Judged,
 }
 
 #[cfg(test)]

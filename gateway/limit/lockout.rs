@@ -57,6 +57,12 @@ impl Tries {
         Try::Made { then: Self { until, pending: self.pending.saturating_add(1), ..self }, left: left - 1 }
     }
 
+    /// One more was made in any case: somebody else has judged it.
+    pub(crate) fn made(self, failures: &Failures, now: u32) -> Self {
+        let until = if self.until > now { self.until } else { later(now, failures.within) };
+        Self { until, pending: self.pending.saturating_add(1), ..self }
+    }
+
     /// A request that was tried is over: with an answer that says no, or with any other end.
     pub(crate) fn over(self, failures: &Failures, said_no: bool, now: u32) -> Self {
         let pending = self.pending.saturating_sub(1);

@@ -1,3 +1,4 @@
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use terms::{ByteRate, LimitId, Period, PlanId, Rate, TenantId};
@@ -13,6 +14,8 @@ pub struct Limit {
     pub key: Vec<KeyPart>,
     /// Whether it refuses, or only says what it would refuse.
     pub mode: Mode,
+    /// Where it is counted.
+    pub scope: Scope,
     /// How much there is for whoever nothing else is said about.
     pub numbers: Numbers,
     /// How much there is for tenants of these plans. Of the same kind.
@@ -29,6 +32,45 @@ pub enum Mode {
     Enforce,
     /// It is judged, charged and counted, and refuses nothing.
     Shadow,
+}
+
+/// Where a limit is counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Scope {
+    /// In this process alone.
+    #[default]
+    Gateway,
+    /// In a store, by several gateways together.
+    Store {
+        /// What becomes of requests while the store cannot be asked.
+        on_loss: OnLoss,
+        /// How many share what there is.
+        gateways: NonZeroU16,
+    },
+}
+
+/// What a limit that stands in a store does while the store cannot be asked.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum OnLoss {
+    /// It refuses, as an outage of ours.
+    Deny,
+    /// It goes by this gateway's share of what there is, and by what this gateway has spent of it.
+    #[default]
+    LocalShare,
+    /// It refuses nothing.
+    Allow,
+}
+
+impl OnLoss {
+    /// The word in files, records and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::LocalShare => "local_share",
+        }
+    }
 }
 
 /// What a limit counts, and how much of it there is. Zero is none, never unlimited.
@@ -128,6 +170,11 @@ pub enum InvalidLimit {
     /// More than one per nanosecond.
     #[error("the limit `{0}` is faster than time can be measured; at most 1000000000/s can be kept")]
     Fast(LimitId),
+    /// More than a store counts.
+    #[error(
+        "the limit `{0}` is faster than a store can count it for several gateways; at most 1000000/s can be shared"
+    )]
+    FastShared(LimitId),
     /// Numbers of a plan or a tenant that count something else.
     #[error("the limit `{0}` counts something else than its numbers for a plan or a tenant")]
     Kind(LimitId),

@@ -44,6 +44,9 @@ pub(crate) struct Volume {
     pub(crate) whole: u64,
 }
 
+/// Nanoseconds in a microsecond.
+pub(crate) const MICRO: u64 = 1_000;
+
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 impl Pace {
@@ -66,6 +69,23 @@ impl Pace {
     }
 }
 
+impl Pace {
+    /// The same in whole microseconds, in which a store counts; rounded to the strict side.
+    pub(crate) fn in_micros(self, id: &LimitId) -> Result<Self, InvalidLimit> {
+        match self {
+            Self::Rate(steady) if steady.interval.get() < MICRO => Err(InvalidLimit::FastShared(id.clone())),
+            Self::Rate(steady) => {
+                let interval = steady.interval.get().div_ceil(MICRO).saturating_mul(MICRO);
+                Steady::every(id, interval.into(), steady.burst.get()).map(Self::Rate)
+            }
+            Self::Bytes(volume) => {
+                Ok(Self::Bytes(Volume { whole: (volume.whole / MICRO).max(1).saturating_mul(MICRO), ..volume }))
+            }
+            Self::Concurrency(_) | Self::Failures(_) | Self::Nothing | Self::Quota { .. } => Ok(self),
+        }
+    }
+}
+
 impl Steady {
     fn of(id: &LimitId, rate: terms::Rate, burst: u32) -> Result<Self, InvalidLimit> {
         let count = u128::from(rate.count.get());
@@ -73,7 +93,12 @@ impl Steady {
         if rate.per.as_nanos() < count {
             return Err(fast());
         }
-        let interval = rate.per.as_nanos().div_ceil(count);
+        Self::every(id, rate.per.as_nanos().div_ceil(count), burst)
+    }
+
+    /// So many, one of which is back after so many nanoseconds.
+    fn every(id: &LimitId, interval: u128, burst: u32) -> Result<Self, InvalidLimit> {
+        let fast = || InvalidLimit::Fast(id.clone());
         // INVARIANT: a whole budget fits into 366 days, so no sum of times overflows 64 bits.
         if interval * u128::from(burst) > LONGEST.as_nanos() {
             return Err(InvalidLimit::Long(id.clone()));

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use terms::Reason;
 
-use crate::MAX_LEVELS;
 use crate::judge::NEVER;
+use crate::{MAX_LEVELS, OnLoss};
 
 /// Where one asker stands in one limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Level {
     pub(crate) tier: u16,
     /// What it says of the request.
     pub room: Room,
+    /// Who says so.
+    pub(crate) source: Source,
     /// How much more fits now.
     pub remaining: u64,
     /// How long until all of it is there again.
@@ -35,11 +37,23 @@ pub enum Room {
     WouldRefuse,
 }
 
+/// Who has judged a level.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Source {
+    /// Whoever is to.
+    #[default]
+    Itself,
+    /// This gateway, in place of a store that could not be asked: clients are not told of that, since it is not what the limit
+    /// promises.
+    InPlace,
+}
+
 /// Where the asker stands in every limit of the route. After a request that was let through: with it charged.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Standing {
     levels: [Level; MAX_LEVELS],
     count: usize,
+    lost: Option<OnLoss>,
 }
 
 /// The request does not fit into at least one limit. Nothing was charged anywhere.
@@ -52,7 +66,7 @@ pub struct Exceeded {
 
 impl Level {
     pub(crate) const fn new(remaining: u64, reset: Duration, next: Duration) -> Self {
-        Self { limit: 0, tier: 0, room: Room::Fits, remaining, reset, next }
+        Self { limit: 0, tier: 0, room: Room::Fits, source: Source::Itself, remaining, reset, next }
     }
 }
 
@@ -74,6 +88,16 @@ impl Standing {
         self.levels.get(..self.count).unwrap_or_default()
     }
 
+    pub(crate) fn lose(&mut self, lost: OnLoss) {
+        self.lost = self.lost.max(Some(lost));
+    }
+
+    /// What was done for want of the store in which limits stand: of several things the laxest.
+    #[must_use]
+    pub const fn lost(&self) -> Option<OnLoss> {
+        self.lost
+    }
+
     /// The levels that have no room and refuse nothing.
     pub fn would_refuse(&self) -> impl Iterator<Item = &Level> {
         self.levels().iter().filter(|level| level.room == Room::WouldRefuse)
@@ -83,6 +107,12 @@ impl Standing {
 impl Exceeded {
     pub(crate) fn of(standing: Standing, reason: Reason) -> Self {
         Self { standing: Box::new(standing), reason }
+    }
+
+    /// The same, judged without the store.
+    pub(crate) fn without_store(mut self, lost: OnLoss) -> Self {
+        self.standing.lose(lost);
+        self
     }
 
     /// A route names a limit that is not there: a fault of ours, not of the asker.

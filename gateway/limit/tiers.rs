@@ -4,7 +4,7 @@ use terms::{PlanId, TenantId};
 
 use crate::fields::policy_item;
 use crate::pace::Pace;
-use crate::{InvalidLimit, Limit, Numbers};
+use crate::{InvalidLimit, Limit, Numbers, Scope};
 
 /// The numbers of one limit: its own, those of plans, and those of single tenants.
 #[derive(Debug)]
@@ -19,7 +19,10 @@ pub(crate) struct Tiers {
 
 #[derive(Debug)]
 struct Tier {
+    /// What is judged by in process: of a limit in a store, this gateway's share.
     pace: Pace,
+    /// What the store judges by.
+    shared: Option<Pace>,
     policy_item: String,
     /// How much there is in its window, as older fields tell it.
     whole: u64,
@@ -62,8 +65,14 @@ impl Tiers {
             return Err(InvalidLimit::Kind(limit.id.clone()));
         }
         let tier = u16::try_from(self.all.len()).map_err(|_| InvalidLimit::Many(limit.id.clone()))?;
-        let pace = Pace::of(&limit.id, numbers)?;
-        self.all.push(Tier { pace, policy_item: policy_item(limit, numbers), whole: whole(numbers) });
+        let (pace, shared) = match limit.scope {
+            Scope::Gateway => (Pace::of(&limit.id, numbers)?, None),
+            Scope::Store { gateways, .. } => {
+                let share = Pace::of(&limit.id, &numbers.share(gateways))?;
+                (share, Some(Pace::of(&limit.id, numbers)?.in_micros(&limit.id)?))
+            }
+        };
+        self.all.push(Tier { pace, shared, policy_item: policy_item(limit, numbers), whole: whole(numbers) });
         Ok(tier)
     }
 
@@ -83,6 +92,11 @@ impl Tiers {
 
     pub(crate) fn pace(&self, tier: u16) -> Option<&Pace> {
         self.all.get(usize::from(tier)).map(|tier| &tier.pace)
+    }
+
+    /// What a store judges by, if it is asked.
+    pub(crate) fn shared(&self, tier: u16) -> Option<&Pace> {
+        self.all.get(usize::from(tier)).and_then(|tier| tier.shared.as_ref())
     }
 
     pub(crate) fn whole(&self, tier: u16) -> Option<u64> {

@@ -112,7 +112,7 @@ fn build(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> Optio
         own_roles,
         permissions,
         sources: limits.sources().to_vec(),
-        limits: limits.into_values(),
+        limits: limits.into_values(&arrival),
         plans,
         weights,
         arrival: arrival.into_iter().map(|(place, _)| place).collect(),

@@ -9,7 +9,7 @@ use crate::condition::{Condition, OnRoute};
 use crate::decide::Decision;
 use crate::destination::Destination;
 use crate::judge::{Assurance, Question, ShownKey, Verdict};
-use crate::limit::{Amount, LimitMode};
+use crate::limit::{Amount, LimitMode, LimitScope};
 use crate::policy::Policy;
 use crate::role::{Clause, Of, Role};
 use crate::route::{Access, Route};
@@ -150,7 +150,11 @@ impl Policy {
                 LimitMode::Enforce => "",
                 LimitMode::Shadow => ", which only looks",
             };
-            let text = format!("limit `{}` has {amount}{cost}{mode}", rule.id);
+            let scope = match rule.scope {
+                LimitScope::Gateway => "",
+                LimitScope::Shared(_) => ", for all gateways together",
+            };
+            let text = format!("limit `{}` has {amount}{cost}{mode}{scope}", rule.id);
             steps.push(step(Stage::Limit, Outcome::Silent, text, Some(&rule.place)));
         }
     }

@@ -28,7 +28,7 @@ pub(crate) use echo::EchoEntry;
 pub(crate) use fields::FieldsEntry;
 pub(crate) use glass::{BreakGlassEntry, JustificationEntry};
 pub(crate) use grant::GrantEntry;
-pub(crate) use limit::{AmountEntry, LimitEntry, PeriodWord, PlanEntry};
+pub(crate) use limit::{AmountEntry, LimitEntry, PeriodWord, PlanEntry, ScopeWord};
 pub(crate) use matrix::{MatrixEntry, WhoEntry};
 pub(crate) use owner::OwnerEntry;
 pub(crate) use route::{

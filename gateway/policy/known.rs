@@ -20,6 +20,8 @@ pub struct Known {
     pub directory: DirectoryAt,
     /// Where it is written which tenants there are.
     pub tenants: TenantsAt,
+    /// Who counts what limits are about.
+    pub counting: Counting,
     /// Backends, and what routes have to know of each.
     pub upstreams: KnownNames<UpstreamId, KnownUpstream>,
     /// How long records are kept: the classes besides the default one.
@@ -94,11 +96,20 @@ pub enum TenantsAt {
     Files,
 }
 
+/// Who counts what limits are about.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Counting {
+    /// This gateway alone.
+    #[default]
+    Alone,
+    /// Several gateways, together in a store.
+    Together,
+}
+
 impl Known {
     /// Whether every name is known with what stands behind it. Only then policies can be used.
     pub(crate) fn is_whole(&self) -> bool {
-        let Self { issuers, authorities, upstreams, claims, directory: _, tenants: _, classes, classes_of_plans: _ } =
-            self;
+        let Self { issuers, authorities, upstreams, claims, classes, .. } = self;
         issuers.is_whole() && authorities.is_whole() && upstreams.is_whole() && claims.is_whole() && classes.is_whole()
     }
 

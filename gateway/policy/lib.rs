@@ -84,8 +84,8 @@ pub use explain::{Explanation, Outcome, Stage, Step};
 pub use fields::{FieldRules, InvalidField, request_field, response_field};
 pub use glass::{Headers, Justification, Unjustified, Unreadable};
 pub use judge::{Asked, Asker, Assurance, InvalidQuestion, Question, ShownKey};
-pub use known::{ClaimForm, DirectoryAt, Known, KnownClaim, KnownNames, KnownUpstream, Requests, TenantsAt};
-pub use limit::{Amount, KeyPart, KeySource, LimitMode, LimitRule};
+pub use known::{ClaimForm, Counting, DirectoryAt, Known, KnownClaim, KnownNames, KnownUpstream, Requests, TenantsAt};
+pub use limit::{Amount, KeyPart, KeySource, LimitMode, LimitRule, LimitScope, OnStoreLoss};
 pub use policy::Policy;
 pub use replay::{Recorded, Replay, Replayed};
 pub use route::{

@@ -15,6 +15,8 @@ pub struct LimitRule {
     pub key: Vec<KeyPart>,
     /// Whether it refuses.
     pub mode: LimitMode,
+    /// Where it is counted.
+    pub scope: LimitScope,
     /// How much there is for whoever nothing else is said about.
     pub amount: Amount,
     /// How much there is for tenants of these plans. Of the same kind.
@@ -34,6 +36,41 @@ pub enum LimitMode {
     Enforce,
     /// It is judged and counted, its record says what it would have refused, and it refuses nothing.
     Shadow,
+}
+
+/// Where a limit is counted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LimitScope {
+    /// In each gateway by itself.
+    #[default]
+    Gateway,
+    /// By all gateways together, in the store that cloister.yaml names.
+    Shared(OnStoreLoss),
+}
+
+/// What a limit that gateways share does while its store cannot be asked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStoreLoss {
+    /// It refuses nothing.
+    Allow,
+    /// It refuses with 503.
+    Deny,
+    /// Each gateway gives its share of what there is.
+    #[default]
+    LocalShare,
+}
+
+impl OnStoreLoss {
+    /// The word in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::LocalShare => "local_share",
+        }
+    }
 }
 
 /// What a limit counts, and how much of it there is. Zero is none, never unlimited.

@@ -140,7 +140,7 @@ impl Reply {
         });
         let kind = match (exceeded.map(|(exceeded, _)| exceeded.reason()), answer.code) {
             (None, "overloaded") => "#temporary-reduced-capacity",
-            (None, _) | (Some(Reason::Internal), _) => "",
+            (None, _) | (Some(Reason::Internal | Reason::LimitUnavailable), _) => "",
             (Some(Reason::LimitLockout), _) => "#abnormal-usage-detected",
             (Some(_), _) => "#quota-exceeded",
         };

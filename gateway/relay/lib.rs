@@ -6,7 +6,7 @@
 //! *What it must never do:* hold up a request, or the gateway that something was told to. Without Redis each gateway knows
 //! what it was told itself, says in `/readyz` that it hears of no other, and catches up when it does.
 //!
-//! *Who gives it what:* `cli` the address ([`Server`]) and the store, whose outbox it empties and whose inbox it fills; it
+//! *Who gives it what:* `cli` the address ([`hub::Server`]) and the store, whose outbox it empties and whose inbox it fills; it
 //! polls [`Relay::run`].
 //!
 //! *How to add something that travels:* a kind of [`store::Change`], its fields in `message.rs`, and a line in `tests.rs`.
@@ -14,9 +14,7 @@
 
 mod message;
 mod relay;
-mod server;
 #[cfg(test)]
 mod tests;
 
 pub use relay::{Hearing, Relay, RelayError};
-pub use server::{Access, InvalidServer, Login, Plaintext, Server};

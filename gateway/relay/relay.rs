@@ -3,14 +3,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use hub::{Connection, Server};
 use redis::streams::StreamReadReply;
 use redis::{RedisError, Value};
 use store::{Change, Store, StoreError};
 use terms::Clock;
 use tokio::task::spawn_blocking;
 
-use crate::Server;
 use crate::message::Message;
 
 /// How long one question to Redis waits for something new, and so how late what is said here may go out.
@@ -134,7 +133,7 @@ impl Relay {
 
     /// From where on to listen. Where something may be missing, because this gateway is new, was away too long, or Redis has
     /// lost what it had, everybody tells all again.
-    async fn join(&self, connection: &mut MultiplexedConnection) -> Result<String, RelayError> {
+    async fn join(&self, connection: &mut Connection) -> Result<String, RelayError> {
         let stream = self.server.key("revocations");
         let known = self.with(Store::cursor).await?;
         let oldest = bound(connection, "XRANGE", &stream, ["-", "+"]).await?;
@@ -156,7 +155,7 @@ impl Relay {
     }
 
     /// Says what was done here.
-    async fn send(&self, connection: &mut MultiplexedConnection) -> Result<(), RelayError> {
+    async fn send(&self, connection: &mut Connection) -> Result<(), RelayError> {
         loop {
             let all = self.with(|store| store.outbox(BATCH)).await?;
             let Some(last) = all.last().cloned() else { return Ok(()) };
@@ -168,7 +167,7 @@ impl Relay {
         }
     }
 
-    async fn add(&self, connection: &mut MultiplexedConnection, message: &Message) -> Result<(), RelayError> {
+    async fn add(&self, connection: &mut Connection, message: &Message) -> Result<(), RelayError> {
         let mut command = redis::cmd("XADD");
         command.arg(self.server.key("revocations")).arg("MAXLEN").arg("~").arg(KEPT).arg("*");
         for (name, text) in message.fields() {
@@ -179,7 +178,7 @@ impl Relay {
     }
 
     /// Takes over what was said behind the cursor, and gives the next one.
-    async fn hear(&self, connection: &mut MultiplexedConnection, cursor: String) -> Result<String, RelayError> {
+    async fn hear(&self, connection: &mut Connection, cursor: String) -> Result<String, RelayError> {
         let mut command = redis::cmd("XREAD");
         let wait = u64::try_from(WAIT.as_millis()).unwrap_or(u64::MAX);
         command.arg("COUNT").arg(BATCH).arg("BLOCK").arg(wait);
@@ -222,7 +221,7 @@ impl Relay {
 
 /// The first entry in this direction.
 async fn bound(
-    connection: &mut MultiplexedConnection,
+    connection: &mut Connection,
     command: &str,
     stream: &str,
     range: [&str; 2],

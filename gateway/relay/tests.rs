@@ -5,12 +5,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hub::{Access, Login, Place, Plaintext, Server};
 use store::{Revocation, Store};
 use tenancy::Revoked;
 use terms::{Author, SystemClock};
 use tokio::task::JoinHandle;
 
-use crate::{Access, Login, Plaintext, Relay, Server};
+use crate::Relay;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -81,7 +82,8 @@ impl Redis {
 
     fn server_for(&self, user: Option<&str>, password: Option<&str>) -> Server {
         let url = format!("redis://127.0.0.1:{}", self.port);
-        let access = Access { url: &url, user, password, ca: None, plaintext: Plaintext::Refused };
+        let access =
+            Access { at: Place::One(&url), user, password, ca: None, identity: None, plaintext: Plaintext::Refused };
         Server::new(Login::new(access).unwrap(), "test")
     }
 }
@@ -263,7 +265,7 @@ async fn over_tls_only_the_redis_that_the_authority_knows_is_believed() {
     let url = format!("rediss://localhost:{port}");
     let server = |ca: String| {
         let (user, password, ca) = (None, None, Some(ca.into_bytes()));
-        let access = Access { url: &url, user, password, ca, plaintext: Plaintext::Refused };
+        let access = Access { at: Place::One(&url), user, password, ca, identity: None, plaintext: Plaintext::Refused };
         Server::new(Login::new(access).unwrap(), "test")
     };
     let deadline = Instant::now() + PATIENCE;

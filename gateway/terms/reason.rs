@@ -150,6 +150,8 @@ reasons! {
     LimitRate = "limit.rate",
     /// More at once than the tenant's share, by its weight, while others wanted theirs.
     LimitShare = "limit.share",
+    /// A limit that several gateways share could not be asked, and refuses what it cannot judge.
+    LimitUnavailable = "limit.unavailable",
     /// A deny rule speaks against it, or nothing grants it.
     PolicyDenied = "policy.denied",
     /// A rule could not be evaluated.

@@ -47,6 +47,22 @@ impl Redis {
         format!("redis: {{ url: \"redis://127.0.0.1:{}\"{more} }}\n", self.port)
     }
 
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        let sent =
+            Command::new("/bin/kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Says something to it, as somebody who has this password, and gives its answer.
     pub fn say(&self, password: Option<&str>, words: &[&str]) -> String {
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap();

@@ -57,6 +57,7 @@ mod revocations;
 mod secrets;
 mod services;
 mod shadow;
+mod shared_limits;
 mod shedding;
 mod sinks;
 mod soak;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use terms::{Reason, RequestId, RoleName};
 
 use super::*;
-use crate::{Decision, Digest, Echo, End, LogKey, Protocol, Row};
+use crate::{Decision, Digest, Echo, End, LogKey, Protocol, Row, WithoutStore};
 
 #[test]
 fn the_longest_record_fits_a_slot() {
@@ -31,6 +31,7 @@ fn the_longest_record_fits_a_slot() {
         protocol: Some(Protocol::Http11),
         route: Some(&route),
         limit: Some(&limit),
+        limit_store: Some(WithoutStore::LocalShare),
         rule: Some(&wide),
         policy: Some(Digest::from([0xff; 32])),
         upstream: Some(&upstream),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use audit::{COMMIT_BOUNDS_MICROS, Journal, Stats};
-use prometheus::proto::{Bucket, Histogram, Metric, MetricFamily, MetricType};
+use prometheus::proto::{MetricFamily, MetricType};
 
-use super::{counter, family, float, gauge, label, named};
+use super::{counter, family, float, gauge, histogram, label};
 use crate::publishing::Counts;
 use crate::reckoning::Reckoning;
 use crate::{cosigning, delivering, indexing, retaining, scrubbing};
@@ -58,17 +58,11 @@ fn of_journal(stats: &Stats) -> Vec<MetricFamily> {
     let mut cumulative = 0;
     let buckets = bounds.zip(stats.commit_buckets).map(|(bound, count)| {
         cumulative += count;
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(bound);
-        bucket.set_cumulative_count(cumulative);
-        bucket
+        (bound, cumulative)
     });
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(buckets.collect());
-    histogram.set_sample_count(stats.commits);
-    histogram.set_sample_sum(stats.commit_time.as_secs_f64());
-    let mut metric = Metric::default();
-    metric.set_histogram(histogram);
+    let took = stats.commit_time.as_secs_f64();
+    let commits =
+        histogram("cloister_journal_commit_seconds", "Time to bring a batch to disk", buckets, stats.commits, took);
     vec![
         counter("cloister_journal_records_total", "Final records accepted", stats.finals),
         counter(
@@ -85,7 +79,7 @@ fn of_journal(stats: &Stats) -> Vec<MetricFamily> {
         gauge("cloister_journal_pending_bytes", "Bytes that wait for the disk", stats.pending_bytes),
         counter("cloister_journal_failures_total", "Times that the log could not be written", stats.failures),
         gauge("cloister_journal_up", "Whether requests can be recorded", u64::from(stats.healthy)),
-        named("cloister_journal_commit_seconds", "Time to bring a batch to disk", MetricType::HISTOGRAM, vec![metric]),
+        commits,
     ]
 }
 

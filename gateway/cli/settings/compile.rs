@@ -118,7 +118,7 @@ impl Compiler<'_> {
         let authorities: Vec<_> = authorities.into_iter().map(|(_, settings)| settings).collect();
         let admin_token = admin.token.as_ref().map(|token| self.admin_token(token));
         let admin = admin.bind.as_ref().map_or(Some(SocketAddr::from(([127, 0, 0, 1], 9901))), |bind| self.parse(bind));
-        let redis = redis.as_ref().map(|redis| self.redis(redis));
+        let redis = redis.map(|redis| self.redis(redis));
         let users = directory::users(&issuers);
         let directory = directory.map(|directory| self.directory(directory, &users));
         let clients = self.clients(clients);

@@ -41,7 +41,7 @@ pub(crate) use issuer::{Authentication, Discovery, Introspection, Issuer, Jwks, 
 pub(crate) use keys::SigningKeys;
 pub(crate) use policies::Policies;
 pub(crate) use privacy::{PersonalField, Privacy, VaultInPostgresql};
-pub(crate) use redis::Redis;
+pub(crate) use redis::{Redis, Sentinels, SharedLimits};
 pub(crate) use response::{
     ContentTypeOptions, FrameOptions, GuardedCache, Hsts, RateLimitFields, ReferrerPolicy, Response,
 };

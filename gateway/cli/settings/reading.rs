@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use certificate::AuthoritySettings;
 use ingress::{CertificateFiles, Shown};
-use policy::{ClaimForm, DirectoryAt, Known, KnownClaim, KnownNames, KnownUpstream, Requests, TenantsAt, Upgrade};
+use policy::{
+    ClaimForm, Counting, DirectoryAt, Known, KnownClaim, KnownNames, KnownUpstream, Requests, TenantsAt, Upgrade,
+};
 use secrets::Environment;
 use tenancy::{MembershipSource, OpaqueTokens, Voucher};
 use terms::{ClassName, Findings, Place, PlanId, RetentionClass};
@@ -90,6 +92,7 @@ impl Reading {
             claims: KnownNames::unread(),
             directory: DirectoryAt::Files,
             tenants: TenantsAt::Files,
+            counting: Counting::Alone,
             classes: KnownNames::unread(),
             classes_of_plans: BTreeMap::new(),
         };
@@ -148,6 +151,8 @@ fn known(written: &File, findings: &Findings) -> Known {
         Arc::new(tenants.collect())
     });
     let directory = if written.directory.is_some() { DirectoryAt::Database } else { DirectoryAt::Files };
+    let together = written.redis.as_ref().is_some_and(|redis| redis.limits.is_some());
+    let counting = if together { Counting::Together } else { Counting::Alone };
     let has_tenants = written.directory.as_ref().is_some_and(|it| it.postgresql.tenants.is_some());
     let tenants = if has_tenants { TenantsAt::Database } else { TenantsAt::Files };
     // Their places are those in the list, of which none is missing in settings that are used.
@@ -170,7 +175,7 @@ fn known(written: &File, findings: &Findings) -> Known {
         }
     }
     let (classes, classes_of_plans) = classes(written, findings);
-    Known { issuers, authorities, upstreams, claims, directory, tenants, classes, classes_of_plans }
+    Known { issuers, authorities, upstreams, claims, directory, tenants, counting, classes, classes_of_plans }
 }
 
 /// The retention classes, by their place in the settings, and those of plans.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use terms::{IssuerId, RouteId, Subject, TenantId};
 
 use super::*;
-use crate::KeyPart;
+use crate::{Exceeded, KeyPart, Scope};
 
 mod kinds;
 mod mixed;
@@ -25,6 +25,7 @@ fn of(id: &str, numbers: Numbers, key: &[KeyPart]) -> Limit {
         id: id.parse().unwrap(),
         key: key.to_vec(),
         mode: Mode::Enforce,
+        scope: Scope::Gateway,
         numbers,
         plans: Vec::new(),
         tenants: Vec::new(),

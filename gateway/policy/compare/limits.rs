@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::{Change, Turn};
-use crate::limit::{KeyPart, LimitMode, LimitRule};
+use crate::limit::{KeyPart, LimitMode, LimitRule, LimitScope};
 use crate::policy::Policy;
 
 pub(super) fn compare(old: &Policy, new: &Policy, changes: &mut BTreeSet<Change>) {
@@ -30,7 +30,16 @@ pub(super) fn compare(old: &Policy, new: &Policy, changes: &mut BTreeSet<Change>
 fn settings(rule: &LimitRule) -> BTreeMap<String, String> {
     let key: Vec<String> = rule.key.iter().map(part).collect();
     let mode = if rule.mode == LimitMode::Shadow { "shadow" } else { "enforce" };
-    let all = [("key", key.join(", ")), ("mode", mode.to_owned()), ("of everybody", rule.amount.to_string())];
+    let scope = match rule.scope {
+        LimitScope::Gateway => "each gateway".to_owned(),
+        LimitScope::Shared(on_loss) => format!("all gateways, {} without the store", on_loss.as_str()),
+    };
+    let all = [
+        ("key", key.join(", ")),
+        ("mode", mode.to_owned()),
+        ("counted by", scope),
+        ("of everybody", rule.amount.to_string()),
+    ];
     let plans = rule.plans.iter().map(|(plan, amount)| (format!("of plan {plan}"), amount.to_string()));
     let tenants = rule.tenants.iter().map(|(tenant, amount)| (format!("of tenant {tenant}"), amount.to_string()));
     all.into_iter().map(|(what, text)| (what.to_owned(), text)).chain(plans).chain(tenants).collect()

@@ -1,5 +1,6 @@
 mod amount;
 mod plans;
+mod scope;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::names::{Names, parse, shown};
 use crate::Known;
 use crate::file::PlanEntry;
 use crate::known::{ClaimForm, KnownClaim, Standing};
-use crate::limit::{Amount, KeyPart, KeySource, LimitRule};
+use crate::limit::{Amount, KeyPart, KeySource, LimitRule, LimitScope};
 use crate::route::Route;
 use amount::Reader;
 
@@ -26,6 +27,8 @@ pub(super) struct Limits {
     names: Names<usize>,
     rules: Vec<LimitRule>,
     sources: Vec<KeySource>,
+    /// Those that say of themselves that gateways share them.
+    asked_for: BTreeSet<usize>,
 }
 
 impl Limits {
@@ -57,14 +60,21 @@ impl Limits {
         })
     }
 
-    pub(super) fn into_values(self) -> Vec<LimitRule> {
+    /// All of them. Those that count on arrival do so in each gateway: what is thrown away there must cost nothing.
+    pub(super) fn into_values(mut self, arrival: &[(usize, Place)]) -> Vec<LimitRule> {
+        for (place, _) in arrival {
+            if let Some(rule) = self.rules.get_mut(*place) {
+                rule.scope = LimitScope::Gateway;
+            }
+        }
         self.rules
     }
 }
 
 /// Every limit, with what plans and tenants have of it; and every plan.
 pub(super) fn read(files: &[Written<'_>], known: &Known, findings: &mut Findings) -> (Limits, Plans) {
-    let mut limits = Limits { names: Names::of("limit"), rules: Vec::new(), sources: Vec::new() };
+    let mut limits =
+        Limits { names: Names::of("limit"), rules: Vec::new(), sources: Vec::new(), asked_for: BTreeSet::new() };
     for Written { file, entries, .. } in files {
         for limit in &entries.limits {
             let place = limit.name.spot.place(file);
@@ -79,9 +89,13 @@ pub(super) fn read(files: &[Written<'_>], known: &Known, findings: &mut Findings
             let amount = Reader { file }.limit(&limit.name, entry, findings);
             let key = read_key(file, &entry.key, known, &mut limits.sources, findings);
             let mode = entry.mode.as_ref().and_then(|mode| mode.0).unwrap_or_default();
+            let scope = scope::read(file, entry, known.counting, findings);
             if let (Some(id), Some(amount)) = (id, amount) {
                 let (plans, tenants) = (Vec::new(), Vec::new());
-                limits.rules.push(LimitRule { id, key, mode, amount, plans, tenants, place });
+                if scope::is_asked_for(entry) {
+                    limits.asked_for.insert(next);
+                }
+                limits.rules.push(LimitRule { id, key, mode, scope, amount, plans, tenants, place });
             }
         }
     }
@@ -213,6 +227,12 @@ pub(super) fn read_arrival(files: &[Written<'_>], limits: &Limits, findings: &mu
             }
             if rule.is_some_and(|rule| !matches!(rule.amount, Amount::Rate { .. })) {
                 refuse("on arrival requests are counted, and not how they end", "use a limit with a `rate`");
+            }
+            if limits.asked_for.contains(&index) {
+                refuse(
+                    "on arrival each gateway counts for itself, so that what is thrown away costs nothing",
+                    "take `scope` and `on_store_loss` away from the limit",
+                );
             }
             if arrival.iter().any(|(known, _)| *known == index) {
                 refuse("this limit stands here twice", "take one of them away");

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use terms::Weight;
 use yaml::{At, Pairs, Tried};
 
-use crate::limit::LimitMode;
+use crate::limit::{LimitMode, OnStoreLoss};
 
 /// A limit: how much of what, for each key. One of `rate`, `quota`, `concurrency`, `bytes` and `failures` says
 /// what it counts.
@@ -46,6 +46,21 @@ pub(crate) struct LimitEntry {
     pub(crate) key: At<Vec<At<String>>>,
     /// `shadow`: it refuses nothing, and says what it would have refused. `enforce` if it is left out.
     pub(crate) mode: Option<Tried<LimitMode>>,
+    /// `gateway`: each gateway counts for itself. `shared` if it is left out and cloister.yaml says that gateways share limits
+    /// (`redis.limits`): then all of them count together.
+    pub(crate) scope: Option<At<Tried<ScopeWord>>>,
+    /// What becomes of requests while the store cannot be asked in which gateways share limits. `local_share` if it is left out.
+    pub(crate) on_store_loss: Option<At<Tried<OnStoreLoss>>>,
+}
+
+/// Who counts.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ScopeWord {
+    /// Each gateway by itself.
+    Gateway,
+    /// All of them together.
+    Shared,
 }
 
 /// A stretch of the calendar.

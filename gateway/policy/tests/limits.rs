@@ -1,5 +1,5 @@
 use super::{compiled, known, refused};
-use crate::{Amount, KeyPart, Known, Source, compile};
+use crate::{Amount, Counting, KeyPart, Known, LimitScope, OnStoreLoss, Source, compile};
 
 /// A file with these limits, and a route that has the first two.
 fn file(limits: &str, route: &str) -> String {
@@ -208,4 +208,49 @@ fn a_route_has_as_many_limits_as_can_be_judged_at_once() {
     compiled(&file(&limits.join("\n"), &format!("limits: [{}]", names(8))));
     let findings = refused(&file(&limits.join("\n"), &format!("limits: [{}]", names(9))));
     assert!(findings.contains("a route has at most 8 limits"), "{findings}");
+}
+
+#[test]
+fn where_gateways_count_together_a_limit_says_what_it_does_alone() {
+    let together = Known { counting: Counting::Together, ..known() };
+    let text = file(
+        "  a: { rate: 10/s, burst: 5, key: [tenant] }\n  b: { rate: 10/s, burst: 5, key: [tenant], on_store_loss: deny }\n  \
+         c: { rate: 10/s, burst: 5, key: [tenant], scope: gateway }\n  d: { rate: 10/s, burst: 5, key: [client_ip] }",
+        "limits: [a, b, c]\narrival: [d]",
+    );
+    let scopes = |known: &Known, text: &str| {
+        let policy = compile(&[Source { path: "p.yaml", text }], known).unwrap().policy;
+        policy.limits().iter().map(|limit| limit.scope).collect::<Vec<_>>()
+    };
+    let shared = LimitScope::Shared(OnStoreLoss::LocalShare);
+    let deny = LimitScope::Shared(OnStoreLoss::Deny);
+    assert_eq!(scopes(&together, &text), [shared, deny, LimitScope::Gateway, LimitScope::Gateway]);
+    let alone = text.replace(", on_store_loss: deny", "");
+    assert_eq!(scopes(&known(), &alone), [LimitScope::Gateway; 4], "one gateway needs no word about it");
+}
+
+#[test]
+fn what_cannot_be_in_force_without_a_store_is_said_at_its_place() {
+    let limits = "  a: { rate: 10/s, burst: 5, key: [tenant], on_store_loss: deny }\n  \
+                  b: { rate: 10/s, burst: 5, key: [tenant], scope: shared }\n  \
+                  c: { rate: 10/s, burst: 5, key: [tenant], scope: gateway, on_store_loss: allow }\n  \
+                  d: { rate: 10/s, burst: 5, key: [client_ip], scope: shared }";
+    let text = file(limits, "limits: [a, b, c]\narrival: [d]");
+    let found = |known: &Known| {
+        let findings = compile(&[Source { path: "p.yaml", text: &text }], known).unwrap_err();
+        findings.iter().map(|finding| (finding.place.line, finding.message.clone())).collect::<Vec<_>>()
+    };
+    let no_store = "no store is named in which gateways share limits".to_owned();
+    let by_itself = "a limit that each gateway counts for itself stands in no store".to_owned();
+    let on_arrival = "on arrival each gateway counts for itself, so that what is thrown away costs nothing".to_owned();
+    for (counting, expected) in [
+        (Counting::Alone, vec![(2, no_store.clone()), (3, no_store.clone()), (4, by_itself.clone()), (5, no_store)]),
+        (Counting::Together, vec![(4, by_itself)]),
+    ] {
+        let mut found = found(&Known { counting, ..known() });
+        found.sort();
+        let arrival = found.iter().position(|(_, message)| *message == on_arrival).map(|place| found.remove(place));
+        assert!(arrival.is_some(), "{found:?}");
+        assert_eq!(found, expected);
+    }
 }

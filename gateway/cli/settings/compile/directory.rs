@@ -193,7 +193,7 @@ impl Compiler<'_> {
         let Some(written) = written else { return default };
         let Span(span) = written.value;
         if span < shortest || span > longest {
-            let message = format!("from {}ms to {}s", shortest.as_millis(), longest.as_secs());
+            let message = format!("from {} to {}", Span(shortest), Span(longest));
             self.error(&written, message, "leave it out for the default");
         }
         span

@@ -20,8 +20,22 @@ const KINDS: &str = "write one of `rate` (with `burst`), `quota` (with `per`), `
 
 impl Reader<'_> {
     pub(super) fn limit(&self, name: &At<String>, entry: &LimitEntry, findings: &mut Findings) -> Option<Amount> {
-        let LimitEntry { rate, burst, quota, per, concurrency, bytes, failures, of, within, lock, key: _, mode: _ } =
-            entry;
+        let LimitEntry {
+            rate,
+            burst,
+            quota,
+            per,
+            concurrency,
+            bytes,
+            failures,
+            of,
+            within,
+            lock,
+            key: _,
+            mode: _,
+            scope: _,
+            on_store_loss: _,
+        } = entry;
         let plain = AmountWritten {
             rate: rate.as_ref(),
             burst: burst.as_ref(),
