@@ -1,7 +1,8 @@
 //! What the parts on a request's way cost: one file for each budget of the design, which it names.
 //!
 //! `cargo bench` runs all of them in about two minutes, `cargo bench -- token` those with `token` in their name. What a
-//! request costs as a whole, beside other proxies, is what `benches/compare` measures.
+//! request costs as a whole, beside other proxies, is what `benches/compare` measures; what one tenant feels of another,
+//! `benches/neighbour`.
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up has nothing to measure")]
 
 mod admit;
