@@ -1,9 +1,10 @@
 //! What people may do beyond their roles when they must and say why.
 
+use proptest::prelude::*;
 use terms::Reason;
 
 use super::{compiled, refused};
-use crate::{Asker, Assurance, Policy, Question, ShownKey, Turn};
+use crate::{Asker, Assurance, Caller, Decision, Denial, Facts, Policy, Proof, Question, ShownKey, Turn};
 
 const TEXT: &str = r#"
 tenants: { clinic: { status: active }, other: { status: active } }
@@ -212,5 +213,86 @@ fn conditions_read_the_fields_that_they_name_in_either_case() {
         let said =
             refused(&TEXT.replace("request.params.id != \"sealed\"", &format!("request.headers[\"{name}\"] != \"\"")));
         assert!(said.contains(expected), "{name}: {said}");
+    }
+}
+
+/// Who asks, with a token.
+fn decided(policy: &Policy, justified: bool) -> &'static str {
+    let (issuer, subject) = ("dev".parse().unwrap(), "ada".parse().unwrap());
+    let caller = Caller {
+        issuer: &issuer,
+        subject: &subject,
+        by: Proof::Token,
+        acr: None,
+        amr: &[],
+        age: None,
+        scopes: Some(""),
+        claimed: &[],
+    };
+    let roles = ["one", "two"].map(|role| role.parse().unwrap());
+    let sent: Vec<(String, String)> =
+        justified.then(|| ("x-why".to_owned(), "because it must be".to_owned())).into_iter().collect();
+    let facts = Facts { caller: Some(caller), headers: Some(&sent), ..Facts::new("GET", &roles) };
+    match policy.decide(&policy.routes()[0], &facts) {
+        Decision::Allow { .. } => "allow",
+        Decision::BreakGlass { .. } => "glass",
+        Decision::Deny(Denial::Unjustified { .. }) => "unjustified",
+        Decision::Deny(_) => "deny",
+    }
+}
+
+/// Grants of one kind, as they are written: of this permission or another, always, on a condition that holds, that does not, or
+/// that has a fault.
+fn clauses() -> impl Strategy<Value = String> {
+    let clause = prop::sample::select(vec![
+        "\"p:a\"",
+        "\"p:*\"",
+        "\"p:b\"",
+        "{ permission: \"p:a\", when: \"true\" }",
+        "{ permission: \"p:a\", when: \"false\" }",
+        "{ permission: \"p:a\", when: \"tenant.plan == 'gold'\" }",
+    ]);
+    prop::collection::vec(clause, 0..3).prop_map(|clauses| clauses.join(", "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// What may be justified is added to what roles grant, and to nothing else.
+    #[test]
+    fn broken_glass_opens_what_was_merely_not_granted_and_never_more_than_without_a_deny(
+        allow in [clauses(), clauses()],
+        deny in [clauses(), clauses()],
+        glass in [clauses(), clauses()],
+        more in clauses(),
+        justified in any::<bool>(),
+    ) {
+        let compile = |deny: [&str; 2], glass: [&str; 2]| {
+            let role = |at: usize| format!(
+                "{{ allow: [{}], deny: [{}], break_glass: {{ allow: [{}], justification: {{ header: X-Why, min_length: 5 }} }} }}",
+                allow[at], deny[at], glass[at],
+            );
+            let text = format!(
+                "roles:\n  one: {}\n  two: {}\nroutes:\n  - {{ id: r, match: {{ host: \"*\", path: /r }}, upstream: orders, \
+                 auth: {{ issuers: [dev], tenant_from: [token] }}, allow: {{ GET: \"p:a\", PUT: \"p:b\" }} }}\n",
+                role(0), role(1),
+            );
+            compiled(&text).policy
+        };
+        let policy = compile([&deny[0], &deny[1]], [&glass[0], &glass[1]]);
+        let (was, without) = (decided(&policy, justified), decided(&compile([&deny[0], &deny[1]], ["", ""]), justified));
+        match was {
+            "allow" => prop_assert_eq!(without, "allow"),
+            "glass" => prop_assert!(justified && without == "deny"),
+            "unjustified" => prop_assert!(!justified && without == "deny"),
+            _ => prop_assert_eq!(without, "deny"),
+        }
+        let denied = [deny[0].as_str(), &more].iter().filter(|it| !it.is_empty()).copied().collect::<Vec<_>>().join(", ");
+        let now = decided(&compile([&denied, &deny[1]], [&glass[0], &glass[1]]), justified);
+        let rank = |word| ["deny", "unjustified", "glass", "allow"].iter().position(|known| *known == word);
+        prop_assert!(now == was || rank(now) < rank(was) && now == "deny", "{was} became {now}");
+        // Whoever has justified it gets no further in one way than somebody who has not in another.
+        let other = decided(&policy, !justified);
+        prop_assert!(was == other || [was, other].contains(&"glass") && [was, other].contains(&"unjustified"));
     }
 }
