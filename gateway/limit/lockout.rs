@@ -83,3 +83,24 @@ fn later(now: u32, span: Duration) -> u32 {
     let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
     now.saturating_add(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_comes_when_it_is_locked_locks_for_no_longer() {
+        let failures = |most| Failures {
+            most,
+            within: Duration::from_secs(600),
+            lock: Duration::from_secs(900),
+            statuses: [401, 0, 0, 0],
+        };
+        // Two are tried, and meanwhile other rules allow one alone.
+        let tried = (0..2).fold(Tries::default(), |tries, _| tries.made(&failures(2), 100));
+        let locked = tried.over(&failures(1), true, 101);
+        let late = locked.over(&failures(1), true, 500);
+        assert!(matches!(late.one_more(&failures(1), 500), Try::Refused { wait: 501, left: 0 }));
+        assert!(matches!(Tries::read(late.value(), 1_001).one_more(&failures(1), 1_001), Try::Made { .. }));
+    }
+}

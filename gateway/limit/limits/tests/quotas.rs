@@ -72,6 +72,29 @@ fn neither_a_clock_that_steps_back_nor_another_time_zone_gives_anything_back() {
 }
 
 #[test]
+fn a_quota_as_large_as_can_be_said_is_kept_too() {
+    let start = start();
+    let limits = limits(vec![quota(u32::MAX, Period::Day)], 16, start);
+    let asker = Asker { at: at(NOON), ..from([192, 0, 2, 1]) };
+    let cost = |cost: u32| NonZeroU32::new(cost).unwrap();
+    assert!(limits.spend(&[0], &asker, cost(u32::MAX - 1), start).is_ok());
+    assert!(limits.spend(&[0], &asker, cost(2), start).is_err(), "one is left");
+    assert!(limits.spend(&[0], &asker, ONE, start).is_ok());
+    assert!(limits.spend(&[0], &asker, ONE, start).is_err());
+}
+
+#[test]
+fn what_is_used_by_a_clock_that_has_stepped_back_is_of_the_period_that_had_begun() {
+    let start = start();
+    let limits = limits(vec![quota(5, Period::Day)], 16, start);
+    let midnight = NOON + 12 * 3_600;
+    let ask = |seconds: u64| limits.spend(&[0], &Asker { at: at(seconds), ..from([192, 0, 2, 1]) }, ONE, start).is_ok();
+    assert_eq!([0, 1, 2].map(|later| ask(midnight + later)), [true; 3]);
+    assert!(ask(midnight - 60));
+    assert_eq!([3, 4].map(|later| ask(midnight + later)), [true, false], "the day has begun once");
+}
+
+#[test]
 fn what_was_used_before_a_restart_is_used() {
     let start = start();
     let seed = Seed::random();
