@@ -16,6 +16,7 @@ use token::{SettingsError, Verifier};
 
 use crate::args::Files;
 use crate::asking::Asking;
+use crate::rules;
 use crate::settings::{AuthorityFiles, Certificate, Reading, Settings};
 use crate::trusted::Trust;
 
@@ -211,6 +212,8 @@ pub(crate) fn paths(folder: &Path) -> Result<Vec<PathBuf>, Findings> {
 pub(crate) fn compile_untested(texts: &[(String, String)], known: &Known) -> Result<Policies, Findings> {
     let sources: Vec<Source<'_>> = texts.iter().map(|(path, text)| Source { path, text }).collect();
     let Compiled { policy, warnings } = policy::compile(&sources, known)?;
+    let text_of = |file: &str| sources.iter().find(|source| source.path == file).map(|source| source.text);
+    rules::keepable(&policy, known.counting).map_err(|findings| findings.quoting(text_of))?;
     Ok(Policies { policy, warnings, digest: sha256(&policy::canonical_bytes(&sources)), signed: None })
 }
 

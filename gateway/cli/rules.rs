@@ -1,6 +1,5 @@
 //! The rules in force: put together from a compiled policy, and replaced as a whole when the files change.
 
-use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -8,7 +7,7 @@ use std::time::Instant;
 use audit::{Cause, Digest, Journal, Logs, Note};
 use gate::Rules;
 use limit::{Failures, KeyPart, Limit, Limits, Mode, Numbers, OnLoss, Scope, Seed};
-use policy::{Amount, Known, LimitMode, LimitRule, LimitScope, OnStoreLoss, Policy};
+use policy::{Amount, Counting, Known, LimitMode, LimitRule, LimitScope, OnStoreLoss, Policy};
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 use tenancy::{Registry, Status, TenantRow};
 use terms::{ClassName, Findings, Live, RetentionClass, Severity};
@@ -45,17 +44,26 @@ pub(crate) fn first(
     policies: Policies,
     trust: Option<&Trust>,
     seed: Seed,
-    gateways: Option<NonZeroU16>,
+    counting: Counting,
 ) -> Result<Rules, String> {
     keep(trust, &policies).map_err(|findings| findings.to_string())?;
     let Policies { policy, digest, .. } = policies;
-    let limits = Limits::new(limits(&policy, gateways), policy.plans().to_vec(), seed, KEYS, Instant::now())
+    let limits = Limits::new(limits(&policy, counting), policy.plans().to_vec(), seed, KEYS, Instant::now())
         .map_err(|error| terms::chain(&error))?;
     Ok(Rules::new(policy, limits, digest.into()))
 }
 
-/// `gateways` share what limits have, where they count together.
-fn limits(policy: &Policy, gateways: Option<NonZeroU16>) -> Vec<Limit> {
+/// Whether the limits can be kept as they are written. ORDER: whenever files are read, so that no command takes what a gateway
+/// would refuse.
+pub(crate) fn keepable(policy: &Policy, counting: Counting) -> Result<(), Findings> {
+    let made = Limits::new(limits(policy, counting), policy.plans().to_vec(), Seed::from([0; 16]), 1, Instant::now());
+    let Err(error) = made else { return Ok(()) };
+    let rule = policy.limits().iter().find(|rule| rule.id == *error.limit());
+    let place = rule.map_or_else(|| terms::Place::file("the policies"), |rule| rule.place.clone());
+    Err(terms::Finding::error(place, terms::chain(&error)).into())
+}
+
+fn limits(policy: &Policy, counting: Counting) -> Vec<Limit> {
     let part = |part: &policy::KeyPart| match *part {
         policy::KeyPart::ApiKey => KeyPart::ApiKey,
         policy::KeyPart::Claim(place) => KeyPart::Claim(place),
@@ -74,8 +82,10 @@ fn limits(policy: &Policy, gateways: Option<NonZeroU16>) -> Vec<Limit> {
             LimitMode::Enforce => Mode::Enforce,
             LimitMode::Shadow => Mode::Shadow,
         },
-        scope: match (rule.scope, gateways) {
-            (LimitScope::Shared(on_loss), Some(gateways)) => Scope::Store { on_loss: self::on_loss(on_loss), gateways },
+        scope: match (rule.scope, counting) {
+            (LimitScope::Shared(on_loss), Counting::Together(gateways)) => {
+                Scope::Store { on_loss: self::on_loss(on_loss), gateways }
+            }
             (LimitScope::Gateway | LimitScope::Shared(_), _) => Scope::Gateway,
         },
         numbers: numbers(rule.amount),
@@ -112,8 +122,6 @@ pub(crate) struct Reloader {
     pub(crate) trust: Option<Trust>,
     pub(crate) known: Known,
     pub(crate) rules: Arc<Live<Rules>>,
-    /// How many count limits together, if they do.
-    pub(crate) gateways: Option<NonZeroU16>,
     pub(crate) logs: Arc<Logs>,
     /// What the retention classes are called, the default one first.
     pub(crate) classes: Vec<String>,
@@ -263,7 +271,7 @@ impl Reloader {
             return Ok(None);
         }
         let place = terms::Place::file(&self.folder.display().to_string());
-        let limits = Limits::succeed(before.limits(), limits(&policy, self.gateways), policy.plans().to_vec())
+        let limits = Limits::succeed(before.limits(), limits(&policy, self.known.counting), policy.plans().to_vec())
             .map_err(|error| terms::Finding::error(place, terms::chain(&error)))?;
         self.note(&Note::Changed { what: audit::Files::Policy, old: Some(before.digest()), new: digest, version, by });
         let rules = Rules::new(policy, limits, digest);

@@ -137,9 +137,8 @@ impl Gateway {
         let quotas = Arc::new(Quotas::new(Arc::clone(&store), Arc::clone(&clock)));
         let seed = quotas.seed().map_err(|error| Failure::setup("the store", &error))?;
         let limits = redis.as_ref().and_then(|redis| redis.limits.as_ref());
-        let gateways = limits.map(|limits| limits.gateways);
-        let tally = limits.map(|limits| Tally::new(limits.tally.clone(), Arc::clone(&clock)));
-        let rules = rules::first(compiled, trust.as_ref(), seed, gateways).map_err(Failure::Setup)?;
+        let tally = limits.map(|limits| Tally::new(limits.clone(), Arc::clone(&clock)));
+        let rules = rules::first(compiled, trust.as_ref(), seed, known.counting).map_err(Failure::Setup)?;
         quotas.restore(rules.limits()).map_err(|error| Failure::setup("the store", &error))?;
         let rules = Arc::new(Live::new(rules));
         let of_now = Arc::clone(&rules);
@@ -201,7 +200,6 @@ impl Gateway {
             folder: policies.to_path_buf(),
             known,
             rules: Arc::clone(&rules),
-            gateways,
             logs: Arc::clone(&logs),
             classes,
             outcomes: outcomes(

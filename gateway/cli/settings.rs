@@ -5,7 +5,6 @@ mod file;
 mod reading;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,14 +76,8 @@ pub(crate) struct Redis {
     pub(crate) server: hub::Server,
     pub(crate) plaintext: hub::Plaintext,
     /// `None`: each gateway counts for itself.
-    pub(crate) limits: Option<SharedLimits>,
-}
-
-/// How gateways count limits together.
-#[derive(Debug)]
-pub(crate) struct SharedLimits {
-    pub(crate) gateways: NonZeroU16,
-    pub(crate) tally: tally::Settings,
+    /// How gateways count limits together.
+    pub(crate) limits: Option<tally::Settings>,
 }
 
 /// Where values of Vault have come from.

@@ -190,3 +190,19 @@ pub enum InvalidLimit {
     #[error("the limit `{0}` names a part of its key twice")]
     Repeated(LimitId),
 }
+
+impl InvalidLimit {
+    /// Which limit it is.
+    #[must_use]
+    pub const fn limit(&self) -> &LimitId {
+        match self {
+            Self::Duplicate(id)
+            | Self::Fast(id)
+            | Self::FastShared(id)
+            | Self::Kind(id)
+            | Self::Long(id)
+            | Self::Many(id)
+            | Self::Repeated(id) => id,
+        }
+    }
+}

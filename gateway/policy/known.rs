@@ -1,5 +1,6 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use tenancy::{MembershipSource, Voucher};
@@ -102,8 +103,8 @@ pub enum Counting {
     /// This gateway alone.
     #[default]
     Alone,
-    /// Several gateways, together in a store.
-    Together,
+    /// So many gateways, together in a store.
+    Together(NonZeroU16),
 }
 
 impl Known {

@@ -204,6 +204,8 @@ fn each_mistake_is_named_with_its_place_and_its_remedy() {
         (policy, "path: \"/strict/**\"", "path: \"/orders/**\"", "orders"),
         (policy, "    auth: none", "", "auth"),
         (policy, "rate: 1/h", "rate: 1 per hour", "100/m"),
+        (policy, "rate: 1/h, burst: 3", "rate: 1/d, burst: 400", "needs more than 366 days"),
+        (policy, "rate: 100000/s", "rate: 1000000001/s", "faster than time can be measured"),
         (policy, "order:read", "order", "resource:verb"),
         (policy, "roles:", "roles:\n  viewer: { allow: [] }\nrolse:", "rolse"),
     ] {

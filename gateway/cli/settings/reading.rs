@@ -1,5 +1,6 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -151,8 +152,10 @@ fn known(written: &File, findings: &Findings) -> Known {
         Arc::new(tenants.collect())
     });
     let directory = if written.directory.is_some() { DirectoryAt::Database } else { DirectoryAt::Files };
-    let together = written.redis.as_ref().is_some_and(|redis| redis.limits.is_some());
-    let counting = if together { Counting::Together } else { Counting::Alone };
+    let gateways = written.redis.as_ref().and_then(|redis| redis.limits.as_ref()).map(|limits| limits.gateways.value);
+    // Zero is found out elsewhere.
+    let counting = gateways
+        .map_or(Counting::Alone, |gateways| Counting::Together(NonZeroU16::new(gateways).unwrap_or(NonZeroU16::MIN)));
     let has_tenants = written.directory.as_ref().is_some_and(|it| it.postgresql.tenants.is_some());
     let tenants = if has_tenants { TenantsAt::Database } else { TenantsAt::Files };
     // Their places are those in the list, of which none is missing in settings that are used.

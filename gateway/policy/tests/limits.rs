@@ -1,3 +1,5 @@
+use std::num::NonZeroU16;
+
 use super::{compiled, known, refused};
 use crate::{Amount, Counting, KeyPart, Known, LimitScope, OnStoreLoss, Source, compile};
 
@@ -212,7 +214,7 @@ fn a_route_has_as_many_limits_as_can_be_judged_at_once() {
 
 #[test]
 fn where_gateways_count_together_a_limit_says_what_it_does_alone() {
-    let together = Known { counting: Counting::Together, ..known() };
+    let together = Known { counting: Counting::Together(NonZeroU16::MIN), ..known() };
     let text = file(
         "  a: { rate: 10/s, burst: 5, key: [tenant] }\n  b: { rate: 10/s, burst: 5, key: [tenant], on_store_loss: deny }\n  \
          c: { rate: 10/s, burst: 5, key: [tenant], scope: gateway }\n  d: { rate: 10/s, burst: 5, key: [client_ip] }",
@@ -245,7 +247,7 @@ fn what_cannot_be_in_force_without_a_store_is_said_at_its_place() {
     let on_arrival = "on arrival each gateway counts for itself, so that what is thrown away costs nothing".to_owned();
     for (counting, expected) in [
         (Counting::Alone, vec![(2, no_store.clone()), (3, no_store.clone()), (4, by_itself.clone()), (5, no_store)]),
-        (Counting::Together, vec![(4, by_itself)]),
+        (Counting::Together(NonZeroU16::MIN), vec![(4, by_itself)]),
     ] {
         let mut found = found(&Known { counting, ..known() });
         found.sort();

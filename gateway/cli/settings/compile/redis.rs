@@ -1,4 +1,3 @@
-use std::num::NonZeroU16;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use terms::{Finding, Place};
 use yaml::{At, Spot};
 
 use super::Compiler;
-use crate::settings::{Redis, SharedLimits, file};
+use crate::settings::{Redis, file};
 
 const MOST_GATEWAYS: u16 = 1_000;
 const TIMEOUT: Duration = Duration::from_millis(10);
@@ -97,10 +96,7 @@ impl Compiler<'_> {
         };
         let prefix = prefix.as_ref().map_or("cloister", |prefix| prefix.value.as_str());
         let server = Server::new(login, prefix);
-        let limits = match entry.limits {
-            Some(limits) => Some(self.shared_limits(limits, server.clone())?),
-            None => None,
-        };
+        let limits = entry.limits.map(|limits| self.shared_limits(limits, server.clone()));
         Some(Redis { server, plaintext, limits })
     }
 
@@ -144,12 +140,12 @@ impl Compiler<'_> {
         read(Path::new(&path.value)).map_err(fault).ok()
     }
 
-    fn shared_limits(&mut self, entry: file::SharedLimits, server: Server) -> Option<SharedLimits> {
+    fn shared_limits(&mut self, entry: file::SharedLimits, server: Server) -> tally::Settings {
         let file::SharedLimits { gateways, timeout } = entry;
         if gateways.value == 0 || gateways.value > MOST_GATEWAYS {
             self.error(&gateways, format!("from 1 to {MOST_GATEWAYS} gateways"), "say how many there are");
         }
         let timeout = self.span_between(timeout, TIMEOUT, SHORTEST, LONGEST);
-        Some(SharedLimits { gateways: NonZeroU16::new(gateways.value)?, tally: tally::Settings { server, timeout } })
+        tally::Settings { server, timeout }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn read(file: &Arc<str>, entry: &LimitEntry, counting: Counting, find
             }
             LimitScope::Gateway
         }
-        (Counting::Together, _, on_loss) => LimitScope::Shared(on_loss.map(|(word, _)| word).unwrap_or_default()),
+        (Counting::Together(_), _, on_loss) => LimitScope::Shared(on_loss.map(|(word, _)| word).unwrap_or_default()),
     }
 }
 
