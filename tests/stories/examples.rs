@@ -15,6 +15,8 @@ fn every_example_set_passes_its_tests_which_come_to_all_of_its_rules_and_there_i
         let (config, policies) = (set.join("cloister.yaml"), set.join("policies"));
         let (config, policies) = (config.to_str().unwrap(), policies.to_str().unwrap());
         let files = ["--config", config, "--policies", policies];
+        let (code, said, error) = run(&[&["check"][..], &files].concat(), top);
+        assert_eq!(code, 0, "{said}{error}");
         let (code, said, error) = run(&[&["test", "--coverage", "--min-coverage", "100"][..], &files].concat(), top);
         assert_eq!(code, 0, "{said}{error}");
         let (code, said, error) = run(&[&["lint"][..], &files].concat(), top);
