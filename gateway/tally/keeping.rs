@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::leases::{LASTS, RENEWED};
-use crate::owed::Owed;
+use crate::owed::{self, Owed};
+use crate::parts::Parts;
 use crate::script::{self, SETTLE};
 use crate::tally::{Shared, micros};
 
@@ -33,13 +34,13 @@ impl Shared {
     pub(crate) async fn keep(&self, shutdown: impl Future<Output = ()>) {
         let taken = self.owed.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut owed) = taken else { return }; // somebody keeps it already
+        let mut rest = Vec::new();
         tokio::select! {
             () = shutdown => {}
             () = self.connect() => {}
-            () = self.settle(&mut owed) => {}
+            () = self.settle(&mut owed, &mut rest) => {}
             () = self.renew() => {}
         }
-        let mut rest = Vec::new();
         while let Ok(next) = owed.try_recv() {
             rest.push(next);
         }
@@ -114,16 +115,39 @@ impl Shared {
         }
     }
 
-    /// Tells the store what is due; while it cannot be told, that waits.
-    async fn settle(&self, owed: &mut mpsc::Receiver<Owed>) {
+    /// Tells the store what is due. While there is none, that waits; what only some part of it does not take is put off, and
+    /// does not hold up the rest.
+    async fn settle(&self, owed: &mut mpsc::Receiver<Owed>, put_off: &mut Vec<Owed>) {
         let mut batch = Vec::with_capacity(BATCH);
-        while owed.recv_many(&mut batch, BATCH).await > 0 {
-            while !batch.is_empty() {
-                batch = self.tell(batch).await;
-                if !batch.is_empty() {
-                    tokio::time::sleep(AGAIN).await;
+        let mut again = Instant::now();
+        loop {
+            let is_there = self.connection.glance().is_some();
+            let wait = again.saturating_duration_since(Instant::now());
+            tokio::select! {
+                count = owed.recv_many(&mut batch, BATCH), if is_there || put_off.is_empty() => {
+                    if count == 0 {
+                        return;
+                    }
+                    if let Some(together) = self.connection.glance().as_ref().as_ref().map(Connection::together) {
+                        let now = self.now();
+                        let is_left_alone = |owed: &mut Owed| self.parts.is_left_alone(Parts::of(together, &owed.key), now);
+                        put_off.extend(batch.extract_if(.., is_left_alone));
+                    }
+                    put_off.extend(self.tell(std::mem::take(&mut batch)).await);
+                }
+                () = tokio::time::sleep(wait), if !put_off.is_empty() => {
+                    let oldest = put_off.drain(..put_off.len().min(BATCH)).collect();
+                    let untold = self.tell(oldest).await;
+                    if !untold.is_empty() {
+                        again = Instant::now() + AGAIN;
+                    }
+                    put_off.extend(untold);
                 }
             }
+            let beyond = put_off.len().saturating_sub(owed::MOST);
+            put_off.drain(..beyond);
+            self.counts.unsettled.fetch_add(u64::try_from(beyond).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.counts.put_off.store(put_off.len(), Ordering::Relaxed);
         }
     }
 
@@ -162,17 +186,27 @@ impl Shared {
         loop {
             tokio::time::sleep(RENEWED).await;
             let connection = self.connection.glance().as_ref().clone();
-            let Some(mut connection) = connection else { continue };
-            for (key, lease) in self.leases.lasting(Instant::now()) {
-                let complete = |command: &mut redis::Cmd| {
-                    command.arg(1).arg(&key).arg("renew").arg(&lease).arg(micros(LASTS));
-                };
-                if !matches!(timeout(PATIENCE, SETTLE.run::<i64>(&mut connection, complete)).await, Ok(Ok(_))) {
+            let Some(connection) = connection else { continue };
+            let together = connection.together();
+            let mut lasting = self.leases.lasting(Instant::now());
+            // Those that a lost node has are lost with it, and do not hold up the others.
+            lasting.retain(|(key, _)| !self.parts.is_left_alone(Parts::of(together, key), self.now()));
+            for some in lasting.chunks(BATCH) {
+                let renewed =
+                    join_all(some.iter().map(|(key, lease)| self.renew_one(connection.clone(), key, lease))).await;
+                if renewed.contains(&false) {
                     self.doubt.notify_one();
-                    break;
                 }
             }
         }
+    }
+
+    /// Whether the store was told that a place is still taken.
+    async fn renew_one(&self, mut connection: Connection, key: &str, lease: &str) -> bool {
+        let complete = |command: &mut redis::Cmd| {
+            command.arg(1).arg(key).arg("renew").arg(lease).arg(micros(LASTS));
+        };
+        matches!(timeout(PATIENCE, SETTLE.run::<i64>(&mut connection, complete)).await, Ok(Ok(_)))
     }
 }
 

@@ -21,6 +21,7 @@
 mod keeping;
 mod leases;
 mod owed;
+mod parts;
 mod script;
 mod state;
 mod tally;

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub(crate) struct Counts {
     pub(crate) failed: AtomicU64,
     pub(crate) unasked: AtomicU64,
     pub(crate) unsettled: AtomicU64,
+    /// What could not be told, and waits to be told again.
+    pub(crate) put_off: AtomicUsize,
 }
 
 impl Counts {

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use hub::{Connection, Server, Together};
 use limit::{Asking, Demand, Due, Ended, Measure, Reply, Settling, Verdict};
-use terms::{Breaker, Clock, Live};
+use terms::{Attempt, Clock, Live};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
 use crate::leases::{LASTS, Leases};
 use crate::owed::{self, Begun, Debt, Owed};
+use crate::parts::Parts;
 use crate::script::{self, JUDGE, Unanswered};
 use crate::state::{Counts, Health, State};
 
@@ -32,7 +33,7 @@ pub struct Tally(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) connection: Live<Option<Connection>>,
-    breaker: Breaker,
+    pub(crate) parts: Parts,
     clock: Arc<dyn Clock>,
     /// Something has failed: it is to be found out what the connection is still good for.
     pub(crate) doubt: Notify,
@@ -60,7 +61,7 @@ impl Tally {
         Self(Arc::new(Shared {
             settings,
             connection: Live::new(None),
-            breaker: Breaker::default(),
+            parts: Parts::default(),
             clock,
             doubt: Notify::new(),
             leases: Arc::new(Leases::new()),
@@ -83,20 +84,20 @@ impl Tally {
         let levels = levels.map(|(key, demand)| (key.clone(), (*demand).clone())).collect();
         let mut debt = Debt { shared: Arc::clone(shared), lease, levels, begun: Begun::Elsewhere };
 
-        let now = || shared.clock.unix_seconds();
         let connection = shared.connection.glance().as_ref().clone();
-        let (Some(mut connection), Some(attempt)) = (connection, shared.breaker.attempt(now())) else {
+        let rounds = connection.as_ref().and_then(|connection| shared.rounds(connection.together(), &named));
+        let (Some(mut connection), Some(mut rounds)) = (connection, rounds) else {
             shared.counts.unasked.fetch_add(1, Ordering::Relaxed);
             debt.keep(|demand| !matches!(demand.measure(), Measure::Concurrency { .. })); // no place was asked for
             return Asked::Lost(debt.owing());
         };
         let (began, name) = (Instant::now(), debt.lease.name());
-        let asked =
-            timeout(shared.settings.timeout, shared.judge(&mut connection, (&name, LASTS), asking, &named, &debt));
+        let asked = timeout(
+            shared.settings.timeout,
+            shared.judge(&mut connection, (&name, LASTS), asking, &mut rounds, &named, &debt),
+        );
         match asked.await.unwrap_or(Err(Unanswered::Late)) {
             Ok(reply) => {
-                attempt.succeeded();
-                shared.health.well();
                 shared.counts.answered(began.elapsed());
                 if reply.verdict == Verdict::Refused {
                     debt.forgive();
@@ -114,7 +115,10 @@ impl Tally {
             }
             Err(error) => {
                 shared.counts.failed.fetch_add(1, Ordering::Relaxed);
-                if attempt.failed(now()) {
+                // The first that has not answered.
+                let failed = rounds.iter_mut().find(|round| !round.has_answered);
+                let failed = failed.and_then(|round| Some((round.part, round.attempt.take()?)));
+                if failed.is_some_and(|(part, attempt)| shared.parts.failed(part, attempt, shared.now())) {
                     shared.health.ill(terms::chain(&error));
                 }
                 shared.doubt.notify_one();
@@ -134,14 +138,14 @@ impl Tally {
     pub fn state(&self) -> State {
         let shared = &self.0;
         let count = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
-        let open = shared.breaker.is_open(shared.clock.unix_seconds());
+        let open = shared.parts.any_is_left_alone(shared.now());
         State {
             up: shared.connection.glance().is_some() && !open,
             open,
             round_trips: shared.counts.round_trips(),
             failed: count(&shared.counts.failed),
             unasked: count(&shared.counts.unasked),
-            owed: owed::MOST - shared.owing.capacity(),
+            owed: owed::MOST - shared.owing.capacity() + shared.counts.put_off.load(Ordering::Relaxed),
             unsettled: count(&shared.counts.unsettled),
             problem: shared.health.problem(),
         }
@@ -154,6 +158,50 @@ impl Shared {
         let name = demand.name();
         self.settings.server.key(&format!("limits:{{{}}}:{}", name.tag, name.rest))
     }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.unix_seconds()
+    }
+
+    /// In which parts it is to be asked; `None`, if one of them is to be left alone.
+    fn rounds<'a>(&'a self, together: Together, named: &[(String, &'a Demand)]) -> Option<Vec<Round<'a>>> {
+        let now = self.now();
+        if together == Together::All {
+            return Some(vec![Round {
+                part: 0,
+                tag: "",
+                attempt: Some(self.parts.attempt(0, now)?),
+                has_answered: false,
+            }]);
+        }
+        let places = named.iter().map(|(key, demand)| (Parts::of(together, key), demand.name().tag.as_str()));
+        let mut places: Vec<_> = places.collect();
+        places.sort_unstable();
+        places.dedup();
+        let mut rounds: Vec<Round<'a>> = Vec::with_capacity(places.len());
+        for (part, tag) in places {
+            let is_asked = rounds.last().is_some_and(|last| last.part == part);
+            let attempt = if is_asked { None } else { Some(self.parts.attempt(part, now)?) };
+            rounds.push(Round { part, tag, attempt, has_answered: false });
+        }
+        Some(rounds)
+    }
+
+    fn has_answered(&self, round: &mut Round<'_>) {
+        round.has_answered = true;
+        if round.attempt.take().is_some_and(|attempt| self.parts.succeeded(round.part, attempt)) {
+            self.health.well();
+        }
+    }
+}
+
+/// One question about what is kept in one place.
+struct Round<'a> {
+    part: usize,
+    tag: &'a str,
+    /// `None`, where another question about the same part says whether it is well.
+    attempt: Option<Attempt<'a>>,
+    has_answered: bool,
 }
 
 impl Shared {
@@ -164,25 +212,26 @@ impl Shared {
         connection: &mut Connection,
         lease: (&str, Duration),
         asking: &Asking,
+        rounds: &mut [Round<'_>],
         named: &[(String, &Demand)],
         debt: &Debt,
     ) -> Result<Reply, Unanswered> {
         if connection.together() == Together::All {
-            return script::judge(&JUDGE, connection, lease, asking.cost(), named).await;
+            let reply = script::judge(&JUDGE, connection, lease, asking.cost(), named).await?;
+            rounds.iter_mut().for_each(|round| self.has_answered(round));
+            return Ok(reply);
         }
-        let mut tags: Vec<&str> = named.iter().map(|(_, demand)| demand.name().tag.as_str()).collect();
-        tags.sort_unstable();
-        tags.dedup();
         let mut reply = Reply { verdict: Verdict::Fits, seen: vec![None; named.len()] };
         let mut charged = Charged { levels: Vec::new(), debt, cost: asking.cost() };
-        for tag in tags {
+        for round in rounds {
             let places: Vec<usize> = named
                 .iter()
                 .enumerate()
-                .filter_map(|(place, (_, demand))| (demand.name().tag == tag).then_some(place))
+                .filter_map(|(place, (_, demand))| (demand.name().tag == round.tag).then_some(place))
                 .collect();
             let levels: Vec<_> = places.iter().filter_map(|place| named.get(*place).cloned()).collect();
             let of_place = script::judge(&JUDGE, connection, lease, asking.cost(), &levels).await?;
+            self.has_answered(round);
             for ((place, seen), (key, demand)) in places.iter().zip(&of_place.seen).zip(&levels) {
                 if let Some(slot) = reply.seen.get_mut(*place) {
                     *slot = *seen;
