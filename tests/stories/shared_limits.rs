@@ -7,6 +7,8 @@ use serde_json::json;
 use crate::harness::{Gateway, POLICIES, Redis, run};
 
 mod losses;
+mod nodes;
+mod places;
 
 /// Three limits for three routes, each of which does something else without the store.
 const LIMITS: &str = "

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::{counts, did, gateways, policies};
+use super::{counts, did, gateways, policies, status};
 use crate::harness::{Gateway, Redis, Slow};
 
 /// As much as anybody wants: whatever is refused, is refused for something else.
-fn plenty() -> String {
+pub fn plenty() -> String {
     policies().replace("rate: 1/h, burst: 12", "rate: 100000/s, burst: 100000")
 }
 
@@ -19,13 +19,18 @@ fn plenty() -> String {
 type Answered = (&'static str, u16, Duration);
 
 /// Which answers came, to which path, until somebody says that it is enough.
-struct Load {
+pub struct Load {
     enough: Arc<AtomicBool>,
     running: Vec<JoinHandle<Vec<Answered>>>,
 }
 
 impl Load {
     fn on(all: &[Gateway]) -> Self {
+        Self::slowly_on(all, Duration::ZERO)
+    }
+
+    /// Whoever was answered asks again only after such a time.
+    pub fn slowly_on(all: &[Gateway], pause: Duration) -> Self {
         let enough = Arc::new(AtomicBool::new(false));
         let token = all[0].token("acme", "ada", &["viewer"]);
         let running = all.iter().flat_map(|gateway| ["/share", "/deny", "/allow"].map(|path| (gateway, path)));
@@ -39,6 +44,7 @@ impl Load {
                     let began = Instant::now();
                     let answer = request.try_clone().unwrap().send().await.unwrap();
                     answers.push((path, answer.status().as_u16(), began.elapsed()));
+                    tokio::time::sleep(pause).await;
                 }
                 answers
             })
@@ -48,7 +54,7 @@ impl Load {
     }
 
     /// How many it was, if none was answered with anything that its limit does not say.
-    async fn ends(self, what: &str) -> usize {
+    pub async fn ends(self, what: &str) -> usize {
         self.enough.store(true, Ordering::Relaxed);
         let (mut count, mut denied) = (0, 0);
         for running in self.running {
@@ -65,17 +71,21 @@ impl Load {
 }
 
 /// Goes on until each gateway has noticed.
-fn until_lost(all: &[Gateway]) {
+pub fn until_lost(all: &[Gateway]) {
     for gateway in all {
         gateway.eventually("it is noticed", || did(gateway, "deny") > 0.0);
     }
 }
 
-/// What its limit refuses without the store is served again.
-async fn serves(gateway: &Gateway) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while gateway.get("acme", "/deny").await.status != 200 {
-        assert!(Instant::now() < deadline, "the store is not asked again");
+/// What its limit refuses without the store is served again, by each of them.
+pub async fn serves(all: &[Gateway]) {
+    let token = all[0].token("acme", "ada", &["viewer"]);
+    for gateway in all {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while status(gateway, "acme", "/deny", &token).await != 200 {
+            assert!(Instant::now() < deadline, "the store is not asked again: {}", gateway.said());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
@@ -94,7 +104,7 @@ async fn a_store_that_is_killed_and_starts_again_empty() {
     all.iter().for_each(counts);
     let answers = load.ends("killed").await;
     println!("{answers} answers");
-    serves(&all[0]).await;
+    serves(&all).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +117,7 @@ async fn a_store_that_stops_in_the_middle_of_everything() {
     redis.signal("CONT");
     all.iter().for_each(counts);
     load.ends("stopped").await;
-    serves(&all[0]).await;
+    serves(&all).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,5 +131,5 @@ async fn a_store_that_answers_too_late() {
     slow.by(Duration::ZERO);
     all.iter().for_each(counts);
     load.ends("slow").await;
-    serves(&all[0]).await;
+    serves(&all).await;
 }
