@@ -180,7 +180,7 @@ fn newest(folder: &Path, trust: &Trust) -> Result<(Vec<(String, String)>, Verifi
         (in_folder, Ok(signed)) => {
             if let Err(findings) = in_folder {
                 let why = findings.iter().next().map(ToString::to_string).unwrap_or_default();
-                tracing::info!(pushed.version = signed.version, "what was pushed counts, and not the folder: {why}");
+                tracing::warn!(pushed.version = signed.version, "what was pushed counts, and not the folder: {why}");
             }
             Ok((pushed.texts(), signed))
         }

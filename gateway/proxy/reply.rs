@@ -139,7 +139,8 @@ impl Reply {
             "instance": format!("urn:cloister:request:{id}"),
         });
         let kind = match (exceeded.map(|(exceeded, _)| exceeded.reason()), answer.code) {
-            (None, "overloaded") => "#temporary-reduced-capacity",
+            // Also of who has more than its share while others want theirs: no policy of its own says how much that is.
+            (None, "overloaded" | "quota_exceeded") => "#temporary-reduced-capacity",
             (None, _) | (Some(Reason::Internal | Reason::LimitUnavailable), _) => "",
             (Some(Reason::LimitLockout), _) => "#abnormal-usage-detected",
             (Some(_), _) => "#quota-exceeded",

@@ -97,6 +97,8 @@ async fn when_the_line_is_full_who_has_most_gives_way_and_is_told_when_to_come_a
         let seconds: u64 = answer.field("retry-after").unwrap().parse().unwrap();
         assert!((1..=60).contains(&seconds), "{seconds}");
         assert_eq!(gateway.reason(answer), "limit.share");
+        let problem: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
+        assert_eq!(problem["type"], "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity");
     }
     let shed = "cloister_upstream_shed_total{upstream=\"backend\",why=\"share\"} 10";
     assert!(gateway.admin("/metrics").1.contains(shed), "{shed}");

@@ -21,6 +21,8 @@ async fn a_request_too_many_is_told_to_come_again_before_anybody_looks_at_its_to
         let answer = gateway.send(gateway.request("GET", "acme", "/orders/1").bearer_auth(bearer)).await;
         assert_eq!((answer.status, answer.code()), (503, "overloaded".into()));
         assert_eq!(answer.field("retry-after"), Some("1"));
+        let problem: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
+        assert_eq!(problem["type"], "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity");
     }
 
     asking.abort(); // the client leaves
