@@ -2,7 +2,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use hub::{Connection, Together};
 use redis::RedisError;
 use tokio::sync::mpsc;
@@ -29,18 +31,29 @@ const PARTS: usize = 8;
 /// How much of what is due goes out at a time.
 const BATCH: usize = 256;
 
+/// What is due, on its way to the store.
+#[derive(Default)]
+struct Waiting<'a> {
+    telling: FuturesUnordered<BoxFuture<'a, Option<Owed>>>,
+    /// What could not be told before.
+    telling_again: FuturesUnordered<BoxFuture<'a, Option<Owed>>>,
+    put_off: Vec<Owed>,
+}
+
 impl Shared {
     /// Until `shutdown`, and then until what is due was told or cannot be.
     pub(crate) async fn keep(&self, shutdown: impl Future<Output = ()>) {
         let taken = self.owed.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut owed) = taken else { return }; // somebody keeps it already
-        let mut rest = Vec::new();
+        let mut waiting = Waiting::default();
         tokio::select! {
             () = shutdown => {}
             () = self.connect() => {}
-            () = self.settle(&mut owed, &mut rest) => {}
+            () = self.settle(&mut owed, &mut waiting) => {}
             () = self.renew() => {}
         }
+        let Waiting { telling, telling_again, put_off: mut rest } = waiting;
+        rest.extend(telling.chain(telling_again).filter_map(std::future::ready).collect::<Vec<_>>().await);
         while let Ok(next) = owed.try_recv() {
             rest.push(next);
         }
@@ -116,38 +129,50 @@ impl Shared {
     }
 
     /// Tells the store what is due. While there is none, that waits; what only some part of it does not take is put off, and
-    /// does not hold up the rest.
-    async fn settle(&self, owed: &mut mpsc::Receiver<Owed>, put_off: &mut Vec<Owed>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut again = Instant::now();
+    /// nothing else waits for it.
+    async fn settle<'a>(&'a self, owed: &mut mpsc::Receiver<Owed>, waiting: &mut Waiting<'a>) {
+        let Waiting { telling, telling_again, put_off } = waiting;
+        let (mut batch, mut again) = (Vec::with_capacity(BATCH), Instant::now());
         loop {
-            let is_there = self.connection.glance().is_some();
+            let connection = self.connection.glance().as_ref().clone();
+            let tell = |connection: &Connection, owed| self.tell_one(connection.clone(), owed).boxed();
+            let has_room = telling.len() <= BATCH && (connection.is_some() || put_off.is_empty());
             let wait = again.saturating_duration_since(Instant::now());
             tokio::select! {
-                count = owed.recv_many(&mut batch, BATCH), if is_there || put_off.is_empty() => {
+                Some(told) = telling.next() => if let Some(untold) = told {
+                    put_off.push(untold);
+                    self.doubt.notify_one();
+                },
+                Some(told) = telling_again.next() => if let Some(untold) = told {
+                    put_off.push(untold);
+                    again = Instant::now() + AGAIN;
+                },
+                count = owed.recv_many(&mut batch, BATCH), if has_room => {
                     if count == 0 {
                         return;
                     }
-                    if let Some(together) = self.connection.glance().as_ref().as_ref().map(Connection::together) {
-                        let now = self.now();
+                    if let Some(connection) = connection {
+                        let (together, now) = (connection.together(), self.now());
                         let is_left_alone = |owed: &mut Owed| self.parts.is_left_alone(Parts::of(together, &owed.key), now);
                         put_off.extend(batch.extract_if(.., is_left_alone));
+                        telling.extend(batch.drain(..).map(|owed| tell(&connection, owed)));
+                    } else {
+                        put_off.append(&mut batch);
                     }
-                    put_off.extend(self.tell(std::mem::take(&mut batch)).await);
                 }
-                () = tokio::time::sleep(wait), if !put_off.is_empty() => {
-                    let oldest = put_off.drain(..put_off.len().min(BATCH)).collect();
-                    let untold = self.tell(oldest).await;
-                    if !untold.is_empty() {
+                () = tokio::time::sleep(wait), if telling_again.is_empty() && !put_off.is_empty() => {
+                    if let Some(connection) = connection {
+                        let oldest = put_off.drain(..put_off.len().min(BATCH));
+                        telling_again.extend(oldest.map(|owed| tell(&connection, owed)));
+                    } else {
                         again = Instant::now() + AGAIN;
                     }
-                    put_off.extend(untold);
                 }
             }
             let beyond = put_off.len().saturating_sub(owed::MOST);
             put_off.drain(..beyond);
             self.counts.unsettled.fetch_add(u64::try_from(beyond).unwrap_or(u64::MAX), Ordering::Relaxed);
-            self.counts.put_off.store(put_off.len(), Ordering::Relaxed);
+            self.counts.underway.store(telling.len() + telling_again.len() + put_off.len(), Ordering::Relaxed);
         }
     }
 

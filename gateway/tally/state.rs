@@ -45,8 +45,8 @@ pub(crate) struct Counts {
     pub(crate) failed: AtomicU64,
     pub(crate) unasked: AtomicU64,
     pub(crate) unsettled: AtomicU64,
-    /// What could not be told, and waits to be told again.
-    pub(crate) put_off: AtomicUsize,
+    /// What is being told, or waits to be told again.
+    pub(crate) underway: AtomicUsize,
 }
 
 impl Counts {

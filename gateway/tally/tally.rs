@@ -145,7 +145,7 @@ impl Tally {
             round_trips: shared.counts.round_trips(),
             failed: count(&shared.counts.failed),
             unasked: count(&shared.counts.unasked),
-            owed: owed::MOST - shared.owing.capacity() + shared.counts.put_off.load(Ordering::Relaxed),
+            owed: owed::MOST - shared.owing.capacity() + shared.counts.underway.load(Ordering::Relaxed),
             unsettled: count(&shared.counts.unsettled),
             problem: shared.health.problem(),
         }
