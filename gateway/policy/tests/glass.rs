@@ -19,6 +19,7 @@ roles:
       justification: { header: X-Justification, min_length: 10 }
   chief: { inherits: [physician], allow: ["patient:read"] }
   suspended: { deny: ["patient:*"] }
+  remote: { inherits: [physician], allow: [{ permission: "patient:read", when: 'ip_in(request.client, "10.0.0.0/8")' }] }
 routes:
   - id: patients
     match: { host: "*", path: "/patients/{id}" }
@@ -80,6 +81,10 @@ fn whoever_says_why_may_do_what_a_role_lets_them_and_no_deny_or_condition_is_pas
         ("GET /sealed", "physician", &[], "policy.denied patients"),
         ("GET /sealed", "physician", &[WHY], "policy.denied patients"),
         ("DELETE /bob", "physician", &[], "ok nurse"),
+        // From where it comes nobody can say here, which is no reason to let an emergency wait.
+        ("GET /bob", "remote", &[], wanted),
+        ("GET /bob", "remote", &[WHY], "break_glass physician"),
+        ("GET /bob", "remote suspended", &[WHY], "policy.denied suspended"),
     ] {
         let got = outcome(&policy, &question(request, roles, why));
         assert_eq!(
