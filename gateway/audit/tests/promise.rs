@@ -6,7 +6,6 @@ use super::*;
 fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, committer) = open(&folder);
-    let thread = start(committer);
     let sub = journal.pseudonym(&ISSUER, &"ada@example.com".parse().unwrap());
     let request = Entry { subject: Some(sub), ..entry(1) };
     journal.begin(&request).unwrap().finish(&outcome());
@@ -62,6 +61,7 @@ fn what_is_finished_is_read_back_as_it_was_and_satisfies_the_published_fields() 
     journal
         .note(&Note::Retention { tenant: &TENANT, old: "default", new: "r6y", by: Cause::File(Some(1_000)) })
         .unwrap();
+    let thread = start(committer); // now, so that all of it comes in one batch, in which the log's own records stand first
     journal.flush_and_close(Duration::from_secs(10)).unwrap();
     assert_eq!(thread.join().unwrap(), Ok(()));
 
