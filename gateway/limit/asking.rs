@@ -315,7 +315,9 @@ impl Asking {
 
     /// Nothing is charged to a request that does not begin. What minds its end gives back as it is dropped.
     fn give_back(self, asker: &Asker<'_>) {
-        self.limits.refund(self.which(), asker, self.cost, self.limits.at(asker, self.now));
+        let charged =
+            self.own.standing.levels().iter().filter(|level| level.room == Room::Fits).map(|level| level.limit);
+        self.limits.refund(charged, asker, self.cost, self.limits.at(asker, self.now));
     }
 }
 

@@ -158,15 +158,16 @@ impl Limits {
         Err(self.exceeded(standing))
     }
 
-    /// Gives back to the limits that stand in no store what a request was charged that does not begin.
-    pub(crate) fn refund(&self, which: &[usize], asker: &Asker<'_>, cost: NonZeroU32, now: Moment<'_>) {
+    /// Gives back to the limits that were charged in process what a request was charged that does not begin.
+    pub(crate) fn refund(
+        &self,
+        charged: impl Iterator<Item = usize>,
+        asker: &Asker<'_>,
+        cost: NonZeroU32,
+        now: Moment<'_>,
+    ) {
         let plan = self.plan(asker);
-        for (at, place) in which.iter().enumerate() {
-            let is_again = which.iter().take(at).any(|before| before == place);
-            let Some(kept) = self.kept.get(*place).filter(|kept| !is_again && kept.limit.scope == Scope::Gateway)
-            else {
-                continue;
-            };
+        for kept in charged.filter_map(|place| self.kept.get(place)) {
             let Some(pace) = kept.tiers.pace(kept.tiers.of_asker(asker.tenant, plan)) else { continue };
             let key = match kept.limit.key.as_slice() {
                 [] => None,

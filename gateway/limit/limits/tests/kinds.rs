@@ -1,7 +1,10 @@
 //! What is no rate: requests in flight, bytes, failed logins; and limits that only look.
 
+use std::num::NonZeroU16;
+
 use super::*;
 use crate::{Ended, Failures, Held};
+use crate::{OnLoss, Reply, Scope, Seen, Verdict};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -215,4 +218,32 @@ fn a_limit_that_only_looks_refuses_nothing_and_counts_what_it_would() {
     let free = limits.spend(&[2], &anybody(), ONE, start).unwrap();
     assert_eq!(free.standing.would_refuse().count(), 0, "what was not charged is not given back");
     assert_eq!(limits.spend(&[2], &anybody(), ONE, start).unwrap().standing.would_refuse().count(), 1);
+}
+
+#[test]
+fn what_a_limit_that_only_looks_was_not_charged_is_not_given_back() {
+    let start = start();
+    let in_store = Scope::Store { on_loss: OnLoss::Allow, gateways: NonZeroU16::MIN };
+    let kept = vec![
+        Limit { mode: Mode::Shadow, ..limit("looks", "1/h", 2, &[]) },
+        limit("counts", "1/h", 5, &[]),
+        Limit { scope: in_store, ..limit("shared", "1/h", 1, &[]) },
+    ];
+    let limits = limits(kept, 16, start);
+    let left = |limits: &Arc<Limits>| {
+        let standing = limits.spend(&[0, 1], &anybody(), ONE, start).unwrap().standing;
+        let mut left: Vec<_> = standing.levels().iter().map(|level| (level.limit, level.remaining)).collect();
+        left.sort_unstable();
+        left
+    };
+    assert_eq!((left(&limits), left(&limits)), (vec![(0, 1), (1, 4)], vec![(0, 0), (1, 3)]));
+    for _ in 0..3 {
+        let asking = limits.ask(&[0, 1, 2], &anybody(), ONE, start).unwrap();
+        let seen = vec![Some(Seen::default())];
+        let reply = Reply { verdict: Verdict::Refused, seen };
+        assert!(asking.answered(&anybody(), &reply, None).is_err());
+    }
+    let standing = limits.spend(&[0, 1], &anybody(), ONE, start).unwrap().standing;
+    assert_eq!(standing.would_refuse().map(|level| level.limit).collect::<Vec<_>>(), [0], "it gives nothing");
+    assert_eq!(left(&limits), [(0, 0), (1, 1)], "and takes nothing");
 }
